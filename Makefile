@@ -1,0 +1,52 @@
+# Two commands are enough: `make run` to chat, `make test` to test. Each installs what it needs into .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+HOME_DIR ?= .run/home
+PORT   ?= 8080
+
+.DEFAULT_GOAL := help
+.PHONY: help run chat test lint format coverage demo bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+$(BIN)/chatd: pyproject.toml
+	$(PYTHON) -m venv $(VENV) || { echo "make: no venv for $(PYTHON); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/chatd
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(BIN)/chatd ## start a daemon in the foreground, with its store in .run/home
+	@mkdir -p $(dir $(HOME_DIR))
+	@exec $(BIN)/chatd --home $(HOME_DIR) --port $(PORT) $(ARGS)
+
+chat: $(BIN)/chatd ## open the REPL on the daemon of `make run`
+	@exec $(BIN)/chat --home $(HOME_DIR) $(ARGS)
+
+test: $(VENV)/.dev ## run the whole test suite
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest $(ARGS)
+	$(BIN)/python -m coverage report --fail-under=95
+
+lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo: $(BIN)/chatd ## three daemons tell a story in a temporary folder, in under 30 s
+	@$(BIN)/python tests/e2e/demo.py
+
+bench: $(VENV)/.dev ## measure throughput, latency, memory and start-up; prints a table, writes build/bench.json
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+clean: ## remove what make made (the store of `make run` too)
+	rm -rf $(VENV) build dist .run .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

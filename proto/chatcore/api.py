@@ -1,0 +1,298 @@
+"""The local RPC as one table: method -> parameters, result and error codes.
+
+The daemon's handlers, its validation and the clients all read it. Knows shapes; refuses to know JSON-RPC's
+envelope, HTTP or who is asking. Clients ignore result fields they do not know.
+"""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, NotRequired, TypedDict
+
+from chatcore import errors
+from chatcore.errors import ChatError, LocalError
+from chatcore.names import LOBBY
+
+MAX_REQUEST_BYTES = 1024 * 1024
+MAX_BATCH_REQUESTS = 100
+MAX_HISTORY = 1000
+DEFAULT_HISTORY = 50
+MAX_PARAM_CHARS = 64 * 1024
+MAX_SEQ = 2**63 - 1
+
+EVENTS_NOTIFICATION = "events"
+TOPICS = ("message", "peer", "presence", "room", "gap")
+
+
+class InvalidParams(LocalError):
+    kind = "invalid_params"
+
+
+class TooManyRequests(LocalError):
+    kind = "batch_too_long"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"a batch of {size} requests, the limit is {MAX_BATCH_REQUESTS}", "split it into several batches"
+        )
+
+
+class NeedsWebSocket(LocalError):
+    kind = "needs_websocket"
+
+    def __init__(self) -> None:
+        super().__init__("events need a connection that stays open", "subscribe over the WebSocket at /ws")
+
+
+ERROR_CODES: dict[type[ChatError], int] = {
+    InvalidParams: -32602,  # JSON-RPC 2.0, section 5.1
+    TooManyRequests: -32600,
+    errors.TextEmpty: 1001,
+    errors.TextTooLong: 1002,
+    errors.TextNotUnicode: 1003,
+    errors.BadName: 1004,
+    errors.BadAddress: 1005,
+    errors.NotInRoom: 1006,
+    errors.TooManyRooms: 1007,
+    errors.TooManyAddresses: 1008,
+    errors.StoreFailed: 1009,
+    errors.Stopping: 1010,
+    NeedsWebSocket: 1011,
+}
+"""Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
+
+INTERNAL_ERROR = -32603
+
+
+@dataclass(frozen=True, slots=True)
+class NoParams:
+    """A method without parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendParams:
+    text: str
+    room: str = LOBBY
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryParams:
+    room: str = LOBBY
+    limit: int = field(default=DEFAULT_HISTORY, metadata={"least": 1, "most": MAX_HISTORY})
+
+
+@dataclass(frozen=True, slots=True)
+class RoomParams:
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectParams:
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeParams:
+    """`since` is the last `seq` the client has seen: what came after it is sent again, oldest first."""
+
+    since: int | None = field(default=None, metadata={"least": 0, "most": MAX_SEQ})
+
+
+class Status(TypedDict):
+    version: str
+    peer_id: str
+    username: str
+    network: str
+    listen: str | None
+    peers: int
+    rooms: list[str]
+    uptime_s: float
+    dialling: list["Dialling"]
+
+
+class Dialling(TypedDict):
+    """An address this node tries to reach and has no link to; `reason` is why the last try failed."""
+
+    address: str
+    reason: str | None
+    next_try_s: float | None
+    failures: int
+
+
+class Stats(TypedDict):
+    messages_sent: int
+    messages_received: int
+    messages_duplicate: int
+    messages_forwarded: int
+    messages_dropped: int
+    refused: dict[str, int]
+    bytes_in: int
+    bytes_out: int
+
+
+class IdentityInfo(TypedDict):
+    peer_id: str
+    public_key: str
+    username: str
+
+
+class Peer(TypedDict):
+    peer_id: str
+    username: str
+    address: str
+    direction: str
+    rtt_ms: float | None
+    connected_s: float
+    state: str
+    user_agent: str
+    rooms: list[str]
+
+
+class Room(TypedDict):
+    room: str
+    room_id: str
+    peers: int
+    members: list["Member"]
+
+
+class Member(TypedDict):
+    peer_id: str
+    username: str
+    last_seen_s: float
+
+
+class Sent(TypedDict):
+    """`state`: `sent` when it was handed to a linked peer, `stored` when nobody in the room was linked."""
+
+    id: str
+    room: str
+    state: str
+
+
+class Message(TypedDict):
+    """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log."""
+
+    seq: int
+    id: str
+    room: str
+    author: str
+    username: str
+    text: str
+    time_ms: int
+    time: str
+
+
+class RoomChange(TypedDict):
+    room: str
+    changed: bool
+
+
+class Connecting(TypedDict):
+    address: str
+    state: str
+
+
+class Done(TypedDict):
+    ok: bool
+
+
+class Event(TypedDict):
+    """`seq` rises with each stored message; other events carry the last message's."""
+
+    seq: int
+    topic: str
+    data: dict[str, Any]
+
+
+class Subscribed(TypedDict):
+    """What is so now; every change after it comes as an event.
+
+    `complete` is False when `since` was further back than the log or the limit reaches.
+    """
+
+    seq: int
+    complete: bool
+    identity: IdentityInfo
+    rooms: list[Room]
+    peers: list[Peer]
+
+
+class ErrorData(TypedDict):
+    kind: str
+    hint: str
+    retryable: NotRequired[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    summary: str
+    params: type[Any]
+    result: Any
+
+
+METHODS: dict[str, Method] = {
+    "node.status": Method("how this node is doing", NoParams, Status),
+    "node.stats": Method("counters since it started", NoParams, Stats),
+    "node.stop": Method("stop the daemon", NoParams, Done),
+    "identity.show": Method("who this node is", NoParams, IdentityInfo),
+    "peer.list": Method("the peers it is linked with", NoParams, list[Peer]),
+    "peer.connect": Method("dial an address, and keep dialling it", ConnectParams, Connecting),
+    "room.list": Method("the rooms it is in", NoParams, list[Room]),
+    "room.join": Method("come into a room", RoomParams, RoomChange),
+    "room.leave": Method("leave a room; its history stays", RoomParams, RoomChange),
+    "message.send": Method("say something; answered once it is safely stored", SendParams, Sent),
+    "message.history": Method("the newest messages of a room, oldest first", HistoryParams, list[Message]),
+    "events.subscribe": Method("a snapshot, then every event (WebSocket only)", SubscribeParams, Subscribed),
+}
+
+
+def parse_params(kind: type[Any], params: list[Any] | dict[str, Any]) -> Any:
+    """Positional or named JSON values as an instance of a parameter class.
+
+    Raises:
+        InvalidParams: one is missing, unknown, of the wrong type or out of its range.
+    """
+    fields = dataclasses.fields(kind)
+    if isinstance(params, list):
+        if len(params) > len(fields):
+            raise InvalidParams(f"{len(params)} parameters, at most {len(fields)} are taken", _usage(kind))
+        params = {item.name: value for item, value in zip(fields, params, strict=False)}
+    known = {item.name for item in fields}
+    for name in params:
+        if name not in known:
+            raise InvalidParams(f"unknown parameter {name[:40]!r}", _usage(kind))
+    types_of = typing.get_type_hints(kind)
+    values = {}
+    for item in fields:
+        if item.name in params:
+            _check(item, types_of[item.name], params[item.name])
+            values[item.name] = params[item.name]
+        elif item.default is dataclasses.MISSING:
+            raise InvalidParams(f"parameter {item.name!r} is missing", _usage(kind))
+    return kind(**values)
+
+
+def _check(item: "dataclasses.Field[Any]", wanted: Any, value: Any) -> None:
+    allowed = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
+    if type(value) not in allowed:
+        names = " or ".join("null" if kind is types.NoneType else kind.__name__ for kind in allowed)
+        raise InvalidParams(f"parameter {item.name!r} must be {names}, not {type(value).__name__}")
+    least, most = item.metadata.get("least"), item.metadata.get("most")
+    if type(value) is int and least is not None and most is not None and not least <= value <= most:
+        raise InvalidParams(f"parameter {item.name!r} must be {least} to {most}, not {value}")
+    if type(value) is str and len(value) > MAX_PARAM_CHARS:
+        raise InvalidParams(f"parameter {item.name!r} is over {MAX_PARAM_CHARS} characters")
+
+
+def _usage(kind: type[Any]) -> str:
+    names = [item.name for item in dataclasses.fields(kind)]
+    return f"parameters: {', '.join(names)}" if names else "it takes no parameters"
+
+
+def error_code(error: ChatError) -> int:
+    return ERROR_CODES.get(type(error), INTERNAL_ERROR)
+
+
+def error_data(error: LocalError) -> ErrorData:
+    return {"kind": error.kind, "hint": error.hint, "retryable": error.retryable}

@@ -1,0 +1,65 @@
+"""One frozen configuration per layer; every default says where it comes from.
+
+Fixed limits of the wire are not here: they belong to the protocol and stand beside what they limit.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConfig:
+    """Times in seconds."""
+
+    handshake_s: float = 5.0
+    """From accept or connect to hello. Long enough for four slow round trips, short enough that half-open
+    connections cannot pile up."""
+
+    ping_every_s: float = 5.0
+    dead_after_s: float = 10.0
+    """A cable pulled shows as silence, not as an error: two pings unanswered."""
+
+    backoff_first_s: float = 1.0
+    backoff_most_s: float = 300.0
+    backoff_jitter: float = 0.5
+    """Redial after 1 s doubling to 5 min, each +-50%, so that a restarted bootstrap node is not stampeded."""
+
+    good_after_s: float = 60.0
+    """A link this old has earned a fresh backoff."""
+
+    max_peers: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class GossipConfig:
+    fanout: int = 8
+    """Neighbours a new message is handed to. Gossipsub runs 6 to 12 (libp2p specs, gossipsub-v1.1)."""
+
+    ttl: int = 16
+    """Hop budget. A random 8-regular graph of 10,000 nodes has diameter 6; the rest is slack for a chain."""
+
+    seen_keep_s: float = 1200.0
+    """Twice the accepted clock skew, so that no ephemeral message outlives the memory of it."""
+
+    seen_most: int = 131_072
+    """Ids per generation; two generations of ~117 B each stay under 31 MB at the very worst."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceConfig:
+    refresh_s: float = 15.0
+    missed_intervals: int = 3
+    """Reaped after three silent intervals: 45 s by default, as in the rust-libp2p messengers."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    network: str = "main"
+    username: str = "anonymous"
+    user_agent: str = "chatd"
+    listen_port: int = 0
+    """What peers may dial back; 0 means this node does not listen."""
+
+    bootstrap: tuple[str, ...] = ()
+    link: LinkConfig = field(default_factory=LinkConfig)
+    gossip: GossipConfig = field(default_factory=GossipConfig)
+    presence: PresenceConfig = field(default_factory=PresenceConfig)

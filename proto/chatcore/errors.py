@@ -1,0 +1,204 @@
+"""The two families of failure: ours (LocalError) and theirs (RemoteError).
+
+An error holds fields; `kind` is stable and is what scripts and counters see. One place maps kinds to RPC codes
+(`api.py`), one maps them to exit codes (the client).
+"""
+
+from typing import ClassVar
+
+
+class ChatError(Exception):
+    """`str()` is one sentence that says what is wrong."""
+
+    kind: ClassVar[str] = "error"
+
+
+class LocalError(ChatError):
+    """A bad request or a bug on this side. `hint` says what to do about it."""
+
+    kind = "local"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class TextEmpty(LocalError):
+    kind = "text_empty"
+
+    def __init__(self) -> None:
+        super().__init__("the message is empty", "write some text")
+
+
+class TextTooLong(LocalError):
+    kind = "text_too_long"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the message has {size} bytes, the limit is {limit}", "split it into several messages"
+        )
+        self.size = size
+        self.limit = limit
+
+
+class TextNotUnicode(LocalError):
+    kind = "text_not_unicode"
+
+    def __init__(self) -> None:
+        super().__init__("the message is not valid Unicode text", "send it as UTF-8")
+
+
+class BadName(LocalError):
+    """A room, user or network name that breaks its rule."""
+
+    kind = "bad_name"
+
+    def __init__(self, what: str, name: str, rule: str) -> None:
+        super().__init__(f"{name[:80]!r} is not a {what} name", rule)
+        self.what = what
+        self.name = name
+
+
+class BadAddress(LocalError):
+    kind = "bad_address"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"{address[:80]!r} is not an address", "write HOST:PORT, for example 192.0.2.7:8080 or [2001:db8::1]:8080"
+        )
+        self.address = address
+
+
+class NotInRoom(LocalError):
+    kind = "not_in_room"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"this node is not in #{name}", f"join it first: chatctl join '#{name}'")
+        self.name = name
+
+
+class TooManyRooms(LocalError):
+    kind = "too_many_rooms"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"this node is in {limit} rooms already, the most it keeps", "leave one first")
+        self.limit = limit
+
+
+class TooManyAddresses(LocalError):
+    kind = "too_many_addresses"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"this node keeps dialling {limit} addresses already", "restart it without the dead ones")
+        self.limit = limit
+
+
+class StoreFailed(LocalError):
+    kind = "store_failed"
+    retryable = True
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the store could not keep it: {why}", "free disk space, then try again")
+        self.why = why
+
+
+class Stopping(LocalError):
+    kind = "stopping"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the daemon is stopping", "try again once it runs")
+
+
+class BadKeyFile(LocalError):
+    kind = "bad_key_file"
+
+
+class RemoteError(ChatError):
+    """The other side broke the protocol, or cannot speak with us. The link is dropped and the kind recorded."""
+
+    kind = "remote"
+
+
+class FrameTooLong(RemoteError):
+    kind = "frame_too_long"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"a frame of {size} bytes, the limit is {limit}")
+        self.size = size
+        self.limit = limit
+
+
+class Malformed(RemoteError):
+    """Bytes that do not decode to what their place calls for."""
+
+    kind = "malformed"
+
+
+class NotChatd(RemoteError):
+    kind = "not_chatd"
+
+    def __init__(self) -> None:
+        super().__init__("the other side does not speak the chatd protocol")
+
+
+class VersionMismatch(RemoteError):
+    kind = "version"
+
+    def __init__(self, theirs: int, ours: int) -> None:
+        older = "it" if theirs < ours else "this node"
+        super().__init__(f"the peer speaks protocol version {theirs}, this node {ours}; update {older}")
+        self.theirs = theirs
+        self.ours = ours
+
+
+class NetworkMismatch(RemoteError):
+    kind = "network"
+
+    def __init__(self, network: str, *, they_use_key: bool, we_use_key: bool) -> None:
+        match they_use_key, we_use_key:
+            case True, False:
+                why = "it needs a network key; pass --network-key"
+            case False, True:
+                why = "it uses no network key, this node does; check --network-key"
+            case True, True:
+                why = "compare --network and --network-key on both sides"
+            case _:
+                why = "compare --network on both sides"
+        super().__init__(f"the peer is on another network than {network!r}: {why}")
+        self.network = network
+
+
+class HandshakeFailed(RemoteError):
+    kind = "handshake"
+
+
+class WrongPeer(RemoteError):
+    """The dialled address is answered by another identity than the one expected there."""
+
+    kind = "wrong_peer"
+
+
+class SelfDialed(RemoteError):
+    kind = "self"
+
+    def __init__(self) -> None:
+        super().__init__("the address is this node's own")
+
+
+class BadSignature(RemoteError):
+    kind = "bad_signature"
+
+    def __init__(self) -> None:
+        super().__init__("a message whose signature does not fit its author")
+
+
+class ClosedByPeer(RemoteError):
+    """The other side ended the link; `reason` is its own word where it gave one."""
+
+    kind = "closed"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason or "the peer closed the connection")
+        self.reason = reason

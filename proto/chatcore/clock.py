@@ -1,4 +1,4 @@
-"""Hybrid logical clock (Kulkarni et al. 2014): one 64-bit stamp that follows wall time and never runs backwards.
+"""Hybrid logical clock (Kulkarni et al. 2014): a 64-bit stamp that follows wall time, never backwards.
 
 A stamp is 48 bits of Unix milliseconds and a 16-bit counter. Knows arithmetic; is told the wall time.
 """
@@ -8,7 +8,7 @@ from typing import NamedTuple
 COUNTER_BITS = 16
 MAX_STAMP = 2**64 - 1
 MAX_SKEW_MS = 10 * 60 * 1000
-"""A stamp further than this ahead of our wall clock is refused, or one bad clock would drag everybody's along."""
+"""A stamp further ahead of our wall clock is refused, or one bad clock would drag everybody's along."""
 
 
 class Now(NamedTuple):
@@ -28,8 +28,15 @@ class HybridClock:
         self._last = last
 
     def tick(self, wall_ms: int) -> int:
-        """A stamp greater than every stamp given out or witnessed before."""
-        self._last = max(self._last + 1, wall_ms << COUNTER_BITS)
+        """A stamp greater than every stamp given out or witnessed before.
+
+        Unless the wall clock was set back by more than the skew others accept: a stamp that nobody takes
+        would be worse than one that sorts early, so the clock starts again from the wall.
+        """
+        wall = wall_ms << COUNTER_BITS
+        if wall_ms_of(self._last) > wall_ms + MAX_SKEW_MS:
+            self._last = wall
+        self._last = max(self._last + 1, wall)
         return self._last
 
     def witness(self, stamp: int) -> None:

@@ -65,7 +65,8 @@ class BadAddress(LocalError):
 
     def __init__(self, address: str) -> None:
         super().__init__(
-            f"{address[:80]!r} is not an address", "write HOST:PORT, for example 192.0.2.7:8080 or [2001:db8::1]:8080"
+            f"{address[:80]!r} is not an address",
+            "write HOST:PORT, for example 192.0.2.7:8080 or [2001:db8::1]:8080",
         )
         self.address = address
 
@@ -90,7 +91,9 @@ class TooManyAddresses(LocalError):
     kind = "too_many_addresses"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"this node keeps dialling {limit} addresses already", "restart it without the dead ones")
+        super().__init__(
+            f"this node keeps dialling {limit} addresses already", "restart it without the dead ones"
+        )
         self.limit = limit
 
 

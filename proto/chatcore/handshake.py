@@ -35,7 +35,14 @@ TAG_BYTES = 8
 PREFACE_BYTES = len(MAGIC) + 2 + TAG_BYTES
 
 # What the libraries below raise for bytes that a peer chose.
-_NOISE_ERRORS = (InvalidTag, NoiseInvalidMessage, NoiseHandshakeError, NoiseValueError, ValueError, IndexError)
+_NOISE_ERRORS = (
+    InvalidTag,
+    NoiseInvalidMessage,
+    NoiseHandshakeError,
+    NoiseValueError,
+    ValueError,
+    IndexError,
+)
 
 
 class Credentials:
@@ -59,7 +66,9 @@ class Credentials:
     def _tag(self) -> bytes:
         """Keyed by the network key, so that without it not even the first frame is answered."""
         name = self.network.encode()
-        return hashlib.blake2b(name, digest_size=TAG_BYTES, key=self.network_key or b"", person=b"chatd-net").digest()
+        return hashlib.blake2b(
+            name, digest_size=TAG_BYTES, key=self.network_key or b"", person=b"chatd-net"
+        ).digest()
 
     def check_preface(self, frame: bytes) -> bytes:
         """The Noise message behind the other side's preface.

@@ -29,6 +29,10 @@ class SeenIds:
             self._rotated_at = mono
         self._young.add(message_id)
 
+    def discard(self, message_id: MessageId) -> None:
+        self._young.discard(message_id)
+        self._old.discard(message_id)
+
     def __contains__(self, message_id: MessageId) -> bool:
         return message_id in self._young or message_id in self._old
 

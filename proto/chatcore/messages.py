@@ -120,9 +120,7 @@ class UnknownMessage:
     type: int
 
 
-LinkMessage = (
-    Publish | Hello | Goodbye | Ping | Pong | Rooms | PeerRequest | PeerResponse | UnknownMessage
-)
+LinkMessage = Publish | Hello | Goodbye | Ping | Pong | Rooms | PeerRequest | PeerResponse | UnknownMessage
 
 
 def encode_message(message: LinkMessage) -> bytes:

@@ -1,0 +1,113 @@
+"""Which addresses this node dials, and when next.
+
+*Kept* addresses (bootstrap, `connect`) are dialled for ever; *learned* ones, from peer exchange, only while
+links are few. Knows nothing of what is behind an address but the peer that last answered there.
+"""
+
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from chatcore.config import LinkConfig
+from chatcore.errors import SelfDialed, TooManyAddresses
+from chatcore.ids import PeerId
+
+MAX_KEPT = 64
+MAX_LEARNED = 1024
+"""A full book takes no new address: the old ones could prove themselves, new ones are cheap to make up."""
+
+_MAX_DOUBLINGS = 16
+
+
+@dataclass(slots=True)
+class Address:
+    address: str
+    kept: bool
+    peer_id: PeerId | None = None
+    dialling: bool = False
+    failures: int = 0
+    next_try: float = 0.0
+    reason: str | None = None
+
+
+class AddressBook:
+    def __init__(self, config: LinkConfig, rng: random.Random) -> None:
+        self._config = config
+        self._rng = rng
+        self._book: dict[str, Address] = {}
+        self._own: set[str] = set()
+
+    def keep(self, address: str) -> None:
+        """Dial it now and whenever it is lost. Raises TooManyAddresses, SelfDialed."""
+        if address in self._own:
+            raise SelfDialed
+        known = self._book.get(address)
+        if known is None or not known.kept:
+            if sum(entry.kept for entry in self._book.values()) >= MAX_KEPT:
+                raise TooManyAddresses(MAX_KEPT)
+            known = self._book.setdefault(address, Address(address, kept=True))
+            known.kept = True
+        known.next_try = 0.0
+
+    def learn(self, address: str, peer_id: PeerId) -> None:
+        learned = len(self._book) - sum(entry.kept for entry in self._book.values())
+        if address not in self._book and address not in self._own and learned < MAX_LEARNED:
+            self._book[address] = Address(address, kept=False, peer_id=peer_id)
+
+    def due(self, mono: float, linked: Collection[PeerId], wanted: int) -> list[str]:
+        """Addresses to dial now, marked as being dialled: every kept one, and learned ones up to `wanted`."""
+        due = [entry for entry in self._idle(linked) if entry.next_try <= mono]
+        kept = [entry for entry in due if entry.kept]
+        learned = [entry for entry in due if not entry.kept]
+        under_way = sum(entry.dialling for entry in self._book.values())
+        room = max(0, wanted - len(kept) - under_way)
+        chosen = kept + self._rng.sample(learned, min(room, len(learned)))
+        for entry in chosen:
+            entry.dialling = True
+        return [entry.address for entry in chosen]
+
+    def next_due(self, linked: Collection[PeerId], *, learned_too: bool) -> float | None:
+        """When `due` will next have something to say, on the monotonic clock."""
+        times = [entry.next_try for entry in self._idle(linked) if entry.kept or learned_too]
+        return min(times, default=None)
+
+    def _idle(self, linked: Collection[PeerId]) -> list[Address]:
+        return [entry for entry in self._book.values() if not entry.dialling and entry.peer_id not in linked]
+
+    def handle_linked(self, address: str, peer_id: PeerId) -> None:
+        entry = self._book.get(address)
+        if entry is not None:
+            entry.dialling = False
+            entry.peer_id = peer_id
+            entry.reason = None
+
+    def handle_failed(self, address: str, mono: float, reason: str) -> None:
+        """A dial did not lead to a link, or the link it led to is lost before it had proved good."""
+        entry = self._book.get(address)
+        if entry is None:
+            return
+        entry.dialling = False
+        entry.reason = reason
+        entry.failures += 1
+        entry.next_try = mono + self._backoff(entry.failures)
+
+    def handle_lost(self, address: str, mono: float, lived_s: float, reason: str) -> None:
+        entry = self._book.get(address)
+        if entry is not None and lived_s >= self._config.good_after_s:
+            entry.failures = 0
+        self.handle_failed(address, mono, reason)
+
+    def handle_self(self, address: str) -> None:
+        """The address turned out to be our own: never dial it again."""
+        self._book.pop(address, None)
+        if len(self._own) < MAX_KEPT:
+            self._own.add(address)
+
+    def _backoff(self, failures: int) -> float:
+        doubled: float = self._config.backoff_first_s * 2 ** min(failures - 1, _MAX_DOUBLINGS)
+        jitter = 1 + self._config.backoff_jitter * (2 * self._rng.random() - 1)
+        return min(doubled, self._config.backoff_most_s) * jitter
+
+    def unreached(self, linked: Collection[PeerId]) -> list[Address]:
+        """Kept addresses without a link, for whoever asks why."""
+        return [entry for entry in self._book.values() if entry.kept and entry.peer_id not in linked]

@@ -1,0 +1,22 @@
+"""What a node has counted since it started. Messages are durable ones; presence is counted apart."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counters:
+    sent: int = 0
+    """Messages of our own that were stored."""
+
+    received: int = 0
+    """Messages of others that were new and are stored."""
+
+    duplicate: int = 0
+    """Copies of messages already held or under way."""
+
+    forwarded: int = 0
+    """Copies handed on to neighbours, our own included."""
+
+    refused: Counter[str] = field(default_factory=Counter)
+    """What peers and strangers sent that was not taken, by the kind of the error."""

@@ -1,0 +1,351 @@
+"""Everything that goes into the node and everything that comes out of it, declared once.
+
+`Node.handle(input, now) -> list[Output]` is the whole interface: timers are outputs and their expiry an input,
+slow work (signature checks, commits) leaves as an output and comes back as an input.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NewType
+
+from chatcore.envelopes import Envelope
+from chatcore.errors import ChatError, LocalError, RemoteError
+from chatcore.ids import LinkId, PeerId, RoomId
+from chatcore.messages import Hello, LinkMessage
+
+RequestId = NewType("RequestId", int)
+"""Chosen by the shell; each request is answered once, by Replied or Rejected."""
+
+JobId = NewType("JobId", int)
+"""Chosen by the node for work it hands out; the result carries it back."""
+
+
+class Priority(IntEnum):
+    """Which message leaves a link first. Within one priority, order is kept."""
+
+    CONTROL = 0
+    LIVE = 1
+    HISTORY = 2
+    BULK = 3
+
+
+# Timers
+
+
+@dataclass(frozen=True, slots=True)
+class PingDue:
+    """Time to ping every link and to drop the silent ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialDue:
+    """Some address may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceDue:
+    """Time to refresh our own presence and to reap members gone silent."""
+
+
+TimerKey = PingDue | DialDue | PresenceDue
+
+# Inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The shell listens and is ready to perform outputs. `listen_port` is what others can dial, 0 if nothing."""
+
+    listen_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A link is secured and both sides have said hello. `address` is the remote end of the stream.
+
+    `dialled` is the address this node asked for, None when the other side called.
+    """
+
+    link: LinkId
+    peer_id: PeerId
+    hello: Hello
+    address: str
+    dialled: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The stream is gone; comes once for every LinkUp, whoever closed it."""
+
+    link: LinkId
+    error: RemoteError
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """No LinkUp will come of a Dial: not connected, or not through the handshake."""
+
+    address: str
+    error: RemoteError
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerRefused:
+    """Somebody who called did not get through the handshake."""
+
+    address: str
+    error: RemoteError
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    link: LinkId
+    messages: tuple[LinkMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Answers Verify: whether each signature holds, in the order asked."""
+
+    job: JobId
+    results: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """`seq` is this node's own number for it; rises with every message stored."""
+
+    seq: int
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Answers Persist: all of it is on disk. `stored` leaves out messages the store had already."""
+
+    job: JobId
+    stored: tuple[StoredMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFailed:
+    """Answers Persist: none of it was kept."""
+
+    job: JobId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    key: TimerKey
+
+
+@dataclass(frozen=True, slots=True)
+class SendText:
+    request: RequestId
+    room: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRoom:
+    request: RequestId
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRoom:
+    request: RequestId
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    request: RequestId
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Say goodbye to everybody and accept nothing more."""
+
+
+Request = SendText | JoinRoom | LeaveRoom | Connect
+Input = (
+    Received
+    | Verified
+    | Committed
+    | CommitFailed
+    | TimerFired
+    | Started
+    | LinkUp
+    | LinkDown
+    | DialFailed
+    | StrangerRefused
+    | Request
+    | Stop
+)
+
+# Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One message to some links; encoded once."""
+
+    links: tuple[LinkId, ...]
+    message: LinkMessage
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLink:
+    """Flush what is queued, then close. `error` is why, for the log."""
+
+    link: LinkId
+    error: RemoteError
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Replaces a timer of the same key. `at` is on the monotonic clock, in seconds."""
+
+    key: TimerKey
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Check these envelopes' signatures, all received from one link."""
+
+    job: JobId
+    link: LinkId
+    envelopes: tuple[Envelope, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRecord:
+    """That this node knows a room by name, and whether it is in it."""
+
+    room: RoomId
+    name: str
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Keep this, all or nothing, on disk before answering."""
+
+    job: JobId
+    messages: tuple[Envelope, ...] = ()
+    rooms: tuple[RoomRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SentReply:
+    """`handed_to` counts the links the message was handed to."""
+
+    envelope: Envelope
+    room: str
+    handed_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomReply:
+    room: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectReply:
+    """`linked` when there is a link already; otherwise the address is being dialled."""
+
+    address: str
+    linked: bool
+
+
+Reply = SentReply | RoomReply | ConnectReply
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    request: RequestId
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    request: RequestId
+    error: LocalError
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAdded:
+    """News: a message is stored, and may be shown."""
+
+    room: str
+    stored: StoredMessage
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChanged:
+    """News: a link came up, or went down for `reason`."""
+
+    peer_id: PeerId
+    username: str
+    address: str
+    outbound: bool
+    up: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChanged:
+    """News: somebody came into a room or left it."""
+
+    room: str
+    peer_id: PeerId
+    username: str
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChanged:
+    """News: this node came into a room or left it."""
+
+    room: str
+    joined: bool
+
+
+News = MessageAdded | PeerChanged | MemberChanged | RoomChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth a log line that needs nobody's answer: no text, no keys."""
+
+    what: str
+    address: str
+    error: ChatError
+
+
+Output = (
+    Send
+    | CloseLink
+    | Dial
+    | SetTimer
+    | Verify
+    | Persist
+    | Replied
+    | Rejected
+    | MessageAdded
+    | PeerChanged
+    | MemberChanged
+    | RoomChanged
+    | Notice
+)

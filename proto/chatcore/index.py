@@ -1,0 +1,15 @@
+"""The port through which the core may look at history; it never writes through it.
+
+LMDB stands behind it in the daemon, a set in tests.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from chatcore.ids import MessageId
+
+
+class Index(Protocol):
+    def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
+        """Those of `ids` that are stored."""
+        ...

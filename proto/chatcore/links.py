@@ -1,0 +1,132 @@
+"""The links there are: who is at the other end, is it alive, how far away.
+
+Settles which of two links to one peer stays. Knows nothing of rooms' contents.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from chatcore.config import LinkConfig
+from chatcore.events import LinkUp
+from chatcore.ids import LinkId, PeerId, RoomId
+from chatcore.messages import PeerRecord, Ping, Pong
+from chatcore.names import join_address, split_address
+
+PEER_REQUEST_EVERY_S = 10.0
+
+
+@dataclass(slots=True)
+class Link:
+    link: LinkId
+    peer_id: PeerId
+    username: str
+    user_agent: str
+    address: str
+    dialled: str | None
+    listen_port: int
+    rooms: frozenset[RoomId]
+    since: float
+    heard: float
+    """When anything last came, on the monotonic clock."""
+
+    rtt_s: float | None = None
+    ping: int | None = None
+    pinged: float = 0.0
+    asked_peers: bool = False
+    peers_asked: float | None = None
+
+    @property
+    def outbound(self) -> bool:
+        return self.dialled is not None
+
+    def record(self) -> PeerRecord | None:
+        """Where others may dial this peer; None when it does not listen."""
+        if self.listen_port == 0:
+            return None
+        if self.dialled is not None:
+            return PeerRecord(self.peer_id, self.dialled)
+        return PeerRecord(self.peer_id, join_address(split_address(self.address)[0], self.listen_port))
+
+
+class Links:
+    def __init__(self, config: LinkConfig, own: PeerId, rng: random.Random) -> None:
+        self._config = config
+        self._own = own
+        self._rng = rng
+        self._by_link: dict[LinkId, Link] = {}
+        self._by_peer: dict[PeerId, Link] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_link)
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(self._by_link.values())
+
+    def get(self, link: LinkId) -> Link | None:
+        return self._by_link.get(link)
+
+    @property
+    def peer_ids(self) -> Iterable[PeerId]:
+        return self._by_peer.keys()
+
+    def to(self, peer_id: PeerId) -> Link | None:
+        return self._by_peer.get(peer_id)
+
+    @property
+    def full(self) -> bool:
+        return len(self._by_link) >= self._config.max_peers
+
+    def add(self, event: LinkUp, mono: float) -> Link:
+        link = Link(
+            link=event.link,
+            peer_id=event.peer_id,
+            username=event.hello.username,
+            user_agent=event.hello.user_agent,
+            address=event.address,
+            dialled=event.dialled,
+            listen_port=event.hello.listen_port,
+            rooms=event.hello.rooms,
+            since=mono,
+            heard=mono,
+        )
+        self._by_link[event.link] = link
+        self._by_peer[event.peer_id] = link
+        return link
+
+    def remove(self, link: LinkId) -> Link | None:
+        gone = self._by_link.pop(link, None)
+        if gone is not None and self._by_peer.get(gone.peer_id) is gone:
+            del self._by_peer[gone.peer_id]
+        return gone
+
+    def should_replace(self, old: Link, new: LinkUp) -> bool:
+        """Which of two links to one peer stays: both ends must decide alike.
+
+        After a simultaneous dial, the one that the lower peer id dialled. When the same side dialled twice
+        it has lost the first one, so the newer stays.
+        """
+        outbound = new.dialled is not None
+        if outbound == old.outbound:
+            return True
+        return outbound == (self._own < new.peer_id)
+
+    def ping(self, link: Link, mono: float) -> Ping:
+        link.ping = self._rng.getrandbits(64)
+        link.pinged = mono
+        return Ping(link.ping)
+
+    def on_pong(self, link: Link, pong: Pong, mono: float) -> None:
+        if pong.nonce == link.ping:
+            link.rtt_s = mono - link.pinged
+            link.ping = None
+
+    def silent(self, mono: float) -> list[Link]:
+        return [link for link in self if mono - link.heard > self._config.dead_after_s]
+
+    def may_ask_peers(self, link: Link, mono: float) -> bool:
+        """One answer per link and `PEER_REQUEST_EVERY_S`: what a peer learns in a minute it cannot use."""
+        if link.peers_asked is not None and mono - link.peers_asked < PEER_REQUEST_EVERY_S:
+            return False
+        link.peers_asked = mono
+        return True

@@ -1,0 +1,442 @@
+"""The router: every input of this node comes in here, and every output leaves here.
+
+Keeps the rooms and what is under way; hands results from one machine to the next in plain sight. The index,
+the random source and the time are passed in, so one seed replays a whole network.
+"""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+from chatcore.addressbook import Address
+from chatcore.clock import HybridClock, Now
+from chatcore.config import NodeConfig
+from chatcore.counters import Counters
+from chatcore.envelopes import Chat, Envelope, check_text
+from chatcore.errors import (
+    BadSignature,
+    LocalError,
+    Malformed,
+    NotInRoom,
+    Stopping,
+    StoreFailed,
+    TooManyRooms,
+)
+from chatcore.events import (
+    CommitFailed,
+    Committed,
+    Connect,
+    DialDue,
+    DialFailed,
+    Input,
+    JobId,
+    JoinRoom,
+    LeaveRoom,
+    LinkDown,
+    LinkUp,
+    MessageAdded,
+    Notice,
+    Output,
+    Persist,
+    PingDue,
+    PresenceDue,
+    Priority,
+    Received,
+    Rejected,
+    Replied,
+    RequestId,
+    RoomChanged,
+    RoomRecord,
+    RoomReply,
+    Send,
+    SendText,
+    SentReply,
+    SetTimer,
+    Started,
+    Stop,
+    StoredMessage,
+    StrangerRefused,
+    TimerFired,
+    Verified,
+    Verify,
+)
+from chatcore.identity import Identity
+from chatcore.ids import LinkId, RoomId
+from chatcore.inbox import Candidate, Inbox
+from chatcore.index import Index
+from chatcore.links import Links
+from chatcore.messages import MAX_ROOMS, Publish, Rooms
+from chatcore.names import LOBBY, room_id, room_name
+from chatcore.peers import Peers
+from chatcore.room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Signatures being checked, all from one link."""
+
+    link: LinkId
+    candidates: list[Candidate]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A message of ours on its way to disk."""
+
+    request: RequestId
+    room: Room
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """Messages of others on their way to disk."""
+
+    envelopes: tuple[Envelope, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    """Coming into a room, or leaving it, once that is on disk."""
+
+    request: RequestId | None
+    record: RoomRecord
+
+
+_Commit = _Sending | _Keeping | _Moving
+
+
+class Node:
+    """Raises nothing for what peers or clients do: a peer's fault closes its link, a client's is Rejected."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        config: NodeConfig,
+        *,
+        index: Index,
+        rng: random.Random,
+        now: Now,
+        clock: HybridClock | None = None,
+        rooms: Iterable[RoomRecord] = (),
+    ) -> None:
+        self.identity = identity
+        self.config = config
+        self.counters = Counters()
+        self.links = Links(config.link, identity.peer_id, rng)
+        self.rooms: dict[RoomId, Room] = {}
+        self._peers = Peers(config, identity.peer_id, self.links, self.counters, rng)
+        self._inbox = Inbox(config.gossip, index, self.counters, now.mono)
+        self._clock = clock or HybridClock()
+        self._rng = rng
+        self._last_job = 0
+        self._checks: dict[JobId, _Check] = {}
+        self._commits: dict[JobId, _Commit] = {}
+        self._stopping = False
+        lobby = room_id(config.network, LOBBY)
+        known = {record.room: record for record in rooms}
+        self._first_lobby = None if lobby in known else RoomRecord(lobby, LOBBY, joined=True)
+        for record in known.values():
+            if record.joined:
+                self._enter(record)
+        if self._first_lobby is not None:
+            self._enter(self._first_lobby)
+
+    @property
+    def room_ids(self) -> frozenset[RoomId]:
+        """What hello tells a new peer."""
+        return frozenset(self.rooms)
+
+    def unreached(self) -> list[Address]:
+        return self._peers.unreached()
+
+    def handle(self, event: Input, now: Now) -> list[Output]:
+        match event:
+            case Received():
+                return self._handle_received(event, now)
+            case Verified():
+                return self._handle_verified(event, now)
+            case Committed():
+                return self._handle_committed(event, now)
+            case CommitFailed():
+                return self._handle_commit_failed(event)
+            case TimerFired():
+                return self._handle_timer(event, now)
+            case SendText():
+                return self._handle_send_text(event, now)
+            case JoinRoom():
+                return self._handle_join(event)
+            case LeaveRoom():
+                return self._handle_leave(event)
+            case Connect():
+                return self._peers.handle_connect(event, now)
+            case LinkUp():
+                return self._handle_link_up(event, now)
+            case LinkDown():
+                return self._peers.handle_link_down(event, now)
+            case DialFailed():
+                return self._peers.handle_dial_failed(event, now)
+            case StrangerRefused():
+                return self._peers.handle_stranger_refused(event)
+            case Started():
+                return self._handle_started(now)
+            case Stop():
+                return self._handle_stop(now)
+            case _:
+                assert_never(event)
+
+    # Life
+
+    def _handle_started(self, now: Now) -> list[Output]:
+        outputs = self._peers.handle_started(now)
+        outputs.append(self._next_presence(now))
+        if self._first_lobby is not None:
+            outputs.append(self._persist(_Moving(None, self._first_lobby)))
+        return outputs
+
+    def _handle_stop(self, now: Now) -> list[Output]:
+        self._stopping = True
+        leaving = [output for room in self.rooms.values() for output in room.handle_leaving(now)]
+        return [*leaving, *self._peers.handle_stop(now)]
+
+    def _handle_timer(self, event: TimerFired, now: Now) -> list[Output]:
+        if self._stopping:
+            return []
+        match event.key:
+            case PingDue():
+                return self._peers.handle_ping_due(now)
+            case DialDue():
+                return self._peers.handle_dial_due(now)
+            case PresenceDue():
+                refreshed = [output for room in self.rooms.values() for output in room.handle_refresh(now)]
+                return [*refreshed, self._next_presence(now)]
+            case _:
+                assert_never(event.key)
+
+    def _next_presence(self, now: Now) -> SetTimer:
+        # Jitter keeps a room that started together from refreshing together.
+        wait = self.config.presence.refresh_s * self._rng.uniform(0.8, 1.0)
+        return SetTimer(PresenceDue(), now.mono + wait)
+
+    def _handle_link_up(self, event: LinkUp, now: Now) -> list[Output]:
+        outputs = self._peers.handle_link_up(event, now)
+        link = self.links.get(event.link)
+        if link is not None:
+            for shared in self.rooms.values():
+                if shared.id in link.rooms:
+                    outputs += shared.handle_neighbour(link.link, now)
+        return outputs
+
+    # Messages of others
+
+    def _handle_received(self, event: Received, now: Now) -> list[Output]:
+        link = self.links.get(event.link)
+        if link is None:
+            return []  # let go of meanwhile
+        link.heard = now.mono
+        publishes: list[Publish] = []
+        outputs: list[Output] = []
+        for message in event.messages:
+            if type(message) is Publish:
+                publishes.append(message)
+            else:
+                outputs += self._peers.on_message(link, message, now)
+        if not publishes:
+            return outputs
+        try:
+            candidates = self._inbox.admit(publishes, self.rooms.keys(), now)
+        except Malformed as error:
+            return outputs + self._peers.drop(link, error, now)
+        if candidates:
+            outputs.append(self._check(event.link, candidates))
+        return outputs
+
+    def _check(self, link: LinkId, candidates: list[Candidate]) -> Verify:
+        job = self._next_job()
+        self._checks[job] = _Check(link, candidates)
+        return Verify(job, link, tuple([item.envelope for item in candidates]))
+
+    def _handle_verified(self, event: Verified, now: Now) -> list[Output]:
+        check = self._checks.pop(event.job)
+        outputs: list[Output] = []
+        keep: list[Envelope] = []
+        forged = False
+        for item, holds in zip(check.candidates, event.results, strict=True):
+            envelope = item.envelope
+            if not holds:
+                self._inbox.reject(envelope)
+                forged = True
+            elif self._inbox.accept(envelope, now):
+                outputs += self._accept(item, check.link, now)
+                if envelope.durable:
+                    keep.append(envelope)
+        if keep:
+            outputs.append(self._persist(_Keeping(tuple(keep))))
+        if forged:
+            outputs += self._handle_forgery(check.link, now)
+        return outputs
+
+    def _accept(self, item: Candidate, source: LinkId, now: Now) -> list[Output]:
+        self._clock.witness(item.envelope.stamp)
+        room = self.rooms.get(item.envelope.room)
+        if room is None:
+            return []  # left while the signature was checked
+        outputs = room.handle_verified(item.envelope, item.hops, source, now)
+        self._count_forwards(outputs)
+        return outputs
+
+    def _handle_forgery(self, source: LinkId, now: Now) -> list[Output]:
+        """Honest nodes check before they hand on, so whoever handed us this is not one."""
+        link = self.links.get(source)
+        error = BadSignature()
+        if link is None:
+            self.counters.refused[error.kind] += 1
+            return []
+        return [Notice("forged_message", link.address, error), *self._peers.drop(link, error, now)]
+
+    def _count_forwards(self, outputs: Iterable[Output]) -> None:
+        self.counters.forwarded += sum(len(output.links) for output in outputs if isinstance(output, Send))
+
+    # The store's answers
+
+    def _next_job(self) -> JobId:
+        self._last_job += 1
+        return JobId(self._last_job)
+
+    def _persist(self, commit: _Commit) -> Persist:
+        job = self._next_job()
+        self._commits[job] = commit
+        match commit:
+            case _Sending():
+                return Persist(job, messages=(commit.envelope,))
+            case _Keeping(envelopes):
+                return Persist(job, messages=envelopes)
+            case _Moving():
+                return Persist(job, rooms=(commit.record,))
+            case _:
+                assert_never(commit)
+
+    def _handle_committed(self, event: Committed, now: Now) -> list[Output]:
+        commit = self._commits.pop(event.job)
+        match commit:
+            case _Keeping():
+                self.counters.received += len(event.stored)
+                return self._news(event.stored)
+            case _Sending():
+                return self._handle_sent(commit, event.stored, now)
+            case _Moving():
+                return self._handle_moved(commit, now)
+            case _:
+                assert_never(commit)
+
+    def _news(self, stored: Iterable[StoredMessage]) -> list[Output]:
+        return [
+            MessageAdded(self.rooms[item.envelope.room].name, item)
+            for item in stored
+            if isinstance(item.envelope.body, Chat) and item.envelope.room in self.rooms
+        ]
+
+    def _handle_sent(self, commit: _Sending, stored: tuple[StoredMessage, ...], now: Now) -> list[Output]:
+        self._inbox.remember(commit.envelope, now)
+        self.counters.sent += 1
+        copies = commit.room.publish(commit.envelope)
+        self._count_forwards(copies)
+        handed_to = sum(len(copy.links) for copy in copies)
+        reply = SentReply(commit.envelope, commit.room.name, handed_to)
+        return [*copies, Replied(commit.request, reply), *self._news(stored)]
+
+    def _handle_commit_failed(self, event: CommitFailed) -> list[Output]:
+        commit = self._commits.pop(event.job)
+        error = StoreFailed(event.why)
+        notice = Notice("commit_failed", "", error)
+        match commit:
+            case _Keeping(envelopes):
+                for envelope in envelopes:
+                    self._inbox.forget(envelope.id)
+                return [notice]
+            case _Sending(request):
+                return [notice, Rejected(request, error)]
+            case _Moving(request):
+                return [notice] if request is None else [notice, Rejected(request, error)]
+            case _:
+                assert_never(commit)
+
+    # What our own people ask
+
+    def _handle_send_text(self, event: SendText, now: Now) -> list[Output]:
+        try:
+            self._check_running()
+            room = self._joined(event.room)
+            check_text(event.text)
+        except LocalError as error:
+            return [Rejected(event.request, error)]
+        envelope = room.seal(Chat(event.text), now)
+        return [self._persist(_Sending(event.request, room, envelope))]
+
+    def _check_running(self) -> None:
+        if self._stopping:
+            raise Stopping
+
+    def _joined(self, text: str) -> Room:
+        name = room_name(text)
+        room = self.rooms.get(room_id(self.config.network, name))
+        if room is None:
+            raise NotInRoom(name)
+        return room
+
+    def _handle_join(self, event: JoinRoom) -> list[Output]:
+        try:
+            self._check_running()
+            name = room_name(event.room)
+            record = RoomRecord(room_id(self.config.network, name), name, joined=True)
+            if record.room in self.rooms:
+                return [Replied(event.request, RoomReply(name, changed=False))]
+            if len(self.rooms) >= MAX_ROOMS:
+                raise TooManyRooms(MAX_ROOMS)
+        except LocalError as error:
+            return [Rejected(event.request, error)]
+        return [self._persist(_Moving(event.request, record))]
+
+    def _handle_leave(self, event: LeaveRoom) -> list[Output]:
+        try:
+            self._check_running()
+            room = self._joined(event.room)
+        except LocalError as error:
+            return [Rejected(event.request, error)]
+        record = RoomRecord(room.id, room.name, joined=False)
+        return [self._persist(_Moving(event.request, record))]
+
+    def _handle_moved(self, commit: _Moving, now: Now) -> list[Output]:
+        """Membership as the disk has it now; two requests at once may have asked for the same."""
+        record = commit.record
+        changed = record.joined != (record.room in self.rooms)
+        outputs: list[Output] = []
+        if commit.request is not None:
+            outputs.append(Replied(commit.request, RoomReply(record.name, changed)))
+        if not changed:
+            return outputs
+        if record.joined:
+            room = self._enter(record)
+            outputs += [*self._tell_rooms(), *room.handle_entered(now)]
+        else:
+            room = self.rooms.pop(record.room)
+            outputs += [*room.handle_leaving(now), *self._tell_rooms()]
+        return [*outputs, RoomChanged(record.name, record.joined)]
+
+    def _enter(self, record: RoomRecord) -> Room:
+        room = Room(
+            record.name,
+            record.room,
+            identity=self.identity,
+            clock=self._clock,
+            config=self.config,
+            links=self.links,
+            rng=self._rng,
+        )
+        self.rooms[record.room] = room
+        return room
+
+    def _tell_rooms(self) -> list[Output]:
+        links = tuple(link.link for link in self.links)
+        return [Send(links, Rooms(self.room_ids), Priority.CONTROL)] if links else []

@@ -1,0 +1,67 @@
+"""Who is in a room: heard of lately, and what they call themselves."""
+
+from dataclasses import dataclass
+
+from chatcore.config import PresenceConfig
+from chatcore.envelopes import Announce, Envelope, Leave
+from chatcore.ids import PeerId
+
+MAX_MEMBERS = 10_000
+"""A full roster takes no new member; messages from people beyond it are shown all the same."""
+
+
+@dataclass(slots=True)
+class Member:
+    peer_id: PeerId
+    username: str
+    stamp: int
+    heard: float
+    interval_s: float
+
+
+class Presence:
+    def __init__(self, config: PresenceConfig) -> None:
+        self._config = config
+        self._members: dict[PeerId, Member] = {}
+
+    @property
+    def members(self) -> list[Member]:
+        return list(self._members.values())
+
+    def handle_envelope(self, peer_id: PeerId, envelope: Envelope, mono: float) -> Member | None:
+        """Any verified message is a sign of life, LEAVE of its end. Gives the member who so came or went."""
+        member = self._members.get(peer_id)
+        if isinstance(envelope.body, Leave):
+            # A leave older than the last sign of life belongs to an earlier visit.
+            if member is None or envelope.stamp < member.stamp:
+                return None
+            return self._members.pop(peer_id)
+        interval = float(
+            envelope.body.interval_s if isinstance(envelope.body, Announce) else self._config.refresh_s
+        )
+        if member is None:
+            if len(self._members) >= MAX_MEMBERS:
+                return None
+            member = Member(peer_id, envelope.username, envelope.stamp, mono, interval)
+            self._members[peer_id] = member
+            return member
+        member.heard = mono
+        member.interval_s = max(interval, self._config.refresh_s)
+        if envelope.stamp >= member.stamp:
+            member.stamp = envelope.stamp
+            member.username = envelope.username
+        return None
+
+    def is_member(self, peer_id: PeerId) -> bool:
+        return peer_id in self._members
+
+    def reap(self, mono: float) -> list[Member]:
+        """Members silent for too long; they are gone from the roster."""
+        silent = [
+            member
+            for member in self._members.values()
+            if mono - member.heard > member.interval_s * self._config.missed_intervals
+        ]
+        for member in silent:
+            del self._members[member.peer_id]
+        return silent

@@ -1,7 +1,7 @@
 """The two families of failure: ours (LocalError) and theirs (RemoteError).
 
-An error holds fields; `kind` is stable and is what scripts and counters see. One place maps kinds to RPC codes
-(`api.py`), one maps them to exit codes (the client).
+An error holds fields; `kind` is stable and is what scripts and counters see. One place maps errors to RPC
+codes (`api.py`), one maps those to exit codes (the client).
 """
 
 from typing import ClassVar
@@ -119,7 +119,7 @@ class BadKeyFile(LocalError):
 
 
 class RemoteError(ChatError):
-    """The other side broke the protocol, or cannot speak with us. The link is dropped and the kind recorded."""
+    """The other side broke the protocol, or cannot speak with us: drop the link, record the kind."""
 
     kind = "remote"
 

@@ -1,7 +1,7 @@
 """Everything that goes into the node and everything that comes out of it, declared once.
 
-`Node.handle(input, now) -> list[Output]` is the whole interface: timers are outputs and their expiry an input,
-slow work (signature checks, commits) leaves as an output and comes back as an input.
+`Node.handle(input, now) -> list[Output]` is the whole interface: timers are outputs, their expiry an
+input; slow work (signature checks, commits) leaves as an output and comes back as an input.
 """
 
 from dataclasses import dataclass
@@ -54,9 +54,7 @@ TimerKey = PingDue | DialDue | PresenceDue
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The shell listens and is ready to perform outputs. `listen_port` is what others can dial, 0 if nothing."""
-
-    listen_port: int
+    """The shell listens and is ready to perform outputs."""
 
 
 @dataclass(frozen=True, slots=True)

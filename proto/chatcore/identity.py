@@ -32,7 +32,7 @@ class Identity:
         self.peer_id = peer_id_of(self.public_key)
 
     def sign(self, context: bytes, data: bytes) -> bytes:
-        """64 bytes over `context || data`; a context per purpose keeps one signature from serving as another."""
+        """64 bytes over `context || data`; with a context per purpose no signature serves another."""
         return nacl.bindings.crypto_sign(context + data, self._secret_key)[:SIGNATURE_BYTES]
 
     def to_key_file(self) -> str:

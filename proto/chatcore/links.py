@@ -4,7 +4,7 @@ Settles which of two links to one peer stays. Knows nothing of rooms' contents.
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from chatcore.config import LinkConfig
@@ -67,7 +67,7 @@ class Links:
         return self._by_link.get(link)
 
     @property
-    def peer_ids(self) -> Iterable[PeerId]:
+    def peer_ids(self) -> Collection[PeerId]:
         return self._by_peer.keys()
 
     def to(self, peer_id: PeerId) -> Link | None:

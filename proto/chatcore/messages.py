@@ -5,7 +5,7 @@ so puts hundreds into one frame, one encryption and one system call. Types and t
 minor version are ignored.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -281,7 +281,7 @@ def _peer_record(value: Any) -> PeerRecord:
     return PeerRecord(PeerId(_digest(value[0])), address)
 
 
-_DECODERS = {
+_DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_HELLO: _decode_hello,
     TYPE_GOODBYE: lambda item: Goodbye(_str(_field(item, 1), MAX_REASON_BYTES)),
     TYPE_PING: lambda item: Ping(_int(item, 1, MAX_NONCE)),

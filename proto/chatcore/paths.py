@@ -1,4 +1,4 @@
-"""Where a node keeps what, as plain strings: one rule for the daemon that makes the files and the clients that look.
+"""Where a node keeps what: one rule for the daemon that makes the files and the clients that look.
 
 Knows the XDG base directories; refuses to touch the disk.
 """

@@ -160,9 +160,7 @@ class Session:
                 return self._fail(ClosedByPeer())
             case State.AWAIT_HELLO if self._dialler and self._credentials.network_key:
                 # Only the last frame carries the key, so a wrong one shows as silence.
-                return self._fail(
-                    HandshakeFailed("the peer hung up at the network key; compare --network-key")
-                )
+                return self._fail(HandshakeFailed("hung up at the network key; compare --network-key"))
             case _:
                 return self._fail(HandshakeFailed("the peer hung up during the handshake"))
 

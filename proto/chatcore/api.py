@@ -206,13 +206,9 @@ class Event(TypedDict):
 
 
 class Subscribed(TypedDict):
-    """What is so now; every change after it comes as an event.
-
-    `complete` is False when `since` was further back than the log or the limit reaches.
-    """
+    """What is so now; every change after it comes as an event."""
 
     seq: int
-    complete: bool
     identity: IdentityInfo
     rooms: list[Room]
     peers: list[Peer]

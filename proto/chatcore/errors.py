@@ -190,6 +190,21 @@ class SelfDialed(RemoteError):
         super().__init__("the address is this node's own")
 
 
+class Unreachable(RemoteError):
+    """Nothing answers at an address: refused, no route, no such name, or no answer in time."""
+
+    kind = "unreachable"
+
+
+class TooSlow(RemoteError):
+    """The other side does not read what it is sent."""
+
+    kind = "too_slow"
+
+    def __init__(self, after_s: float) -> None:
+        super().__init__(f"the peer has not read what it was sent for {after_s:.0f} s")
+
+
 class BadSignature(RemoteError):
     kind = "bad_signature"
 

@@ -61,7 +61,8 @@ class Started:
 class LinkUp:
     """A link is secured and both sides have said hello. `address` is the remote end of the stream.
 
-    `dialled` is the address this node asked for, None when the other side called.
+    `dialled` is the address this node asked for, None when the other side called; `told` are the rooms our own
+    hello named, which may have changed since.
     """
 
     link: LinkId
@@ -69,6 +70,7 @@ class LinkUp:
     hello: Hello
     address: str
     dialled: str | None
+    told: frozenset[RoomId]
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,8 @@ class Node:
         outputs = self._peers.handle_link_up(event, now)
         link = self.links.get(event.link)
         if link is not None:
+            if event.told != self.room_ids:
+                outputs.append(Send((link.link,), Rooms(self.room_ids), Priority.CONTROL))
             for shared in self.rooms.values():
                 if shared.id in link.rooms:
                     outputs += shared.handle_neighbour(link.link, now)

@@ -1,0 +1,268 @@
+"""The one loop: an input goes to the node, and every output that comes back is performed.
+
+A whole batch of outputs is performed without waiting; what is slow (signature checks, commits) runs in
+threads and comes back as an input.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import assert_never
+
+import structlog
+
+from chatcore import PROTOCOL_MINOR
+from chatcore.clock import Now
+from chatcore.envelopes import Envelope
+from chatcore.errors import HandshakeFailed, LocalError, StoreFailed, Unreachable
+from chatcore.events import (
+    CloseLink,
+    CommitFailed,
+    Committed,
+    Dial,
+    Input,
+    JobId,
+    MemberChanged,
+    MessageAdded,
+    News,
+    Notice,
+    Output,
+    PeerChanged,
+    Persist,
+    Rejected,
+    Replied,
+    Reply,
+    Request,
+    RequestId,
+    RoomChanged,
+    Send,
+    SetTimer,
+    StoredMessage,
+    TimerFired,
+    TimerKey,
+    Verified,
+    Verify,
+)
+from chatcore.ids import LinkId
+from chatcore.messages import Hello
+from chatcore.node import Node
+from chatd.links import Links
+from chatd.logs import Limiter
+from chatd.store import Batch, BatchResult, RoomEntry, Store
+
+MAX_CHECKS_PER_LINK = 1024
+"""Signatures one link may have under way; beyond, its socket is not read, so a flooder only slows itself."""
+
+MAX_STORE_BACKLOG_BYTES = 16 * 1024 * 1024
+"""What may wait for the disk; beyond, no socket is read."""
+
+log = structlog.get_logger()
+
+
+class Driver:
+    """Made in two steps, because the node and the links are made with what it gives them."""
+
+    node: Node
+    links: Links
+    publish: Callable[[News], None]
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPoolExecutor(
+            max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="chatd-verify"
+        )
+        self._inputs: deque[Input] = deque()
+        self._busy = False
+        self._timers: dict[TimerKey, asyncio.TimerHandle] = {}
+        self._requests: dict[RequestId, asyncio.Future[Reply]] = {}
+        self._last_request = 0
+        self._checks: Counter[LinkId] = Counter()
+        self._limiter = Limiter()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    def attach(self, node: Node, links: Links) -> None:
+        self.node = node
+        self.links = links
+
+    def hello(self) -> Hello:
+        """What this node tells a peer whose link is secured."""
+        config = self.node.config
+        return Hello(
+            minor=PROTOCOL_MINOR,
+            capabilities=(),
+            network=config.network,
+            user_agent=config.user_agent,
+            listen_port=config.listen_port,
+            username=config.username,
+            rooms=self.node.room_ids,
+        )
+
+    def now(self) -> Now:
+        return Now(self._loop.time(), time.time_ns() // 1_000_000)
+
+    # Inputs
+
+    def post(self, event: Input) -> None:
+        """Handle it and all that follows from it at once, after what is being handled already."""
+        self._inputs.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inputs:
+                self._perform(self.node.handle(self._inputs.popleft(), self.now()))
+                if not self._inputs:
+                    self.links.flush()
+        finally:
+            self._busy = False
+
+    async def request(self, make: Callable[[RequestId], Request]) -> Reply:
+        """What the node answers to a request. Raises the LocalError it is rejected with."""
+        self._last_request += 1
+        request = RequestId(self._last_request)
+        answer: asyncio.Future[Reply] = self._loop.create_future()
+        self._requests[request] = answer
+        self._quiet.clear()
+        self.post(make(request))
+        return await answer
+
+    async def requests_answered(self) -> None:
+        await self._quiet.wait()
+
+    # Outputs
+
+    def _perform(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            match output:
+                case Send():
+                    self.links.send(output)
+                case MessageAdded() | PeerChanged() | MemberChanged() | RoomChanged():
+                    self._tell(output)
+                case Verify():
+                    self._verify(output)
+                case Persist():
+                    self._persist(output)
+                case Replied(request, reply):
+                    self._answer(request, reply)
+                case Rejected(request, error):
+                    self._answer(request, error)
+                case SetTimer(key, at):
+                    self._set_timer(key, at)
+                case Dial(address):
+                    self.links.dial(address)
+                case CloseLink(link, closing):
+                    self.links.close(link, closing)
+                case Notice():
+                    self._log(output)
+                case _:
+                    assert_never(output)
+
+    def _tell(self, news: News) -> None:
+        if isinstance(news, PeerChanged):
+            event = "peer_up" if news.up else "peer_down"
+            log.info(
+                event,
+                peer=news.peer_id.short,
+                username=news.username,
+                address=news.address,
+                direction="out" if news.outbound else "in",
+                **({} if news.up else {"why": news.reason}),
+            )
+        self.publish(news)
+
+    def _answer(self, request: RequestId, answer: Reply | LocalError) -> None:
+        future = self._requests.pop(request)
+        if not self._requests:
+            self._quiet.set()
+        if future.done():
+            return  # whoever asked has gone; what was asked is done all the same
+        if isinstance(answer, LocalError):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    def _set_timer(self, key: TimerKey, at: float) -> None:
+        old = self._timers.pop(key, None)
+        if old is not None:
+            old.cancel()
+        self._timers[key] = self._loop.call_at(at, self._fire, key)
+
+    def _fire(self, key: TimerKey) -> None:
+        del self._timers[key]
+        self.post(TimerFired(key))
+
+    def _log(self, notice: Notice) -> None:
+        held = self._limiter.admit(f"{notice.what}/{notice.error.kind}", self._loop.time())
+        if held is None:
+            return
+        fields = {"kind": notice.error.kind, "why": str(notice.error)}
+        if notice.address:
+            fields["address"] = notice.address
+        if held:
+            fields["and_as_many_before"] = str(held)
+        if isinstance(notice.error, StoreFailed):
+            log.error(notice.what, **fields)
+        elif isinstance(notice.error, Unreachable | HandshakeFailed):
+            log.info(notice.what, **fields)
+        else:
+            log.warning(notice.what, **fields)
+
+    # Signature checks in the thread pool
+
+    def _verify(self, output: Verify) -> None:
+        count = len(output.envelopes)
+        self._checks[output.link] += count
+        if self._checks[output.link] >= MAX_CHECKS_PER_LINK:
+            self.links.pause(output.link, paused=True)
+        future = self._pool.submit(_check, output.envelopes)
+        future.add_done_callback(
+            lambda done: self._loop.call_soon_threadsafe(self._verified, output.job, output.link, done)
+        )
+
+    def _verified(self, job: JobId, link: LinkId, done: "Future[tuple[bool, ...]]") -> None:
+        results = done.result()
+        left = self._checks[link] - len(results)
+        if left < MAX_CHECKS_PER_LINK <= self._checks[link]:
+            self.links.pause(link, paused=False)
+        if left:
+            self._checks[link] = left
+        else:
+            del self._checks[link]
+        self.post(Verified(job, results))
+
+    # Commits in the writer thread
+
+    def _persist(self, output: Persist) -> None:
+        rooms = tuple(RoomEntry(record.room, record.name, record.joined) for record in output.rooms)
+        self._store.submit(Batch(output.job, output.messages, rooms))
+        if self._store.backlog_bytes > MAX_STORE_BACKLOG_BYTES:
+            self.links.pause_all(paused=True)
+
+    def take_results(self, results: list[BatchResult]) -> None:
+        """Called by the store's writer thread, once for every group it commits."""
+        self._loop.call_soon_threadsafe(self._committed, results)
+
+    def _committed(self, results: list[BatchResult]) -> None:
+        for result in results:
+            job = JobId(result.job)
+            if result.error is not None:
+                self.post(CommitFailed(job, result.error))
+            else:
+                stored = tuple([StoredMessage(item.seq, item.envelope) for item in result.stored])
+                self.post(Committed(job, stored))
+        if not self.links.reading and self._store.backlog_bytes < MAX_STORE_BACKLOG_BYTES // 2:
+            self.links.pause_all(paused=False)
+
+    def close(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._pool.shutdown()
+
+
+def _check(envelopes: tuple[Envelope, ...]) -> tuple[bool, ...]:
+    return tuple([envelope.is_signed() for envelope in envelopes])

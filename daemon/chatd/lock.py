@@ -1,0 +1,39 @@
+"""One daemon per home and per store: an flock, which the kernel lets go of however the process dies."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Self
+
+from chatcore.errors import LocalError
+
+
+class AlreadyRunning(LocalError):
+    kind = "already_running"
+
+
+class Lock:
+    """Held until `close()`. Raises AlreadyRunning at construction."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise AlreadyRunning(
+                f"a daemon is already running on {path.parent} (process {holder})",
+                "use that one, or choose another folder with --home",
+            ) from None
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

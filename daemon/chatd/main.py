@@ -1,0 +1,253 @@
+"""`chatd`: reads its settings, takes its lock, puts the parts together, runs until told to stop."""
+
+import asyncio
+import errno
+import os
+import random
+import secrets
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import structlog
+import uvloop
+
+from chatcore.clock import HybridClock
+from chatcore.errors import LocalError
+from chatcore.events import RoomRecord, Started, Stop
+from chatcore.handshake import Credentials
+from chatcore.names import split_address
+from chatcore.node import Node
+from chatd import __version__, logs, settings
+from chatd.driver import Driver
+from chatd.feed import Feed
+from chatd.keyfile import load_network_key, load_or_create_identity
+from chatd.links import Links
+from chatd.lock import Lock
+from chatd.methods import Methods
+from chatd.notify import notify
+from chatd.server import Server
+from chatd.settings import Settings
+from chatd.store import Damaged, Store
+
+EXIT_FAILED = 1
+EXIT_USAGE = 3
+
+LAST_WORDS_S = 2.0
+"""How long peers get to take our goodbye, so that stopping stays well under 5 s."""
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a busy event loop keeps the interpreter lock while signature checks wait for it (default 5 ms)."""
+
+log = structlog.get_logger()
+
+
+class CannotListen(LocalError):
+    kind = "cannot_listen"
+
+
+class FolderUnusable(LocalError):
+    kind = "folder_unusable"
+
+
+@click.command(
+    context_settings={
+        "auto_envvar_prefix": "CHATD",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    }
+)
+@settings.options
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def command(context: click.Context, /, **values: Any) -> None:
+    """Run a chat node: it keeps your identity and history, finds its peers and serves chat and chatctl.
+
+    \b
+      chatd                                     on port 8080, files in their XDG folders
+      chatd --bootstrap friend.example:8080     and linked with a friend
+      chatd --home /tmp/a --port 0              a second node on the same machine
+
+    Every flag may also stand in the environment (CHATD_PORT=9000) or in the TOML file (port = 9000).
+    """
+    loaded = settings.load(context, values)
+    console = logs.configure(loaded.log_level, loaded.log_format)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    os.umask(0o077)
+    with ExitStack() as stack:
+        daemon = Daemon(loaded, stack, console=console)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(daemon.run())
+
+
+def main() -> NoReturn:
+    """The console script. Exits 0 after a stop, 1 when it cannot run, 3 for wrong flags or settings."""
+    try:
+        command.main(prog_name="chatd", standalone_mode=False)
+    except click.ClickException as error:
+        _complain(error.format_message().rstrip("."), "see chatd --help")
+        sys.exit(EXIT_USAGE)
+    except click.Abort:
+        sys.exit(EXIT_FAILED)
+    except LocalError as error:
+        _complain(str(error), error.hint)
+        sys.exit(EXIT_USAGE if error.kind in USAGE_KINDS else EXIT_FAILED)
+    sys.exit(0)
+
+
+USAGE_KINDS = ("bad_settings", "bad_name", "bad_address")
+
+
+def _complain(what: str, hint: str) -> None:
+    click.echo(f"chatd: {what}" + (f"; {hint}" if hint else ""), err=True)
+    notify(f"STATUS={what}")
+
+
+class Daemon:
+    """Takes what can be refused (folders, locks, keys, store) at construction; `run` does the rest."""
+
+    def __init__(self, loaded: Settings, stack: ExitStack, *, console: bool) -> None:
+        self._settings = loaded
+        self._console = console
+        paths = loaded.paths
+        for path in (paths.key, paths.socket):
+            _make_folder(Path(path).parent)
+        stack.enter_context(Lock(Path(paths.lock)))
+        self._identity, self._new = load_or_create_identity(Path(paths.key))
+        self._network_key = load_network_key(loaded.network_key) if loaded.network_key else None
+        self._store = self._open_store(stack)
+
+    def _open_store(self, stack: ExitStack) -> Store:
+        if not self._settings.persist:
+            store = Store.temporary(on_damage=_log_damage)
+        else:
+            folder = Path(self._settings.paths.store)
+            _make_folder(folder)
+            stack.enter_context(Lock(folder / "chatd.lock"))
+            store = Store.open(folder, on_damage=_log_damage)
+        stack.callback(store.close)
+        return store
+
+    async def run(self) -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        store = self._store
+        driver = Driver(store)
+        links = self._links(driver)
+        listen = await self._listen(links)
+        driver.attach(self._node(driver, split_address(listen)[1]), links)
+        methods = Methods(driver, store, listen=listen, stop=stopping.set)
+        feed = Feed(store, methods.name_of)
+        driver.publish = feed.publish
+        store.start(driver.take_results)
+        server = Server(methods, feed)
+        await self._open_socket(server)
+        async with asyncio.TaskGroup() as group:
+            await links.serve(group)
+            driver.post(Started())
+            self._say_ready(listen)
+            await stopping.wait()
+            self._say_stopping()
+            await self._stop(driver, links, server)
+        driver.close()
+
+    async def _stop(self, driver: Driver, links: Links, server: Server) -> None:
+        """Peers hear goodbye, everybody waiting for an answer gets it, the disk has everything."""
+        driver.post(Stop())
+        await links.stop(LAST_WORDS_S)
+        await driver.requests_answered()
+        await server.stop()
+        await asyncio.to_thread(self._store.close)
+
+    def _links(self, driver: Driver) -> Links:
+        node = self._settings.node
+        credentials = Credentials(
+            self._identity, node.network, secrets.token_bytes(32), network_key=self._network_key
+        )
+        return Links(credentials, node.link, post=driver.post, now=driver.now, hello=driver.hello)
+
+    async def _listen(self, links: Links) -> str:
+        host, port = self._settings.host, self._settings.port
+        try:
+            return await links.listen(host, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise CannotListen(
+                    f"port {port} is already in use", "choose another with --port, or 0 for any free one"
+                ) from error
+            why = (error.strerror or str(error)).lower()
+            raise CannotListen(
+                f"cannot listen on {host}, port {port}: {why}", "check --host and --port"
+            ) from error
+
+    def _node(self, driver: Driver, port: int) -> Node:
+        config = replace(self._settings.node, listen_port=port, user_agent=f"chatd/{__version__}")
+        rooms = [RoomRecord(entry.room_id, entry.name, entry.joined) for entry in self._store.rooms()]
+        return Node(
+            self._identity,
+            config,
+            index=self._store,
+            rng=random.SystemRandom(),
+            now=driver.now(),
+            clock=HybridClock(self._store.last_stamp()),
+            rooms=rooms,
+        )
+
+    async def _open_socket(self, server: Server) -> None:
+        path = self._settings.paths.socket
+        try:
+            await server.start(Path(path))
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise CannotListen(
+                f"cannot open the socket {path}: {why}", "choose another with --socket"
+            ) from error
+
+    def _say_ready(self, listen: str) -> None:
+        notify(f"READY=1\nSTATUS=listening on {listen}")
+        paths = self._settings.paths
+        log.info(
+            "ready",
+            version=__version__,
+            peer=self._identity.peer_id.short,
+            username=self._settings.node.username,
+            network=self._settings.node.network,
+            listen=listen,
+            socket=paths.socket,
+            new_identity=self._new,
+        )
+        if self._console:
+            where = f" --home {self._settings.home}" if self._settings.home else f" --socket {paths.socket}"
+            click.echo(
+                f"chatd {__version__} listens on {listen}. In another terminal:\n"
+                f"  chat{where}               to chat\n"
+                f"  chatctl{where} --help     for everything else\n"
+                "Ctrl-C stops it.",
+                err=True,
+            )
+
+    def _say_stopping(self) -> None:
+        notify("STOPPING=1")
+        log.info("stopping")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise FolderUnusable(f"cannot make the folder {path}: {why}", "choose another with --home") from error
+
+
+def _log_damage(damaged: Damaged) -> None:
+    log.error("store_damaged", key=damaged.key.hex(), why=damaged.why)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The handlers of the api table: parameters in, plain JSON values out, LocalError for what cannot be."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from chatcore import api
+from chatcore.envelopes import Chat
+from chatcore.errors import NotInRoom
+from chatcore.events import Connect, ConnectReply, JoinRoom, LeaveRoom, RoomReply, SendText, SentReply
+from chatcore.ids import RoomId
+from chatcore.names import room_id, room_name
+from chatcore.node import Node
+from chatd import __version__, views
+from chatd.driver import Driver
+from chatd.links import Links
+from chatd.store import Store
+
+
+class Methods:
+    """One public coroutine per method of `api.METHODS`, dots as underscores."""
+
+    def __init__(self, driver: Driver, store: Store, *, listen: str, stop: Callable[[], None]) -> None:
+        self._driver = driver
+        self._store = store
+        self._listen = listen
+        self._stop = stop
+        self._started = driver.now().mono
+
+    @property
+    def _node(self) -> Node:
+        return self._driver.node
+
+    @property
+    def _links(self) -> Links:
+        return self._driver.links
+
+    def handler(self, name: str) -> Callable[[Any], Awaitable[Any]]:
+        found: Callable[[Any], Awaitable[Any]] = getattr(self, name.replace(".", "_"))
+        return found
+
+    async def node_status(self, _: api.NoParams) -> api.Status:
+        now = self._driver.now()
+        return {
+            "version": __version__,
+            "peer_id": str(self._node.identity.peer_id),
+            "username": self._node.config.username,
+            "network": self._node.config.network,
+            "listen": self._listen,
+            "peers": len(self._node.links),
+            "rooms": sorted(room.name for room in self._node.rooms.values()),
+            "uptime_s": round(now.mono - self._started, 3),
+            "dialling": views.dialling(self._node, now),
+        }
+
+    async def node_stats(self, _: api.NoParams) -> api.Stats:
+        counters = self._node.counters
+        return {
+            "messages_sent": counters.sent,
+            "messages_received": counters.received,
+            "messages_duplicate": counters.duplicate,
+            "messages_forwarded": counters.forwarded,
+            "messages_dropped": self._links.dropped,
+            "refused": dict(sorted(counters.refused.items())),
+            "bytes_in": self._links.bytes_in,
+            "bytes_out": self._links.bytes_out,
+        }
+
+    async def node_stop(self, _: api.NoParams) -> api.Done:
+        self._stop()
+        return {"ok": True}
+
+    async def identity_show(self, _: api.NoParams) -> api.IdentityInfo:
+        return views.identity(self._node)
+
+    async def peer_list(self, _: api.NoParams) -> list[api.Peer]:
+        return views.peers(self._node, self._driver.now())
+
+    async def peer_connect(self, params: api.ConnectParams) -> api.Connecting:
+        reply = await self._driver.request(lambda request: Connect(request, params.address))
+        assert isinstance(reply, ConnectReply)  # noqa: S101
+        return {"address": reply.address, "state": "linked" if reply.linked else "dialling"}
+
+    async def room_list(self, _: api.NoParams) -> list[api.Room]:
+        return views.rooms(self._node, self._driver.now())
+
+    async def room_join(self, params: api.RoomParams) -> api.RoomChange:
+        reply = await self._driver.request(lambda request: JoinRoom(request, params.room))
+        return _room_change(reply)
+
+    async def room_leave(self, params: api.RoomParams) -> api.RoomChange:
+        reply = await self._driver.request(lambda request: LeaveRoom(request, params.room))
+        return _room_change(reply)
+
+    async def message_send(self, params: api.SendParams) -> api.Sent:
+        reply = await self._driver.request(lambda request: SendText(request, params.room, params.text))
+        assert isinstance(reply, SentReply)  # noqa: S101
+        state = "sent" if reply.handed_to else "stored"
+        return {"id": str(reply.envelope.id), "room": reply.room, "state": state}
+
+    async def message_history(self, params: api.HistoryParams) -> list[api.Message]:
+        name = room_name(params.room)
+        room = room_id(self._node.config.network, name)
+        if self.name_of(room) is None:
+            raise NotInRoom(name)
+        found = await asyncio.to_thread(self._store.newest, room, params.limit)
+        return [
+            views.message(item.seq, item.envelope, name)
+            for item in found
+            if isinstance(item.envelope.body, Chat)
+        ]
+
+    async def events_subscribe(self, _: api.SubscribeParams) -> api.Subscribed:
+        raise api.NeedsWebSocket
+
+    def snapshot(self, seq: int) -> api.Subscribed:
+        """`seq` is that of the last message the feed has told."""
+        now = self._driver.now()
+        return {
+            "seq": seq,
+            "identity": views.identity(self._node),
+            "rooms": views.rooms(self._node, now),
+            "peers": views.peers(self._node, now),
+        }
+
+    def name_of(self, room: RoomId) -> str | None:
+        """The name of a room this node is in, or has been in."""
+        joined = self._node.rooms.get(room)
+        if joined is not None:
+            return joined.name
+        return next((entry.name for entry in self._store.rooms() if entry.room_id == room), None)
+
+
+def _room_change(reply: object) -> api.RoomChange:
+    assert isinstance(reply, RoomReply)  # noqa: S101
+    return {"room": reply.room, "changed": reply.changed}

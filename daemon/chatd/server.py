@@ -1,0 +1,205 @@
+"""The local API's door: aiohttp on a Unix socket, POST /rpc and the WebSocket /ws, for the owner only."""
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from chatcore import api
+from chatcore.errors import LocalError
+from chatd.feed import Feed
+from chatd.jsonrpc import Dispatcher, Handler
+from chatd.methods import Methods
+
+MAX_REQUESTS_PER_SOCKET = 64
+"""Calls one WebSocket may have under way; the next waits."""
+
+MAX_WEBSOCKETS = 256
+SEND_TIMEOUT_S = 30.0
+"""A subscriber that reads nothing for so long is cut off; it may come back with its last `seq`."""
+
+SHUTDOWN_S = 1.0
+_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
+
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class SocketTaken(LocalError):
+    kind = "socket_taken"
+
+
+class Server:
+    def __init__(self, methods: Methods, feed: Feed) -> None:
+        self.methods = methods
+        self.feed = feed
+        self.handlers: dict[str, Handler] = {name: methods.handler(name) for name in api.METHODS}
+        self._dispatcher = Dispatcher(self.handlers)
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, path: Path) -> None:
+        """Raises SocketTaken or OSError."""
+        _clear(path)
+        app = web.Application(middlewares=[_owner_only, _plain_errors], client_max_size=api.MAX_REQUEST_BYTES)
+        app.router.add_post("/rpc", self._handle_rpc)
+        app.router.add_get("/ws", self._handle_websocket)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        await self._runner.setup()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        old_mask = os.umask(0o177)  # born 0600: no moment in which others could connect
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(old_mask)
+        await web.SockSite(self._runner, listener, backlog=128).start()
+
+    async def stop(self) -> None:
+        for websocket in list(self._sockets):
+            await websocket.close(code=WSCloseCode.GOING_AWAY, message=b"the daemon is stopping")
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _handle_rpc(self, request: web.Request) -> web.Response:
+        try:
+            text = (await request.read()).decode()
+        except UnicodeDecodeError:
+            text = ""  # not JSON either way
+        answer = await self._dispatcher.answer(text)
+        if answer is None:
+            return web.Response(status=204)
+        return web.Response(text=answer, content_type="application/json")
+
+    async def _handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        if len(self._sockets) >= MAX_WEBSOCKETS:
+            raise web.HTTPServiceUnavailable(text=f"{MAX_WEBSOCKETS} WebSockets are open; close one\n")
+        websocket = web.WebSocketResponse(max_msg_size=api.MAX_REQUEST_BYTES, compress=False)
+        await websocket.prepare(request)
+        self._sockets.add(websocket)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                conversation = _Conversation(self, websocket, request.transport, tasks)
+                await conversation.run()
+        finally:
+            self._sockets.discard(websocket)
+        return websocket
+
+
+class _Conversation:
+    """One WebSocket: requests in, responses out, and after `events.subscribe` its events."""
+
+    def __init__(
+        self,
+        server: Server,
+        websocket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._websocket = websocket
+        self._transport = transport
+        self._feed = server.feed
+        self._methods = server.methods
+        self._tasks = tasks
+        self._slots = asyncio.Semaphore(MAX_REQUESTS_PER_SOCKET)
+        self._dispatcher = Dispatcher({**server.handlers, "events.subscribe": self._subscribe})
+        self._events: asyncio.Task[None] | None = None
+        self._subscription: AsyncIterator[list[str]] | None = None
+
+    async def run(self) -> None:
+        async for message in self._websocket:
+            if message.type is not WSMsgType.TEXT:
+                await self._websocket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"send text")
+                break
+            await self._slots.acquire()
+            self._tasks.create_task(self._answer(message.data))
+        if self._events is not None:
+            self._events.cancel()
+
+    async def _answer(self, text: str) -> None:
+        try:
+            answer = await self._dispatcher.answer(text)
+            if answer is not None:
+                await self._send(answer)
+        finally:
+            self._slots.release()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:  # only now: events follow the answer that announces them
+            if self._events is not None:
+                self._events.cancel()
+            self._events = self._tasks.create_task(self._follow(subscription))
+
+    async def _subscribe(self, params: api.SubscribeParams) -> api.Subscribed:
+        self._subscription = self._feed.subscribe(params.since)
+        return self._methods.snapshot(self._feed.seq)
+
+    async def _follow(self, subscription: AsyncIterator[list[str]]) -> None:
+        async for events in subscription:
+            await self._send(
+                f'{{"jsonrpc":"2.0","method":"{api.EVENTS_NOTIFICATION}","params":{{"events":[{",".join(events)}]}}}}'
+            )
+
+    async def _send(self, text: str) -> None:
+        """Whoever is gone, or reads nothing for too long, is not worth an error."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self._websocket.send_str(text)
+        except (ConnectionError, TimeoutError):
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._events is not None:
+            self._events.cancel()
+        transport = self._transport
+        if transport is not None:
+            transport.abort()
+
+
+@web.middleware
+async def _owner_only(request: web.Request, handler: Next) -> web.StreamResponse:
+    """The folder's mode keeps others out already; a descriptor passed along would not."""
+    link = None if request.transport is None else request.transport.get_extra_info("socket")
+    if link is None:
+        raise web.HTTPForbidden(text="no socket to check")
+    _, uid, _ = _UCRED.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    if uid not in (0, os.geteuid()):
+        raise web.HTTPForbidden(text="this socket serves its owner only; start a daemon of your own: chatd\n")
+    return await handler(request)
+
+
+_HTTP_HINTS = {
+    404: "no such path; use POST /rpc or the WebSocket /ws",
+    405: "wrong HTTP method; use POST /rpc or the WebSocket /ws",
+    413: f"a request may have {api.MAX_REQUEST_BYTES} bytes; split it",
+}
+
+
+@web.middleware
+async def _plain_errors(request: web.Request, handler: Next) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        hint = _HTTP_HINTS.get(error.status)
+        if hint is None:
+            raise
+        return web.Response(status=error.status, text=f"{hint}\n")
+
+
+def _clear(path: Path) -> None:
+    """Make way for our socket; anything else that stands there is somebody's file."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.is_socket():
+        if path.exists():
+            raise SocketTaken(
+                f"{path} is in the way: it is not a socket", "move it, or choose another with --socket"
+            )
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise SocketTaken(f"another daemon answers on {path}", "stop it, or choose another socket with --socket")

@@ -1,0 +1,203 @@
+"""What the operator wants: flags, else CHATD_* variables, else the TOML file, else defaults; frozen."""
+
+import getpass
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from chatcore import names
+from chatcore.config import GossipConfig, LinkConfig, NodeConfig
+from chatcore.errors import LocalError
+from chatcore.paths import MAX_SOCKET_PATH_BYTES, Paths
+
+MAX_CONFIG_BYTES = 256 * 1024
+MAX_PEERS = 1000
+MAX_FANOUT = 100
+MAX_TTL = 255
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("auto", "console", "json")
+
+# Flags that say where things are, so the file they lead to cannot set them.
+_NOT_IN_FILE = ("home", "config", "help", "version")
+
+
+class BadSettings(LocalError):
+    kind = "bad_settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    paths: Paths
+    home: str | None
+    host: str
+    port: int
+    persist: bool
+    network_key: Path | None
+    log_level: str
+    log_format: str
+    node: NodeConfig
+
+
+def options(command: Any) -> Any:
+    """The daemon's flags, as a click decorator."""
+    default = NodeConfig()
+    flags = [
+        click.option(
+            "--home", metavar="DIR", help="Keep identity, store, settings and socket in one folder."
+        ),
+        click.option("--host", metavar="ADDR", default="0.0.0.0", show_default=True, help="Listen here."),  # noqa: S104
+        click.option(
+            "--port",
+            type=click.IntRange(0, names.MAX_PORT),
+            metavar="N",
+            default=8080,
+            show_default=True,
+            help="Listen on this port; 0 takes any free one.",
+        ),
+        click.option("--username", "-u", metavar="NAME", help="What others see.  [default: your login]"),
+        click.option(
+            "--bootstrap", multiple=True, metavar="HOST:PORT", help="A peer to start with; repeatable."
+        ),
+        click.option(
+            "--max-peers",
+            type=click.IntRange(1, MAX_PEERS),
+            default=default.link.max_peers,
+            show_default=True,
+        ),
+        click.option(
+            "--fanout",
+            type=click.IntRange(1, MAX_FANOUT),
+            default=default.gossip.fanout,
+            show_default=True,
+            help="Neighbours a new message is handed to.",
+        ),
+        click.option(
+            "--ttl",
+            type=click.IntRange(1, MAX_TTL),
+            default=default.gossip.ttl,
+            show_default=True,
+            help="Hops a message may make.",
+        ),
+        click.option(
+            "--persist/--no-persist", default=True, help="Keep history on disk, or until exit only."
+        ),
+        click.option("--db-path", metavar="DIR", help="Keep the store here instead."),
+        click.option("--network", metavar="NAME", default=default.network, show_default=True),
+        click.option(
+            "--network-key", metavar="FILE", help="64 hex digits every member of the network holds."
+        ),
+        click.option("--socket", metavar="PATH", help="The local API's socket."),
+        click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True),
+        click.option("--log-format", type=click.Choice(LOG_FORMATS), default="auto", show_default=True),
+        click.option("--config", metavar="FILE", help="A TOML file whose keys are these flags' names."),
+    ]
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
+
+
+def load(context: click.Context, values: dict[str, Any]) -> Settings:
+    """Raises BadSettings, BadName or BadAddress, each saying which setting is wrong."""
+    paths = Paths.resolve(values["home"], os.environ)
+    explicit = values["config"]
+    values = {**values, **_from_file(context, Path(explicit or paths.config), required=explicit is not None)}
+    paths = Paths(
+        config=explicit or paths.config,
+        key=paths.key,
+        store=values["db_path"] or paths.store,
+        lock=paths.lock,
+        socket=values["socket"] or paths.socket,
+    )
+    _check_socket(paths.socket)
+    return Settings(
+        paths=paths,
+        home=values["home"],
+        host=values["host"],
+        port=values["port"],
+        persist=values["persist"],
+        network_key=Path(values["network_key"]) if values["network_key"] else None,
+        log_level=values["log_level"],
+        log_format=values["log_format"],
+        node=NodeConfig(
+            network=names.network_name(values["network"]),
+            username=names.username(values["username"] or _login()),
+            bootstrap=tuple(names.normal_address(address) for address in values["bootstrap"]),
+            link=LinkConfig(max_peers=values["max_peers"]),
+            gossip=GossipConfig(fanout=values["fanout"], ttl=values["ttl"]),
+        ),
+    )
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "anonymous"
+
+
+def _check_socket(path: str) -> None:
+    size = len(os.fsencode(path))
+    if size > MAX_SOCKET_PATH_BYTES:
+        raise BadSettings(
+            f"the socket's path has {size} bytes, the system takes {MAX_SOCKET_PATH_BYTES}: {path}",
+            "choose a shorter one with --socket",
+        )
+
+
+def _from_file(context: click.Context, path: Path, *, required: bool) -> dict[str, Any]:
+    """The file's values for every flag that neither the command line nor the environment sets."""
+    table = _read_toml(path, required=required)
+    parameters = {
+        parameter.opts[0].lstrip("-"): parameter
+        for parameter in context.command.params
+        if parameter.name not in _NOT_IN_FILE
+    }
+    values = {}
+    for key, value in table.items():
+        parameter = parameters.get(key)
+        if parameter is None:
+            raise BadSettings(f"{path}: unknown key {key[:80]!r}", f"known are: {', '.join(parameters)}")
+        name = str(parameter.name)
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT:
+            values[name] = _convert(context, parameter, value, f"{path}: {key}")
+    return values
+
+
+def _convert(context: click.Context, parameter: click.Parameter, value: Any, where: str) -> Any:
+    if isinstance(value, list) != parameter.multiple or isinstance(value, dict):
+        wanted = "a list" if parameter.multiple else "a single value"
+        raise BadSettings(f"{where} must be {wanted}", "mend the file")
+    wanted_type = (
+        bool if parameter.type is click.BOOL else int if isinstance(parameter.type, click.IntRange) else str
+    )
+    items = value if isinstance(value, list) else [value]
+    if not all(type(item) is wanted_type for item in items):
+        raise BadSettings(f"{where} must be of type {wanted_type.__name__}", "mend the file")
+    try:
+        return parameter.type_cast_value(context, value)
+    except click.BadParameter as error:
+        raise BadSettings(f"{where}: {error.message.rstrip('.').lower()}", "mend the file") from error
+
+
+def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+        if len(data) > MAX_CONFIG_BYTES:
+            raise BadSettings(f"{path}: over {MAX_CONFIG_BYTES} bytes", "choose another file with --config")
+        return tomllib.loads(data.decode())
+    except FileNotFoundError:
+        if not required:
+            return {}
+        raise BadSettings(f"{path}: no such file", "check --config") from None
+    except OSError as error:
+        raise BadSettings(f"{path}: {(error.strerror or str(error)).lower()}", "check --config") from error
+    except ValueError as error:
+        line = str(error).splitlines()[0]
+        raise BadSettings(f"{path}: not valid TOML: {line}", "mend the file") from error

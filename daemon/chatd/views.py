@@ -1,0 +1,127 @@
+"""What the local API shows of the node, as plain JSON values. Pure: node and time in, dictionaries out."""
+
+from datetime import UTC, datetime
+
+from chatcore import api
+from chatcore.clock import Now, wall_ms_of
+from chatcore.envelopes import Chat, Envelope
+from chatcore.events import MemberChanged, MessageAdded, News, PeerChanged, RoomChanged
+from chatcore.identity import peer_id_of
+from chatcore.links import Link
+from chatcore.node import Node
+from chatcore.room import Room
+
+
+def message(seq: int, envelope: Envelope, room: str) -> api.Message:
+    assert isinstance(envelope.body, Chat), "only chat messages are shown"  # noqa: S101
+    time_ms = wall_ms_of(envelope.stamp)
+    return {
+        "seq": seq,
+        "id": str(envelope.id),
+        "room": room,
+        "author": str(peer_id_of(envelope.author)),
+        "username": envelope.username,
+        "text": envelope.body.text,
+        "time_ms": time_ms,
+        "time": rfc3339(time_ms),
+    }
+
+
+def rfc3339(time_ms: int) -> str:
+    """UTC with milliseconds; a stamp past the year 9999 shows as its last moment."""
+    seconds, milliseconds = divmod(min(time_ms, 253_402_300_799_999), 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
+
+
+def identity(node: Node) -> api.IdentityInfo:
+    return {
+        "peer_id": str(node.identity.peer_id),
+        "public_key": node.identity.public_key.hex(),
+        "username": node.config.username,
+    }
+
+
+def peer(link: Link, node: Node, now: Now) -> api.Peer:
+    shared = sorted(room.name for room in node.rooms.values() if room.id in link.rooms)
+    return {
+        "peer_id": str(link.peer_id),
+        "username": link.username,
+        "address": link.dialled or link.address,
+        "direction": "out" if link.outbound else "in",
+        "rtt_ms": None if link.rtt_s is None else round(link.rtt_s * 1000, 3),
+        "connected_s": round(now.mono - link.since, 3),
+        "state": "linked",
+        "user_agent": link.user_agent,
+        "rooms": shared,
+    }
+
+
+def peers(node: Node, now: Now) -> list[api.Peer]:
+    return [peer(link, node, now) for link in sorted(node.links, key=lambda link: link.since)]
+
+
+def rooms(node: Node, now: Now) -> list[api.Room]:
+    return [room(item, now) for item in sorted(node.rooms.values(), key=lambda item: item.name)]
+
+
+def room(item: Room, now: Now) -> api.Room:
+    return {
+        "room": item.name,
+        "room_id": str(item.id),
+        "peers": len(item.neighbours),
+        "members": [
+            {
+                "peer_id": str(member.peer_id),
+                "username": member.username,
+                "last_seen_s": round(now.mono - member.heard, 3),
+            }
+            for member in sorted(item.members, key=lambda member: (member.username, member.peer_id))
+        ],
+    }
+
+
+def dialling(node: Node, now: Now) -> list[api.Dialling]:
+    return [
+        {
+            "address": entry.address,
+            "reason": entry.reason,
+            "next_try_s": None if entry.dialling else round(max(0.0, entry.next_try - now.mono), 3),
+            "failures": entry.failures,
+        }
+        for entry in node.unreached()
+    ]
+
+
+def event(news: News, seq: int) -> api.Event:
+    """`seq` is that of the last message stored."""
+    match news:
+        case MessageAdded(name, stored):
+            data = dict(message(stored.seq, stored.envelope, name))
+            return {"seq": stored.seq, "topic": "message", "data": data}
+        case PeerChanged():
+            return {
+                "seq": seq,
+                "topic": "peer",
+                "data": {
+                    "peer_id": str(news.peer_id),
+                    "username": news.username,
+                    "address": news.address,
+                    "direction": "out" if news.outbound else "in",
+                    "state": "up" if news.up else "down",
+                    "reason": news.reason,
+                },
+            }
+        case MemberChanged():
+            return {
+                "seq": seq,
+                "topic": "presence",
+                "data": {
+                    "room": news.room,
+                    "peer_id": str(news.peer_id),
+                    "username": news.username,
+                    "state": "joined" if news.joined else "left",
+                },
+            }
+        case RoomChanged():
+            state = "joined" if news.joined else "left"
+            return {"seq": seq, "topic": "room", "data": {"room": news.room, "state": state}}

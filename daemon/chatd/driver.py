@@ -103,7 +103,8 @@ class Driver:
         )
 
     def now(self) -> Now:
-        return Now(self._loop.time(), time.time_ns() // 1_000_000)
+        # Not loop.time(): uvloop's stands still within a turn of the loop and counts whole milliseconds.
+        return Now(time.monotonic(), time.time_ns() // 1_000_000)
 
     # Inputs
 
@@ -190,14 +191,14 @@ class Driver:
         old = self._timers.pop(key, None)
         if old is not None:
             old.cancel()
-        self._timers[key] = self._loop.call_at(at, self._fire, key)
+        self._timers[key] = self._loop.call_later(max(0.0, at - time.monotonic()), self._fire, key)
 
     def _fire(self, key: TimerKey) -> None:
         del self._timers[key]
         self.post(TimerFired(key))
 
     def _log(self, notice: Notice) -> None:
-        held = self._limiter.admit(f"{notice.what}/{notice.error.kind}", self._loop.time())
+        held = self._limiter.admit(f"{notice.what}/{notice.error.kind}", time.monotonic())
         if held is None:
             return
         fields = {"kind": notice.error.kind, "why": str(notice.error)}

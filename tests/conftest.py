@@ -1,0 +1,28 @@
+"""What every test may ask for."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemon
+
+Spawn = Callable[..., Daemon]
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Iterator[Spawn]:
+    """Start a daemon: `spawn("--bootstrap", address, username="bob")`; all are stopped when the test ends."""
+    started: list[Daemon] = []
+    numbers = itertools.count(1)
+
+    def start(*arguments: str, username: str = "ann", home: Path | None = None) -> Daemon:
+        daemon = Daemon(home or tmp_path / f"node{next(numbers)}", *arguments, username=username)
+        started.append(daemon)
+        return daemon.start()
+
+    yield start
+    for daemon in started:
+        if daemon.process is not None:
+            daemon.stop()

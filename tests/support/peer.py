@@ -1,0 +1,123 @@
+"""A peer made of the core's Session and an asyncio stream: says to a daemon whatever a test wants it to hear."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+from chatcore import PROTOCOL_MINOR
+from chatcore.clock import Now
+from chatcore.errors import RemoteError
+from chatcore.handshake import Credentials
+from chatcore.identity import Identity
+from chatcore.ids import RoomId
+from chatcore.messages import Hello, LinkMessage, encode_message
+from chatcore.names import LOBBY, room_id, split_address
+from chatcore.session import (
+    BytesReceived,
+    Established,
+    Failed,
+    MessagesReceived,
+    Opened,
+    SendEncoded,
+    Session,
+    SessionInput,
+    StreamEnded,
+    WriteBytes,
+)
+
+READ_BYTES = 64 * 1024
+NOW = Now(0.0, 0)
+
+
+def credentials(
+    identity: Identity | None = None, network: str = "main", network_key: bytes | None = None
+) -> Credentials:
+    identity = identity or Identity(secrets.token_bytes(32))
+    return Credentials(identity, network, secrets.token_bytes(32), network_key)
+
+
+def hello(
+    network: str = "main", *, username: str = "peer", rooms: frozenset[RoomId] | None = None, port: int = 0
+) -> Hello:
+    rooms = frozenset({room_id(network, LOBBY)}) if rooms is None else rooms
+    return Hello(PROTOCOL_MINOR, (), network, "test", port, username, rooms)
+
+
+class Peer:
+    """Open once `dial` has given it. `received` grows as messages come; `failed` says why the link ended."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: Session) -> None:
+        self._reader = reader
+        self._session = session
+        self.writer = writer
+        self.established: Established | None = None
+        self.failed: RemoteError | None = None
+        self.received: list[LinkMessage] = []
+        self._reading: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def dial(
+        cls, address: str, identity: Credentials | None = None, greeting: Hello | None = None
+    ) -> AsyncIterator[Self]:
+        """Connect and shake hands. Raises the RemoteError that ends the handshake."""
+        reader, writer = await asyncio.open_connection(*split_address(address))
+        session = Session(
+            identity or credentials(), greeting or hello(), dialler=True, ephemeral=secrets.token_bytes(32)
+        )
+        peer = cls(reader, writer, session)
+        try:
+            peer._feed(Opened())
+            peer._reading = asyncio.create_task(peer._read())
+            await peer.until(lambda: peer.established is not None or peer.failed is not None)
+            if peer.failed is not None:
+                raise peer.failed
+            yield peer
+        finally:
+            if peer._reading is not None:
+                peer._reading.cancel()
+            writer.close()
+
+    async def _read(self) -> None:
+        while self.failed is None:
+            try:
+                data = await self._reader.read(READ_BYTES)
+            except ConnectionError:
+                data = b""
+            self._feed(BytesReceived(data) if data else StreamEnded())
+
+    def _feed(self, event: SessionInput) -> None:
+        for output in self._session.handle(event, NOW):
+            match output:
+                case WriteBytes(data):
+                    self.writer.write(data)
+                case Established():
+                    self.established = output
+                case MessagesReceived(messages):
+                    self.received += messages
+                case Failed(error):
+                    self.failed = error
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], bool], deadline_s: float = 15.0) -> None:
+        """Wait for something this peer hears to make it so. Raises TimeoutError."""
+        async with asyncio.timeout(deadline_s):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def closed(self) -> RemoteError:
+        """Wait until the other side has ended the link; why, as far as it said."""
+        await self.until(lambda: self.failed is not None)
+        assert self.failed is not None
+        return self.failed
+
+    async def send(self, *messages: LinkMessage) -> None:
+        await self.send_encoded([encode_message(message) for message in messages])
+
+    async def send_encoded(self, encoded: Sequence[bytes]) -> None:
+        self._feed(SendEncoded(encoded))
+        await self.writer.drain()

@@ -1,0 +1,83 @@
+"""`make bench`: every figure we claim, measured on real daemons; a table here, JSON in build/bench.json."""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import footprint, latency, startup, throughput
+from tests.bench.report import Row, percentile, table, write_json
+
+RUNS = 5
+OUTPUT = Path("build/bench.json")
+
+
+def throughput_rows(folder: Path, runs: int) -> list[Row]:
+    results = throughput.measure(folder, runs)
+    return [
+        Row("socket to subscriber", "messages/s", tuple(result.per_second for result in results)),
+        Row("bare PyNaCl verify", "messages/s", tuple(result.bare_per_second for result in results)),
+        Row(
+            "socket to subscriber",
+            "% of bare verify",
+            tuple(100 * result.share for result in results),
+            goal=80,
+            at_most=False,
+        ),
+    ]
+
+
+def latency_rows(folder: Path, runs: int) -> list[Row]:
+    found = [[1000 * seconds for seconds in run] for run in latency.measure(folder, runs)]
+    return [
+        Row("send on A to event on B, p50", "ms", tuple(percentile(run, 0.50) for run in found), goal=2),
+        Row("send on A to event on B, p99", "ms", tuple(percentile(run, 0.99) for run in found)),
+    ]
+
+
+def footprint_rows(folder: Path, runs: int) -> list[Row]:
+    return [
+        Row("idle daemon, resident", "MiB", tuple(footprint.memory_mib(folder, runs)), goal=60),
+        Row("8 quiet peers", "% of a core", tuple(footprint.quiet_cpu(folder, runs)), goal=0.3),
+    ]
+
+
+def startup_rows(folder: Path, runs: int) -> list[Row]:
+    overhead = [1000 * seconds for seconds in startup.chatctl_over_python_s(folder, runs)]
+    return [
+        Row("start to ready", "s", tuple(startup.ready_s(folder, runs)), goal=0.5),
+        Row("chatctl peers over python -c pass", "ms", tuple(overhead), goal=120),
+    ]
+
+
+PARTS = {
+    "throughput": throughput_rows,
+    "latency": latency_rows,
+    "footprint": footprint_rows,
+    "startup": startup_rows,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs a figure (default {RUNS})")
+    arguments = parser.parse_args()
+    unknown = set(arguments.parts) - set(PARTS)
+    if unknown or arguments.runs < 1:
+        parser.error(f"unknown part {', '.join(unknown)}" if unknown else "--runs must be at least 1")
+    rows: list[Row] = []
+    for name in arguments.parts or PARTS:
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="chatd-bench-") as folder:
+            rows += PARTS[name](Path(folder), arguments.runs)
+    print(table(rows))
+    machine = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
+    write_json(rows, {**machine, "load_1min": os.getloadavg()[0], "runs": arguments.runs}, OUTPUT)
+    print(f"\n{arguments.runs} runs a figure; all values in {OUTPUT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -467,7 +467,8 @@ class _Writer:
         self._lock = threading.Lock()
         self._stopping = False
         self.backlog_bytes = 0
-        self._thread = threading.Thread(target=self._run, name="chatd-store")
+        # A daemon thread: a process that dies of something else must not hang on it. `stop` waits for it.
+        self._thread = threading.Thread(target=self._run, name="chatd-store", daemon=True)
         self._thread.start()
 
     def submit(self, batch: Batch) -> None:

@@ -1,6 +1,7 @@
 """What the local API shows of the node, as plain JSON values. Pure: node and time in, dictionaries out."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from chatcore import api
 from chatcore.clock import Now, wall_ms_of
@@ -11,6 +12,8 @@ from chatcore.links import Link
 from chatcore.node import Node
 from chatcore.room import Room
 
+_LAST_MOMENT_MS = 253_402_300_799_999
+
 
 def message(seq: int, envelope: Envelope, room: str) -> api.Message:
     assert isinstance(envelope.body, Chat), "only chat messages are shown"  # noqa: S101
@@ -19,7 +22,7 @@ def message(seq: int, envelope: Envelope, room: str) -> api.Message:
         "seq": seq,
         "id": str(envelope.id),
         "room": room,
-        "author": str(peer_id_of(envelope.author)),
+        "author": _peer_text(envelope.author),
         "username": envelope.username,
         "text": envelope.body.text,
         "time_ms": time_ms,
@@ -27,10 +30,20 @@ def message(seq: int, envelope: Envelope, room: str) -> api.Message:
     }
 
 
+@lru_cache(maxsize=4096)
+def _peer_text(public_key: bytes) -> str:
+    return str(peer_id_of(public_key))
+
+
 def rfc3339(time_ms: int) -> str:
     """UTC with milliseconds; a stamp past the year 9999 shows as its last moment."""
-    seconds, milliseconds = divmod(min(time_ms, 253_402_300_799_999), 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
+    seconds, milliseconds = divmod(min(time_ms, _LAST_MOMENT_MS), 1000)
+    return f"{_whole_second(seconds)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=1024)
+def _whole_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def identity(node: Node) -> api.IdentityInfo:

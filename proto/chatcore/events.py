@@ -61,8 +61,8 @@ class Started:
 class LinkUp:
     """A link is secured and both sides have said hello. `address` is the remote end of the stream.
 
-    `dialled` is the address this node asked for, None when the other side called; `told` are the rooms our own
-    hello named, which may have changed since.
+    `dialled` is the address this node asked for, None when the other side called; `told` are the rooms our
+    own hello named, which may have changed since.
     """
 
     link: LinkId

@@ -4,6 +4,7 @@ Knows keys and signatures; refuses to know files and randomness (the seed is pas
 """
 
 import hashlib
+from functools import lru_cache
 
 import nacl.bindings
 import nacl.exceptions
@@ -61,6 +62,7 @@ class Identity:
         return f"Identity({self.peer_id.short})"
 
 
+@lru_cache(maxsize=4096)
 def peer_id_of(public_key: bytes) -> PeerId:
     return PeerId(hashlib.sha256(public_key).digest())
 

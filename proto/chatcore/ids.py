@@ -1,7 +1,7 @@
 """PeerId, RoomId, MessageId: 32-byte digests that cannot be taken for one another by a type checker.
 
-As bytes they are cheap dictionary keys; as text they are lower-case base32 without padding (RFC 4648), 52
-characters, of which people see the first ten.
+As bytes they are cheap dictionary keys. As text, message and room ids are hexadecimal; a peer id, which
+people read to each other, is lower-case base32 without padding (RFC 4648). Ten characters are the short form.
 """
 
 import base64
@@ -10,7 +10,7 @@ from typing import NewType, Self
 
 DIGEST_BYTES = 32
 SHORT_CHARS = 10
-TEXT_CHARS = 52
+PEER_ID_CHARS = 52
 
 LinkId = NewType("LinkId", int)
 """A local number for one connection; never on the wire, never reused in a process."""
@@ -27,18 +27,13 @@ class _Digest(bytes):
     @classmethod
     def parse(cls, text: str) -> Self:
         """The id that `str()` printed. Raises ValueError for anything else."""
-        if len(text) != TEXT_CHARS:
-            raise ValueError(f"{cls.__name__} is written in {TEXT_CHARS} characters")
-        try:
-            parsed = cls(base64.b32decode(text.upper() + "===="))
-        except binascii.Error as error:
-            raise ValueError(f"{text!r} is not base32") from error
-        if str(parsed) != text:  # the last character carries only one bit; the spare bits must be zero
-            raise ValueError(f"{text!r} is not canonical base32")
+        parsed = cls(bytes.fromhex(text))
+        if str(parsed) != text:
+            raise ValueError(f"{text!r} is not how a {cls.__name__} is written")
         return parsed
 
     def __str__(self) -> str:
-        return base64.b32encode(self).decode("ascii").rstrip("=").lower()
+        return self.hex()
 
     @property
     def short(self) -> str:
@@ -52,6 +47,21 @@ class PeerId(_Digest):
     """SHA-256 of an Ed25519 public key."""
 
     __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        if len(text) != PEER_ID_CHARS:
+            raise ValueError(f"a peer id is written in {PEER_ID_CHARS} characters")
+        try:
+            parsed = cls(base64.b32decode(text.upper() + "===="))
+        except binascii.Error as error:
+            raise ValueError(f"{text!r} is not base32") from error
+        if str(parsed) != text:  # the last character carries only one bit; the spare bits must be zero
+            raise ValueError(f"{text!r} is not canonical base32")
+        return parsed
+
+    def __str__(self) -> str:
+        return base64.b32encode(self).decode("ascii").rstrip("=").lower()
 
 
 class RoomId(_Digest):

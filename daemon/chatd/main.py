@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import os
 import random
 import secrets
@@ -16,13 +17,14 @@ import click
 import structlog
 import uvloop
 
+from chatcore import __version__
 from chatcore.clock import HybridClock
 from chatcore.errors import LocalError
 from chatcore.events import RoomRecord, Started, Stop
 from chatcore.handshake import Credentials
 from chatcore.names import split_address
 from chatcore.node import Node
-from chatd import __version__, logs, settings
+from chatd import logs, settings
 from chatd.driver import Driver
 from chatd.feed import Feed
 from chatd.keyfile import load_network_key, load_or_create_identity
@@ -152,6 +154,7 @@ class Daemon:
             await links.serve(group)
             driver.post(Started())
             self._say_ready(listen)
+            gc.freeze()  # what is loaded by now stays; collecting garbage need not walk it again
             await stopping.wait()
             self._say_stopping()
             await self._stop(driver, links, server)

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from chatcore import api
+from chatcore import __version__, api
 from chatcore.envelopes import Chat
 from chatcore.errors import NotInRoom
 from chatcore.events import Connect, ConnectReply, JoinRoom, LeaveRoom, RoomReply, SendText, SentReply
 from chatcore.ids import RoomId
 from chatcore.names import room_id, room_name
 from chatcore.node import Node
-from chatd import __version__, views
+from chatd import views
 from chatd.driver import Driver
 from chatd.links import Links
 from chatd.store import Store

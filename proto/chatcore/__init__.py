@@ -4,6 +4,8 @@ It has no sockets, clock, randomness, disk or logging of its own; whoever runs i
 what lets the daemon, the tests and a simulator run the very same classes.
 """
 
+__version__ = "0.1.0"
+
 PROTOCOL_MAJOR = 1
 """Two nodes of different majors refuse each other before the handshake."""
 

@@ -8,6 +8,7 @@ import sys
 from typing import TextIO
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -27,12 +28,14 @@ def configure(level: str, log_format: str, stream: TextIO = sys.stderr) -> bool:
         if console
         else structlog.processors.JSONRenderer()
     )
-    exceptions = [] if console else [structlog.processors.dict_tracebacks]
+    # Without locals: they hold messages' text and keys.
+    tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+    last: structlog.typing.Processor = _printable if console else tracebacks
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
-            *exceptions,
+            last,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -41,6 +44,19 @@ def configure(level: str, log_format: str, stream: TextIO = sys.stderr) -> bool:
     )
     logging.basicConfig(level=logging.ERROR, stream=stream, format="%(message)s")
     return console
+
+
+def _printable(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Peers choose some of these words; on a terminal they must not act. JSON escapes them anyway."""
+    return {key: _escape(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _escape(text: str) -> str:
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
 
 
 class Limiter:

@@ -12,11 +12,20 @@ class AlreadyRunning(LocalError):
     kind = "already_running"
 
 
-class Lock:
-    """Held until `close()`. Raises AlreadyRunning at construction."""
+class CannotLock(LocalError):
+    kind = "cannot_lock"
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+class Lock:
+    """Held until `close()`; `flag` is what chooses another folder. Raises AlreadyRunning or CannotLock."""
+
+    def __init__(self, path: Path, flag: str = "--home") -> None:
+        hint = f"choose another folder with {flag}"
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise CannotLock(f"cannot make the lock {path}: {why}", hint) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -24,7 +33,7 @@ class Lock:
             os.close(self._descriptor)
             raise AlreadyRunning(
                 f"a daemon is already running on {path.parent} (process {holder})",
-                "use that one, or choose another folder with --home",
+                f"use that one, or {hint}",
             ) from None
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, f"{os.getpid()}\n".encode())

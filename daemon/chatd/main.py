@@ -129,7 +129,7 @@ class Daemon:
         else:
             folder = Path(self._settings.paths.store)
             _make_folder(folder)
-            stack.enter_context(Lock(folder / "chatd.lock"))
+            stack.enter_context(Lock(folder / "store.lock", "--db-path"))
             store = Store.open(folder, on_damage=_log_damage)
         stack.callback(store.close)
         return store

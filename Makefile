@@ -43,7 +43,7 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 
 demo: $(BIN)/chatd ## three daemons tell a story in a temporary folder, in under 30 s
-	@$(BIN)/python tests/e2e/demo.py
+	@$(BIN)/python -m tests.e2e.demo
 
 bench: $(VENV)/.dev ## measure throughput, latency, memory and start-up; prints a table, writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -1,0 +1,103 @@
+"""What the README tells people to type is typed here."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import BIN, DEADLINE_S, environment, wait_until
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TOUR_DEADLINE_S = 60.0
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_tour_works_as_written(tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.fail("the tour shows curl: install it to test the tour")
+    script = "".join(blocks("sh tour"))
+    for name in ("ann", "bob"):
+        script = script.replace(f"/tmp/{name}", str(tmp_path / name))
+    for port in ("9001", "9002"):
+        script = script.replace(port, str(free_port()))
+    script = script.replace('"$PWD/.venv/bin', f'"{BIN}')
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"{script}\nwait"],
+        capture_output=True,
+        text=True,
+        timeout=TOUR_DEADLINE_S,
+        env=environment(HOME=str(tmp_path)),
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for shown in ("hi bob", "from a pipe", "the kettle is on", '"peer_id"', '"jsonrpc":"2.0"'):
+        assert shown in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_make_run_says_how_to_attach_and_stops_at_interrupt(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    make = [
+        "make",
+        "--no-print-directory",
+        "run",
+        f"VENV={BIN.parent}",
+        "PORT=0",
+        f"HOME_DIR={tmp_path}/home",
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*make, "ARGS=--host 127.0.0.1 --log-format console"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment(HOME=str(tmp_path)),
+            start_new_session=True,
+        )
+    try:
+        wait_until(
+            lambda: "Ctrl-C stops it" in log.read_text(), "make run", alive=lambda: process.poll() is None
+        )
+        shown = log.read_text()
+        assert f"chat --home {tmp_path}/home" in shown
+        assert f"chatctl --home {tmp_path}/home" in shown
+        subprocess.run(
+            [str(BIN / "chatctl"), "--home", f"{tmp_path}/home", "stop"], check=True, env=environment()
+        )
+        assert process.wait(DEADLINE_S) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_settings_example_is_a_valid_file(tmp_path: Path) -> None:
+    (example,) = blocks("toml")
+    config = tmp_path / "config.toml"
+    config.write_text(example + "\nlog-format = 'nonsense'\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "chatd.main", "--home", str(tmp_path / "home"), "--config", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        env=environment(),
+        check=False,
+    )
+    # Every key of the example is taken; only the one added here is wrong.
+    assert done.returncode == 3
+    assert "log-format" in done.stderr

@@ -64,7 +64,7 @@ class FolderUnusable(LocalError):
     }
 )
 @settings.options
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s", allow_from_autoenv=False)
 @click.pass_context
 def command(context: click.Context, /, **values: Any) -> None:
     """Run a chat node: it keeps your identity and history, finds its peers and serves chat and chatctl.

@@ -173,9 +173,7 @@ def _convert(context: click.Context, parameter: click.Parameter, value: Any, whe
     if isinstance(value, list) != parameter.multiple or isinstance(value, dict):
         wanted = "a list" if parameter.multiple else "a single value"
         raise BadSettings(f"{where} must be {wanted}", "mend the file")
-    wanted_type = (
-        bool if parameter.type is click.BOOL else int if isinstance(parameter.type, click.IntRange) else str
-    )
+    wanted_type = _toml_type(parameter.type)
     items = value if isinstance(value, list) else [value]
     if not all(type(item) is wanted_type for item in items):
         raise BadSettings(f"{where} must be of type {wanted_type.__name__}", "mend the file")
@@ -183,6 +181,16 @@ def _convert(context: click.Context, parameter: click.Parameter, value: Any, whe
         return parameter.type_cast_value(context, value)
     except click.BadParameter as error:
         raise BadSettings(f"{where}: {error.message.rstrip('.').lower()}", "mend the file") from error
+
+
+def _toml_type(kind: click.ParamType) -> type:
+    match kind:
+        case click.types.BoolParamType():
+            return bool
+        case click.IntRange():
+            return int
+        case _:
+            return str
 
 
 def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
@@ -198,6 +206,6 @@ def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
         raise BadSettings(f"{path}: no such file", "check --config") from None
     except OSError as error:
         raise BadSettings(f"{path}: {(error.strerror or str(error)).lower()}", "check --config") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter for arrays nested hundreds deep
         line = str(error).splitlines()[0]
         raise BadSettings(f"{path}: not valid TOML: {line}", "mend the file") from error

@@ -26,7 +26,7 @@ def test_identity_is_made_once_and_read_afterwards(tmp_path: Path) -> None:
     assert (new, still_new) == (True, False)
     assert made.peer_id == again.peer_id
     assert path.stat().st_mode & 0o777 == 0o600
-    assert os.listdir(tmp_path) == ["identity.key"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_identities_differ(tmp_path: Path) -> None:

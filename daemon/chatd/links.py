@@ -31,8 +31,9 @@ from chatcore.session import (
 )
 from chatd.outbox import Outbox
 
-MAX_STRANGERS = 128
-"""Connections that have not yet proved who they are; the oldest makes way for a new one."""
+MAX_CALLERS = 128
+"""Callers that have not yet proved who they are; the oldest makes way for a new one. Whom we call is not
+among them, or a flood of callers could cut us off from everybody."""
 
 WRITE_BUFFER_BYTES = 256 * 1024
 """What may wait in the transport; the rest waits in the outbox, where priorities still count."""
@@ -112,9 +113,9 @@ class Links:
         if self._stopping:
             connection.abort()
             return
-        if len(self._strangers) >= MAX_STRANGERS:
-            oldest = next(iter(self._strangers))
-            oldest.fail(HandshakeFailed("too many connections wait for their handshake"))
+        callers = [other for other in self._strangers if other.inbound]
+        if connection.inbound and len(callers) >= MAX_CALLERS:
+            callers[0].fail(HandshakeFailed("too many connections wait for their handshake"))
         self._strangers[connection] = None
 
     def forget_stranger(self, connection: "Connection") -> None:
@@ -214,6 +215,7 @@ class Connection(asyncio.Protocol):
         self._address = ""
         self.outbox = Outbox()
         self.link: LinkId | None = None
+        self.inbound = dialled is None
         self.closing = False
         self.held = False
 

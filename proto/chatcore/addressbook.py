@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from chatcore.config import LinkConfig
-from chatcore.errors import SelfDialed, TooManyAddresses
+from chatcore.errors import OwnAddress, TooManyAddresses
 from chatcore.ids import PeerId
 
 MAX_KEPT = 64
@@ -38,9 +38,9 @@ class AddressBook:
         self._own: set[str] = set()
 
     def keep(self, address: str) -> None:
-        """Dial it now and whenever it is lost. Raises TooManyAddresses, SelfDialed."""
+        """Dial it now and whenever it is lost. Raises TooManyAddresses, OwnAddress."""
         if address in self._own:
-            raise SelfDialed
+            raise OwnAddress(address)
         known = self._book.get(address)
         if known is None or not known.kept:
             if sum(entry.kept for entry in self._book.values()) >= MAX_KEPT:
@@ -107,6 +107,11 @@ class AddressBook:
         doubled: float = self._config.backoff_first_s * 2 ** min(failures - 1, _MAX_DOUBLINGS)
         jitter = 1 + self._config.backoff_jitter * (2 * self._rng.random() - 1)
         return min(doubled, self._config.backoff_most_s) * jitter
+
+    def peer_at(self, address: str) -> PeerId | None:
+        """Who last answered there."""
+        entry = self._book.get(address)
+        return None if entry is None else entry.peer_id
 
     def unreached(self, linked: Collection[PeerId]) -> list[Address]:
         """Kept addresses without a link, for whoever asks why."""

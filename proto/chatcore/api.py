@@ -59,6 +59,7 @@ ERROR_CODES: dict[type[ChatError], int] = {
     errors.StoreFailed: 1009,
     errors.Stopping: 1010,
     NeedsWebSocket: 1011,
+    errors.OwnAddress: 1012,
 }
 """Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
 

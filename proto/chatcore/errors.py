@@ -97,6 +97,14 @@ class TooManyAddresses(LocalError):
         self.limit = limit
 
 
+class OwnAddress(LocalError):
+    kind = "own_address"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address} is this node's own address", "give another node's")
+        self.address = address
+
+
 class StoreFailed(LocalError):
     kind = "store_failed"
     retryable = True
@@ -122,6 +130,8 @@ class RemoteError(ChatError):
     """The other side broke the protocol, or cannot speak with us: drop the link, record the kind."""
 
     kind = "remote"
+    fault: ClassVar[bool] = True
+    """Whether the other side did wrong, and did not merely go away or take another road."""
 
 
 class FrameTooLong(RemoteError):
@@ -185,6 +195,7 @@ class WrongPeer(RemoteError):
 
 class SelfDialed(RemoteError):
     kind = "self"
+    fault = False
 
     def __init__(self) -> None:
         super().__init__("the address is this node's own")
@@ -194,6 +205,7 @@ class Unreachable(RemoteError):
     """Nothing answers at an address: refused, no route, no such name, or no answer in time."""
 
     kind = "unreachable"
+    fault = False
 
 
 class TooSlow(RemoteError):
@@ -216,6 +228,7 @@ class ClosedByPeer(RemoteError):
     """The other side ended the link; `reason` is its own word where it gave one."""
 
     kind = "closed"
+    fault = False
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason or "the peer closed the connection")

@@ -9,7 +9,7 @@ from chatcore.addressbook import Address, AddressBook
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
-from chatcore.errors import ClosedByPeer, HandshakeFailed, LocalError, RemoteError, SelfDialed
+from chatcore.errors import ClosedByPeer, LocalError, RemoteError, SelfDialed
 from chatcore.events import (
     CloseLink,
     Connect,
@@ -44,9 +44,12 @@ from chatcore.messages import (
 )
 from chatcore.names import normal_address
 
+DIAL_PAUSE_S = 0.25
+
 
 class LinkSilent(RemoteError):
     kind = "silent"
+    fault = False
 
     def __init__(self, silent_s: float) -> None:
         super().__init__(f"nothing heard for {silent_s:.0f} s")
@@ -54,6 +57,7 @@ class LinkSilent(RemoteError):
 
 class LinkReplaced(RemoteError):
     kind = "replaced"
+    fault = False
 
     def __init__(self) -> None:
         super().__init__("another link to the same peer took its place")
@@ -88,7 +92,7 @@ class Peers:
             self._book.keep(address)
         except LocalError as error:
             return [Rejected(event.request, error)]
-        linked = any(link.dialled == address for link in self._links)
+        linked = self._book.peer_at(address) in self._links.peer_ids
         return [Replied(event.request, ConnectReply(address, linked)), *self.handle_dial_due(now)]
 
     def handle_link_up(self, event: LinkUp, now: Now) -> list[Output]:
@@ -99,10 +103,10 @@ class Peers:
         old = self._links.to(event.peer_id)
         if old is not None:
             if not self._links.should_replace(old, event):
-                return self._turn_away(event, LinkReplaced())
+                return self._turn_away(event, LinkReplaced(), now)
             outputs += self.drop(old, LinkReplaced(), now)
         elif self._links.full:
-            return self._turn_away(event, NodeFull(self._config.link.max_peers))
+            return self._turn_away(event, NodeFull(self._config.link.max_peers), now)
         link = self._links.add(event, now.mono)
         outputs += [
             _changed(link, up=True, reason=""),
@@ -113,7 +117,9 @@ class Peers:
             outputs.append(Send((link.link,), PeerRequest(MAX_PEER_RECORDS), Priority.CONTROL))
         return outputs
 
-    def _turn_away(self, event: LinkUp, error: RemoteError) -> list[Output]:
+    def _turn_away(self, event: LinkUp, error: RemoteError, now: Now) -> list[Output]:
+        if event.dialled is not None:
+            self._book.handle_failed(event.dialled, now.mono, str(error))
         goodbye = Send((event.link,), Goodbye(str(error)), Priority.CONTROL)
         return [goodbye, CloseLink(event.link, error)]
 
@@ -153,20 +159,20 @@ class Peers:
         return [Notice("stranger_refused", event.address, event.error)]
 
     def _refused(self, error: RemoteError) -> None:
-        """Only what a peer did wrong counts, not that it went away."""
-        if not isinstance(error, ClosedByPeer | LinkReplaced | HandshakeFailed):
+        if error.fault:
             self._counters.refused[error.kind] += 1
 
     def handle_dial_due(self, now: Now) -> list[Output]:
         """Dial what is due, and come back when more will be."""
-        if self._stopping:
+        if self._stopping or self._links.full:
             return []
         linked = self._links.peer_ids
         room = self._config.gossip.fanout - len(self._links)
         outputs: list[Output] = [Dial(address) for address in self._book.due(now.mono, linked, room)]
         next_due = self._book.next_due(linked, learned_too=room > 0)
         if next_due is not None:
-            outputs.append(SetTimer(DialDue(), next_due))
+            # What is due already waits for a dial under way, and must not keep us spinning until it ends.
+            outputs.append(SetTimer(DialDue(), max(next_due, now.mono + DIAL_PAUSE_S)))
         return outputs
 
     def handle_ping_due(self, now: Now) -> list[Output]:

@@ -6,6 +6,7 @@ Text in, text out; knows no HTTP.
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -30,7 +31,8 @@ _HINTS: dict[int, tuple[str, str]] = {
     INVALID_PARAMS: ("invalid_params", "params are an array or an object"),
 }
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_escaped = json.JSONEncoder(separators=(",", ":")).encode
 
 log = structlog.get_logger()
 
@@ -44,7 +46,7 @@ class Dispatcher:
     async def answer(self, text: str) -> str | None:
         """The response's text, or None when nothing in the request asks for one."""
         try:
-            parsed = json.loads(text, parse_constant=_refuse_constant)
+            parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except (ValueError, RecursionError):
             return _encode(_failure(PARSE_ERROR, "Parse error"))
         if not isinstance(parsed, list):
@@ -93,6 +95,23 @@ def _failure(code: int, text: str, data: Json | None = None) -> Json:
     kind, hint = _HINTS[code]
     data = data or {"kind": kind, "hint": hint, "retryable": False}
     return {"jsonrpc": "2.0", "error": {"code": code, "message": text, "data": data}, "id": None}
+
+
+def _encode(answer: Any) -> str:
+    """JSON that is valid UTF-8 even where a request's id holds half a surrogate pair."""
+    text = _compact(answer)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _escaped(answer)
+    return text
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:40]} is beyond a float")
+    return number
 
 
 def _refuse_constant(constant: str) -> None:

@@ -55,16 +55,11 @@ KINDS: list[tuple[str, Any, Any, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("where", "default", "in_file", "in_environ", "on_line"), KINDS)
+@pytest.mark.parametrize("kind", KINDS, ids=[kind[0] for kind in KINDS])
 def test_flag_beats_environment_beats_file_beats_default(
-    user: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    where: str,
-    default: Any,
-    in_file: tuple[str, Any],
-    in_environ: tuple[str, Any],
-    on_line: tuple[str | bool, Any],
+    user: Path, monkeypatch: pytest.MonkeyPatch, kind: tuple[str, Any, Any, Any, Any]
 ) -> None:
+    where, default, in_file, in_environ, on_line = kind
     name = where.rpartition(".")[2]
     flag = name.replace("_", "-")
 

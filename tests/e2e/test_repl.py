@@ -1,0 +1,146 @@
+"""`chat` as a person uses it: a real terminal, a real daemon, and somebody to talk to on another node."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Spawn
+from tests.support.daemon import Daemon, run
+from tests.support.terminal import Terminal
+
+
+@pytest.fixture
+def ann(spawn: Spawn) -> Daemon:
+    return spawn(username="ann")
+
+
+@pytest.fixture
+def bob(spawn: Spawn, ann: Daemon) -> Daemon:
+    node = spawn("--bootstrap", ann.address, username="bob")
+    node.wait_peers(1)
+    return node
+
+
+def chat(node: Daemon, *arguments: str) -> Terminal:
+    return Terminal("chat", "--home", str(node.home), *arguments)
+
+
+def test_chat_shows_the_other_side_and_is_heard_there(ann: Daemon, bob: Daemon) -> None:
+    with chat(ann) as at_ann, chat(bob) as at_bob:
+        at_ann.wait_for("#lobby>")
+        at_bob.wait_for("#lobby>")
+        at_ann.enter("hello bob")
+        at_bob.wait_for("hello bob")
+        at_ann.wait_for("hello bob")
+        at_bob.enter("hello ann, how are you?")
+        at_ann.wait_for("hello ann, how are you?")
+        assert at_ann.text.count("hello bob") == 1
+        assert at_bob.text.count("hello bob") == 1
+        at_ann.enter("/quit")
+        assert at_ann.wait_exit() == 0
+
+
+def test_chat_keeps_the_typed_line_when_a_message_comes_in(ann: Daemon, bob: Daemon) -> None:
+    with chat(ann) as terminal:
+        terminal.wait_for("#lobby>")
+        terminal.type("half a sen")
+        terminal.wait_for("#lobby> half a sen")
+        bob.call("message.send", text="an interruption")
+        terminal.wait_for("an interruption")
+        terminal.type("tence")
+        terminal.wait_for("#lobby> half a sentence")
+        terminal.type("\r")
+        bob.wait_text("half a sentence")
+
+
+def test_chat_commands_answer(ann: Daemon, bob: Daemon) -> None:
+    ann.call("message.send", text="from before")
+    with chat(ann) as terminal:
+        terminal.wait_for("from before")
+        terminal.enter("/help")
+        for command in (
+            "/peers",
+            "/history",
+            "/stats",
+            "/id",
+            "/clear",
+            "/quit",
+            "/join",
+            "/leave",
+            "/rooms",
+        ):
+            terminal.wait_for(command)
+        terminal.enter("/clear")
+        terminal.wait_for("#lobby>")
+        terminal.enter("/peers")
+        terminal.wait_for("bob")
+        terminal.enter("/id")
+        terminal.wait_for(ann.call("identity.show")["peer_id"][:10])
+        terminal.enter("/stats")
+        terminal.wait_for("sent")
+        terminal.enter("/histroy")
+        terminal.wait_for("/history")
+        terminal.enter("//not a command")
+        bob.wait_text("/not a command")
+        terminal.type("\x04")
+        assert terminal.wait_exit() == 0
+
+
+def test_chat_changes_rooms(ann: Daemon, bob: Daemon) -> None:
+    bob.call("room.join", room="tea")
+    with chat(ann) as terminal:
+        terminal.wait_for("#lobby>")
+        terminal.enter("/join #tea")
+        terminal.wait_for("#tea>")
+        terminal.enter("the kettle is on")
+        terminal.wait_for("the kettle is on")
+        assert bob.call("message.history", room="lobby") == []
+        terminal.enter("/rooms")
+        terminal.wait_for("lobby")
+        terminal.enter("/leave")
+        terminal.wait_for("#lobby>")
+        assert ann.call("node.status")["rooms"] == ["lobby"]
+
+
+def test_chat_carries_on_when_the_daemon_restarts(ann: Daemon, bob: Daemon) -> None:
+    port = ann.address.rpartition(":")[2]
+    with chat(ann) as terminal:
+        terminal.wait_for("#lobby>")
+        bob.call("message.send", text="before the restart")
+        terminal.wait_for("before the restart")
+        ann.stop()
+        ann.arguments += ["--port", port]
+        ann.start()
+        bob.wait_peers(1)
+        bob.call("message.send", text="after the restart")
+        terminal.wait_for("after the restart")
+        terminal.enter("still here")
+        bob.wait_text("still here")
+        assert terminal.text.count("before the restart") == 1
+        assert terminal.text.count("after the restart") == 1
+
+
+def test_chat_shows_escapes_of_strangers_as_harmless_text(ann: Daemon, bob: Daemon) -> None:
+    with chat(ann) as terminal:
+        terminal.wait_for("#lobby>")
+        bob.call("message.send", text="a\x1b[2Jb\u202ec\x07d \N{GRINNING FACE} 日本語")
+        terminal.wait_for("日")
+        terminal.wait_for("#lobby>")
+        shown = next(line for line in terminal.text.splitlines() if "日" in line)
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "bob" in shown
+
+
+def test_chat_without_a_daemon_says_how_to_start_one(tmp_path: Path) -> None:
+    with Terminal("chat", "--home", str(tmp_path / "nobody")) as terminal:
+        assert terminal.wait_exit() == 2
+        assert "chatd --home" in terminal.text.replace("\n", " ")
+        assert "Traceback" not in terminal.text
+
+
+def test_chat_from_a_pipe_sends_each_line(ann: Daemon, bob: Daemon) -> None:
+    done = run(["chat", "--home", str(ann.home)], stdin="one\ntwo\n")
+    assert done.returncode == 0, done.stderr
+    bob.wait_text("two")
+    assert bob.texts == ["one", "two"]

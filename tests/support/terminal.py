@@ -1,0 +1,79 @@
+"""A real terminal for a program: pexpect gives the pty, pyte its screen, so tests read what a person sees."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+import pexpect
+import pyte
+
+from tests.support.daemon import BIN, environment
+
+COLUMNS = 80
+LINES = 24
+SCROLLBACK = 1000
+DEADLINE_S = 20.0
+READ_BYTES = 64 * 1024
+
+
+class Terminal:
+    """`with Terminal("chat", "--home", home) as chat:` starts the program and closes it at the end."""
+
+    def __init__(self, program: str, *arguments: str, columns: int = COLUMNS, lines: int = LINES) -> None:
+        self.screen = pyte.HistoryScreen(columns, lines, history=SCROLLBACK)
+        self._stream = pyte.ByteStream(self.screen)
+        self.child = pexpect.spawn(
+            str(BIN / program),
+            list(arguments),
+            dimensions=(lines, columns),
+            env=environment(TERM="xterm-256color"),
+            timeout=DEADLINE_S,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.child.close(force=True)
+
+    @property
+    def text(self) -> str:
+        """What stands on the screen now."""
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+    def type(self, text: str) -> None:
+        self.child.send(text)
+
+    def enter(self, line: str) -> None:
+        self.child.send(line + "\r")
+
+    def wait_for(self, wanted: str) -> None:
+        """Until `wanted` is on the screen. Raises AssertionError with the screen when it never is."""
+        end = time.monotonic() + DEADLINE_S
+        while wanted not in self.text:
+            left = end - time.monotonic()
+            if left <= 0 or not self._read(left):
+                raise AssertionError(f"{wanted!r} never appeared; the screen:\n{self.text}")
+
+    def wait_exit(self) -> int:
+        """The exit code, once the program has ended and all it wrote is on the screen."""
+        end = time.monotonic() + DEADLINE_S
+        while self._read(end - time.monotonic()):
+            pass
+        self.child.close()
+        code: int = self.child.exitstatus
+        return code
+
+    def _read(self, timeout_s: float) -> bool:
+        """Take in the next output; False at the program's end or when none came in time."""
+        try:
+            data: bytes = self.child.read_nonblocking(READ_BYTES, timeout=max(timeout_s, 0))
+        except (pexpect.EOF, pexpect.TIMEOUT):
+            return False
+        self._stream.feed(data)
+        # A program that asks where the cursor is waits for the terminal's answer.
+        if b"\x1b[6n" in data:
+            self.child.send(f"\x1b[{self.screen.cursor.y + 1};{self.screen.cursor.x + 1}R")
+        return True

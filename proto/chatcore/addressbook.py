@@ -4,13 +4,13 @@
 links are few. Knows nothing of what is behind an address but the peer that last answered there.
 """
 
-import random
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from chatcore.config import LinkConfig
 from chatcore.errors import OwnAddress, TooManyAddresses
 from chatcore.ids import PeerId
+from chatcore.rng import Rng
 
 MAX_KEPT = 64
 MAX_LEARNED = 1024
@@ -31,7 +31,7 @@ class Address:
 
 
 class AddressBook:
-    def __init__(self, config: LinkConfig, rng: random.Random) -> None:
+    def __init__(self, config: LinkConfig, rng: Rng) -> None:
         self._config = config
         self._rng = rng
         self._book: dict[str, Address] = {}

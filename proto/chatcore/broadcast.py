@@ -1,6 +1,5 @@
 """Spreading a new message in a room: to `fanout` random neighbours, while its hop budget lasts."""
 
-import random
 from collections.abc import Sequence
 
 from chatcore.config import GossipConfig
@@ -8,10 +7,11 @@ from chatcore.envelopes import Envelope
 from chatcore.events import Priority, Send
 from chatcore.ids import LinkId
 from chatcore.messages import Publish
+from chatcore.rng import Rng
 
 
 class Broadcast:
-    def __init__(self, config: GossipConfig, rng: random.Random) -> None:
+    def __init__(self, config: GossipConfig, rng: Rng) -> None:
         self._config = config
         self._rng = rng
 

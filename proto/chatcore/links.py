@@ -3,7 +3,6 @@
 Settles which of two links to one peer stays. Knows nothing of rooms' contents.
 """
 
-import random
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from chatcore.events import LinkUp
 from chatcore.ids import LinkId, PeerId, RoomId
 from chatcore.messages import PeerRecord, Ping, Pong
 from chatcore.names import join_address, split_address
+from chatcore.rng import Rng
 
 PEER_REQUEST_EVERY_S = 10.0
 
@@ -50,7 +50,7 @@ class Link:
 
 
 class Links:
-    def __init__(self, config: LinkConfig, own: PeerId, rng: random.Random) -> None:
+    def __init__(self, config: LinkConfig, own: PeerId, rng: Rng) -> None:
         self._config = config
         self._own = own
         self._rng = rng

@@ -4,7 +4,6 @@ Keeps the rooms and what is under way; hands results from one machine to the nex
 the random source and the time are passed in, so one seed replays a whole network.
 """
 
-import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
@@ -69,6 +68,7 @@ from chatcore.links import Links
 from chatcore.messages import MAX_ROOMS, Publish, Rooms
 from chatcore.names import LOBBY, room_id, room_name
 from chatcore.peers import Peers
+from chatcore.rng import Rng
 from chatcore.room import Room
 
 
@@ -116,7 +116,7 @@ class Node:
         config: NodeConfig,
         *,
         index: Index,
-        rng: random.Random,
+        rng: Rng,
         now: Now,
         clock: HybridClock | None = None,
         rooms: Iterable[RoomRecord] = (),

@@ -3,8 +3,6 @@
 Joins the address book and the table of links; neither knows the other. Knows nothing of messages in rooms.
 """
 
-import random
-
 from chatcore.addressbook import Address, AddressBook
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
@@ -43,6 +41,7 @@ from chatcore.messages import (
     Rooms,
 )
 from chatcore.names import normal_address
+from chatcore.rng import Rng
 
 DIAL_PAUSE_S = 0.25
 
@@ -71,9 +70,7 @@ class NodeFull(RemoteError):
 
 
 class Peers:
-    def __init__(
-        self, config: NodeConfig, own: PeerId, links: Links, counters: Counters, rng: random.Random
-    ) -> None:
+    def __init__(self, config: NodeConfig, own: PeerId, links: Links, counters: Counters, rng: Rng) -> None:
         self._config = config
         self._own = own
         self._links = links

@@ -3,8 +3,6 @@
 Joins broadcast and presence in plain sight; neither knows the other.
 """
 
-import random
-
 from chatcore.broadcast import Broadcast
 from chatcore.clock import HybridClock, Now
 from chatcore.config import NodeConfig
@@ -15,6 +13,7 @@ from chatcore.ids import LinkId, RoomId
 from chatcore.links import Links
 from chatcore.messages import Publish
 from chatcore.presence import Member, Presence
+from chatcore.rng import Rng
 
 
 class Room:
@@ -27,7 +26,7 @@ class Room:
         clock: HybridClock,
         config: NodeConfig,
         links: Links,
-        rng: random.Random,
+        rng: Rng,
     ) -> None:
         self.name = name
         self.id = room_id

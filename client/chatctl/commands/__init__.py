@@ -1,0 +1,1 @@
+"""The commands of chatctl, a file for each subject."""

@@ -1,0 +1,137 @@
+"""`status`, `stats`, `id`, `call` and `stop`: the daemon itself."""
+
+import json
+import time
+from typing import Any
+
+import click
+
+from chatctl import render
+from chatctl.commands.answering import answer, ask
+from chatctl.failures import BadUsage, DaemonUnreachable, RpcRefused, TimedOut
+from chatctl.invocation import Invocation
+from chatctl.jsonrpc import METHOD_NOT_FOUND
+from chatctl.options import Command, suggestion, utf8
+
+POLL_S = 0.05
+MIN_PATIENCE_S = 0.1
+
+
+@click.command(
+    "status",
+    cls=Command,
+    examples=(
+        ("chatctl status", "how the daemon is doing"),
+        ("chatd & chatctl status --wait 10", "go on once it answers"),
+    ),
+)
+@click.option(
+    "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait until the daemon answers."
+)
+@click.pass_obj
+def status_command(told: Invocation, wait: float | None) -> None:
+    """Show how the daemon is doing."""
+    result = told.rpc().call("node.status") if wait is None else _wait_for_status(told, wait)
+    answer(told, "node.status", result, lambda shown: told.out(render.status(shown, told.style)))
+
+
+def _wait_for_status(told: Invocation, wait_s: float) -> Any:
+    end = time.monotonic() + wait_s
+    while True:
+        left = end - time.monotonic()
+        try:
+            return told.rpc(min(told.timeout_s, max(left, MIN_PATIENCE_S))).call("node.status")
+        except DaemonUnreachable as error:
+            if not error.transient or left <= POLL_S:
+                raise
+        except TimedOut as error:
+            if left <= told.timeout_s:
+                where = told.place.socket
+                raise DaemonUnreachable(
+                    where, f"the daemon at {where} does not answer", error.hint
+                ) from error
+        time.sleep(POLL_S)
+
+
+@click.command("stats", cls=Command, examples=(("chatctl stats --json | jq .bytes_in", "one counter"),))
+@click.pass_obj
+def stats_command(told: Invocation) -> None:
+    """Show what the daemon has counted since it started."""
+    ask(told, "node.stats", None, lambda shown: told.out(render.stats(shown, told.style)))
+
+
+@click.command("id", cls=Command, examples=(("chatctl id --json | jq -r .peer_id", "this node's peer id"),))
+@click.pass_obj
+def id_command(told: Invocation) -> None:
+    """Show who this node is."""
+    ask(told, "identity.show", None, lambda shown: told.out(render.identity(shown, told.style)))
+
+
+@click.command(
+    "call",
+    cls=Command,
+    examples=(
+        ("chatctl call node.status", "a method without parameters"),
+        ("chatctl call message.history '{\"limit\": 5}'", "parameters by name"),
+        ("chatctl call rpc.discover", "every method there is"),
+    ),
+)
+@click.argument("method", type=utf8, metavar="METHOD")
+@click.argument("params", type=utf8, metavar="[JSON]", required=False)
+@click.pass_obj
+def call_command(told: Invocation, method: str, params: str | None) -> None:
+    """Call any method of the daemon's API; prints its result as JSON."""
+    try:
+        told.document(told.rpc().call(method, _parse(params)))
+    except RpcRefused as error:
+        if error.code != METHOD_NOT_FOUND:
+            raise
+        raise RpcRefused(
+            error.code, f"there is no method {method!r}", error.kind, _nearest(method)
+        ) from error
+
+
+def _parse(params: str | None) -> dict[str, Any] | list[Any] | None:
+    if params is None:
+        return None
+    try:
+        parsed = json.loads(params)
+    except (ValueError, RecursionError) as error:
+        raise BadUsage(
+            f"the parameters are not JSON: {error}", 'quote them: \'{"name": "value"}\''
+        ) from error
+    if not isinstance(parsed, dict | list):
+        raise BadUsage("the parameters are neither a JSON object nor an array", "write {...} or [...]")
+    return parsed
+
+
+def _nearest(method: str) -> str:
+    from chatcore.api import METHODS  # noqa: PLC0415 - building the table costs 30 ms
+
+    return suggestion(method, METHODS, "chatctl call rpc.discover lists them")
+
+
+@click.command(
+    "stop", cls=Command, examples=(("chatctl stop", "stop the daemon, and wait until it is gone"),)
+)
+@click.pass_obj
+def stop_command(told: Invocation) -> None:
+    """Stop the daemon, and wait until it is gone."""
+    result = told.rpc().call("node.stop")
+    _wait_until_gone(told)
+    answer(told, "node.stop", result, lambda _: told.say("the daemon has stopped"))
+
+
+def _wait_until_gone(told: Invocation) -> None:
+    end = time.monotonic() + told.timeout_s
+    while (left := end - time.monotonic()) > 0:
+        try:
+            told.rpc(max(left, MIN_PATIENCE_S)).call("node.status")
+        except DaemonUnreachable:
+            return
+        except (RpcRefused, TimedOut):
+            pass  # it is on its way out
+        time.sleep(POLL_S)
+    raise TimedOut(
+        "the daemon did not stop", told.timeout_s, "give it longer with --timeout, or look at its log"
+    )

@@ -1,0 +1,59 @@
+"""The `chatctl` command itself: what is common to all its commands, and the list of them."""
+
+import click
+
+from chatctl.options import Group, invocation_of
+
+COMMANDS = {
+    "send": "chatctl.commands.messages",
+    "history": "chatctl.commands.messages",
+    "tail": "chatctl.commands.messages",
+    "rooms": "chatctl.commands.rooms",
+    "join": "chatctl.commands.rooms",
+    "leave": "chatctl.commands.rooms",
+    "peers": "chatctl.commands.peers",
+    "connect": "chatctl.commands.peers",
+    "status": "chatctl.commands.node",
+    "stats": "chatctl.commands.node",
+    "id": "chatctl.commands.node",
+    "call": "chatctl.commands.node",
+    "stop": "chatctl.commands.node",
+}
+"""Loaded one by one: a keystroke on `peers` need not pay for the others."""
+
+EXAMPLES = (
+    ("chatctl status", "is it running, and with whom is it linked"),
+    ("chatctl send 'hello, world'", "say something in #lobby"),
+    ("git log -1 | chatctl send - --room dev", "send what a program prints"),
+    ("chatctl history --limit 20", "what was said"),
+    ("chatctl tail -f --json | jq -r .text", "every new message, for a script"),
+)
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow
+
+        try:
+            number = version("chatd")
+        except PackageNotFoundError:
+            number = "of a source tree"
+        invocation_of(ctx).out(f"chatctl {number}")
+        ctx.exit()
+
+
+@click.group(cls=Group, table=COMMANDS, examples=EXAMPLES)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+def chatctl() -> None:
+    """Talk to the chat daemon of this machine.
+
+    Answers go to standard output, everything else to standard error. Exit status: 0 done, 1 refused by the
+    daemon, 2 daemon unreachable, 3 wrong usage, 5 timed out.
+    """

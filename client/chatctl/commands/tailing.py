@@ -1,0 +1,83 @@
+"""`tail`: the last messages, then each new one, across restarts of the daemon."""
+
+import asyncio
+from typing import Any
+
+from chatcore.errors import BadName
+from chatcore.names import room_name
+from chatctl import render
+from chatctl.commands.answering import MISSHAPEN, misshapen
+from chatctl.failures import BadUsage, RpcRefused
+from chatctl.invocation import Invocation
+from chatctl.nicks import Nicks
+
+
+class Tail:
+    """Prints messages of one room, each once."""
+
+    def __init__(self, told: Invocation, room: str) -> None:
+        self._told = told
+        self._room = room
+        self._nicks = Nicks()
+        self._shown: set[str] = set()
+
+    def show_old(self, messages: Any) -> None:
+        self._shown.update(message["id"] for message in messages)
+        for message in messages:
+            self._nicks.observe(message["author"], message["username"])
+        for message in messages:
+            self._print(message)
+
+    def show_new(self, message: Any) -> None:
+        """What came in between subscribing and reading the history comes by both ways."""
+        if message["room"] == self._room and message["id"] not in self._shown:
+            self._print(message)
+
+    def _print(self, message: Any) -> None:
+        told = self._told
+        told.out(
+            told.to_json(message) if told.as_json else render.history([message], self._nicks, told.style)[0]
+        )
+        told.env.stdout.flush()
+
+
+def tail(told: Invocation, room: str, limit: int, *, follow: bool) -> None:
+    try:
+        printer = Tail(told, room_name(room))
+    except BadName as error:
+        raise BadUsage(str(error), error.hint) from error
+    try:
+        if follow:
+            asyncio.run(_follow(told, printer, room_name(room), limit))
+        elif limit:
+            printer.show_old(_history(told, room, limit))
+    except BrokenPipeError:
+        raise
+    except MISSHAPEN as error:
+        raise misshapen("message.history") from error
+
+
+def _history(told: Invocation, room: str, limit: int) -> Any:
+    return told.rpc().call("message.history", {"room": room, "limit": limit})
+
+
+async def _follow(told: Invocation, printer: Tail, room: str, limit: int) -> None:
+    from chatctl.stream import Away, Back, Event, Stream  # noqa: PLC0415 - aiohttp, for -f only
+
+    async with Stream(told.place, told.timeout_s) as stream:
+        snapshot = await stream.open()
+        if room not in [entry["room"] for entry in snapshot["rooms"]]:
+            hint = f"join it first: chatctl join '#{room}'"
+            raise RpcRefused(0, f"this node is not in #{room}", "not_in_room", hint)
+        if limit:  # on a connection of its own: this one may be busy with events
+            printer.show_old(await asyncio.to_thread(_history, told, room, limit))
+        async for update in stream.updates():
+            match update:
+                case Event("message", data):
+                    printer.show_new(data)
+                case Event():
+                    pass
+                case Away():
+                    told.say("the daemon went away; waiting for it to come back")
+                case Back():
+                    told.say("the daemon is back")

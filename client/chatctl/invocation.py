@@ -1,0 +1,65 @@
+"""One run of a client: what its command line said, and the ways it answers."""
+
+import json
+from typing import Any
+
+from chatctl.env import Environment, Place, locate
+from chatctl.failures import OutputFailed
+from chatctl.rpc import DEFAULT_TIMEOUT_S, Rpc
+from chatctl.safetext import clean_line, escape_json
+from chatctl.style import Style
+
+
+class Invocation:
+    """What one run was told on its command line, and the ways it answers."""
+
+    def __init__(self, program: str, env: Environment) -> None:
+        self.program = program
+        self.env = env
+        self.home: str | None = None
+        self.socket: str | None = None
+        self.as_json = False
+        self.colour = True
+        self.timeout_s = DEFAULT_TIMEOUT_S
+
+    @property
+    def place(self) -> Place:
+        return locate(self.home, self.socket, self.env.variables)
+
+    def rpc(self, timeout_s: float | None = None) -> Rpc:
+        return Rpc(self.place, self.timeout_s if timeout_s is None else timeout_s)
+
+    @property
+    def style(self) -> Style:
+        return Style(self.env.colours(wanted=self.colour))
+
+    def out(self, text: str) -> None:
+        """Data, to standard output."""
+        if text:
+            self._write(text + "\n")
+
+    def flush(self) -> None:
+        self._write("", flush=True)
+
+    def _write(self, text: str, *, flush: bool = False) -> None:
+        try:
+            self.env.stdout.write(text)
+            if flush:
+                self.env.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            why = f"cannot write to standard output: {error.strerror}"
+            raise OutputFailed(why, "see where it leads") from error
+
+    def say(self, text: str) -> None:
+        """Talk, to standard error."""
+        self.env.stderr.write(f"{self.program}: {clean_line(text)}\n")
+        self.env.stderr.flush()
+
+    def document(self, value: Any) -> None:
+        """One JSON document on one line, or indented for a terminal."""
+        self.out(self.to_json(value, indent=2 if self.env.stdout.isatty() else None))
+
+    def to_json(self, value: Any, indent: int | None = None) -> str:
+        return escape_json(json.dumps(value, ensure_ascii=not self.env.takes_unicode(), indent=indent))

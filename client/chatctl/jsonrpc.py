@@ -1,0 +1,51 @@
+"""JSON-RPC 2.0 seen from the client: a request out, a result or a refusal in. Knows no transport."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from chatctl.failures import RpcRefused
+
+Params = Mapping[str, Any] | list[Any]
+
+METHOD_NOT_FOUND = -32601  # JSON-RPC 2.0, section 5.1
+
+
+class NotJsonRpc(ValueError):
+    """Not an answer in the sense of JSON-RPC 2.0."""
+
+
+def request(number: int, method: str, params: Params | None) -> str:
+    document: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
+    if params:
+        document["params"] = params
+    return json.dumps(document)
+
+
+def parse(data: str | bytes) -> dict[str, Any]:
+    """Raises NotJsonRpc."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise NotJsonRpc("it is not JSON") from error
+    if not isinstance(document, dict) or document.get("jsonrpc") != "2.0":
+        raise NotJsonRpc("it is not JSON-RPC 2.0")
+    return document
+
+
+def result_of(document: dict[str, Any]) -> Any:
+    """Raises RpcRefused for an error object, NotJsonRpc for neither a result nor an error."""
+    if "error" in document:
+        raise _refusal(document["error"])
+    if "result" not in document:
+        raise NotJsonRpc("it holds neither a result nor an error")
+    return document["result"]
+
+
+def _refusal(error: Any) -> RpcRefused:
+    if not isinstance(error, dict) or type(error.get("code")) is not int:
+        raise NotJsonRpc("its error has no code")
+    data = error.get("data")
+    data = data if isinstance(data, dict) else {}
+    message = str(error.get("message") or f"refused with code {error['code']}")
+    return RpcRefused(error["code"], message, str(data.get("kind") or ""), str(data.get("hint") or ""))

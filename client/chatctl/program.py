@@ -1,0 +1,77 @@
+"""The edge of a client's process: whatever happens inside becomes one line of error and an exit status."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+
+import click
+
+from chatctl.env import Environment
+from chatctl.failures import BadUsage, ClientFailure, ExitStatus, OutputFailed, exit_status
+from chatctl.invocation import Invocation
+from chatctl.safetext import clean_line
+
+TRACEBACK_VARIABLE = "CHATD_TRACEBACK"
+
+
+def run(program: str, command: click.Command, argv: Sequence[str], env: Environment) -> ExitStatus:
+    try:
+        return _invoke(program, command, argv, Invocation(program, env))
+    except BrokenPipeError:
+        _abandon_stdout(env)
+        return ExitStatus.OK  # the reader has what it wanted
+    except ClientFailure as failure:
+        return _fail(program, env, failure)
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
+    except Exception as error:
+        if env.variables.get(TRACEBACK_VARIABLE):
+            raise
+        why = f"a bug in {program}: {type(error).__name__}: {error}"
+        return _fail(
+            program, env, ClientFailure(why, f"{TRACEBACK_VARIABLE}=1 shows where; please report it")
+        )
+
+
+def _invoke(program: str, command: click.Command, argv: Sequence[str], told: Invocation) -> ExitStatus:
+    """Not `command.main`: that one writes to the process's own streams and has its own exit codes."""
+    try:
+        with command.make_context(program, list(argv), obj=told) as ctx:
+            result = command.invoke(ctx)
+    except click.exceptions.Exit as stop:
+        result = ExitStatus(stop.exit_code)
+    except click.UsageError as error:
+        raise _usage(program, error) from error
+    told.flush()
+    return result if isinstance(result, ExitStatus) else ExitStatus.OK
+
+
+def _usage(program: str, error: click.UsageError) -> BadUsage:
+    path = error.ctx.command_path if error.ctx is not None else program
+    hint = f"see {path} --help"
+    message = error.format_message()
+    if isinstance(error, click.NoSuchOption):
+        message = error.message
+        hint = f"did you mean {error.possibilities[0]}?" if error.possibilities else hint
+    message = message.rstrip(".")
+    return BadUsage(message[:1].lower() + message[1:], hint)
+
+
+def _fail(program: str, env: Environment, failure: ClientFailure) -> ExitStatus:
+    if isinstance(failure, OutputFailed):
+        _abandon_stdout(env)
+    with contextlib.suppress(OSError):  # what was answered before comes first
+        env.stdout.flush()
+    hint = f"; {failure.hint}" if failure.hint else ""
+    with contextlib.suppress(OSError):  # nobody is left to tell
+        env.stderr.write(f"{program}: {clean_line(str(failure) + hint)}\n")
+        env.stderr.flush()
+    return exit_status(failure)
+
+
+def _abandon_stdout(env: Environment) -> None:
+    """Keeps the interpreter from complaining about what is left in the buffer when it exits."""
+    with contextlib.suppress(OSError, ValueError):
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, env.stdout.fileno())
+        os.close(sink)

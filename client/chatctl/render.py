@@ -1,0 +1,201 @@
+"""Results and events of the API as text for people. Pure: colour and width are passed in.
+
+Everything that came over the network goes through `clean_line` or `clean_text` on its way.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from chatctl.nicks import SHORT_CHARS, Nicks
+from chatctl.safetext import clean_line, clean_text
+from chatctl.style import PLAIN, Style
+from chatctl.table import pairs, table
+
+if TYPE_CHECKING:  # the table's parameter classes would cost every command their construction
+    from chatcore.api import (
+        Connecting,
+        Dialling,
+        IdentityInfo,
+        Message,
+        Peer,
+        Room,
+        RoomChange,
+        Stats,
+        Status,
+    )
+
+MAX_MEMBERS_SHOWN = 12
+INDENT = "    "
+
+
+def short_id(full: str) -> str:
+    return clean_line(full)[:SHORT_CHARS]
+
+
+def room_label(room: str) -> str:
+    return f"#{clean_line(room)}"
+
+
+# Messages
+
+
+def moment(message: "Message", pattern: str, zone: tzinfo | None = None) -> str:
+    """The author's clock in our time zone (None: the system's), as `strftime` writes `pattern`."""
+    try:
+        return datetime.fromtimestamp(message["time_ms"] / 1000, UTC).astimezone(zone).strftime(pattern)
+    except (OverflowError, OSError, ValueError):  # 48 bits of milliseconds reach past the year 9999
+        return "?"
+
+
+def message(
+    shown: "Message",
+    nicks: Nicks,
+    style: Style = PLAIN,
+    *,
+    pattern: str = "%H:%M",
+    in_room: bool = False,
+    zone: tzinfo | None = None,
+) -> str:
+    """One message. Its further lines are indented, so that none of them looks like a message of its own."""
+    nick = style.nick(nicks.label(shown["author"], shown["username"]), shown["author"])
+    room = style.dim(room_label(shown["room"])) + " " if in_room else ""
+    text = clean_text(shown["text"]).replace("\n", "\n" + INDENT)
+    return f"{style.dim(moment(shown, pattern, zone))} {room}{nick}: {text}"
+
+
+def history(
+    messages: Sequence["Message"], nicks: Nicks, style: Style = PLAIN, zone: tzinfo | None = None
+) -> list[str]:
+    """Lines that stand for themselves in a pipe: each has its whole date."""
+    for item in messages:
+        nicks.observe(item["author"], item["username"])
+    return [message(item, nicks, style, pattern="%Y-%m-%d %H:%M:%S", zone=zone) for item in messages]
+
+
+# Answers
+
+
+def peers(found: Sequence["Peer"], style: Style = PLAIN, columns: int | None = None) -> str:
+    nicks = _nicks_of(found)
+    rows = [
+        [
+            nicks.label(peer["peer_id"], peer["username"]),
+            short_id(peer["peer_id"]),
+            clean_line(peer["address"]),
+            clean_line(peer["direction"]),
+            "-" if peer["rtt_ms"] is None else f"{peer['rtt_ms']:.1f} ms",
+            duration(peer["connected_s"]),
+            " ".join(room_label(room) for room in peer["rooms"]),
+        ]
+        for peer in found
+    ]
+    return table(["NICK", "PEER", "ADDRESS", "DIRECTION", "RTT", "SINCE", "ROOMS"], rows, columns, style)
+
+
+def rooms(found: Sequence["Room"], style: Style = PLAIN, columns: int | None = None) -> str:
+    rows = [[room_label(room["room"]), str(room["peers"]), _members(room)] for room in found]
+    return table(["ROOM", "PEERS", "MEMBERS"], rows, columns, style)
+
+
+def _members(room: "Room") -> str:
+    nicks = _nicks_of(room["members"])
+    names = [nicks.label(member["peer_id"], member["username"]) for member in room["members"]]
+    more = len(names) - MAX_MEMBERS_SHOWN
+    return ", ".join(names[:MAX_MEMBERS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _nicks_of(people: Sequence[Mapping[str, Any]]) -> Nicks:
+    nicks = Nicks()
+    for person in people:
+        nicks.observe(person["peer_id"], person["username"])
+    return nicks
+
+
+def status(shown: "Status", style: Style = PLAIN) -> str:
+    rows = [
+        ("daemon", f"{clean_line(shown['version'])}, up {duration(shown['uptime_s'])}"),
+        ("identity", f"{clean_line(shown['username'])} ({short_id(shown['peer_id'])})"),
+        ("network", clean_line(shown["network"])),
+        ("listens", "no" if shown["listen"] is None else clean_line(shown["listen"])),
+        ("peers", str(shown["peers"])),
+        ("rooms", " ".join(room_label(room) for room in shown["rooms"])),
+    ]
+    return pairs([*rows, *(("dialling", _dialling(target)) for target in shown["dialling"])], style)
+
+
+def _dialling(target: "Dialling") -> str:
+    why = clean_line(target["reason"]) if target["reason"] else "no answer yet"
+    again = "" if target["next_try_s"] is None else f"; again in {duration(target['next_try_s'])}"
+    tries = f" after {target['failures']} tries" if target["failures"] > 1 else ""
+    return f"{clean_line(target['address'])}: {why}{tries}{again}"
+
+
+def stats(shown: "Stats", style: Style = PLAIN) -> str:
+    """Every counter, those of a newer daemon too."""
+    return pairs(_counters(shown, ""), style)
+
+
+def _counters(counters: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in counters.items():
+        label = prefix + clean_line(name)
+        if isinstance(value, Mapping):
+            rows += _counters(value, f"{label}.") or [(label, "none")]
+        else:
+            rows.append((label, clean_line(str(value))))
+    return rows
+
+
+def identity(shown: "IdentityInfo", style: Style = PLAIN) -> str:
+    rows = [("username", "username"), ("peer id", "peer_id"), ("public key", "public_key")]
+    return pairs([(label, clean_line(str(shown[key]))) for label, key in rows], style)  # type: ignore[literal-required]  # the three are its keys
+
+
+def joined(change: "RoomChange") -> str:
+    return f"{'joined' if change['changed'] else 'already in'} {room_label(change['room'])}"
+
+
+def left(change: "RoomChange") -> str:
+    return f"{'left' if change['changed'] else 'was not in'} {room_label(change['room'])}"
+
+
+def connecting(answer: "Connecting") -> str:
+    return f"{clean_line(answer['address'])}: {clean_line(answer['state'])}"
+
+
+# Events, as the interactive client tells them
+
+
+def peer_changed(data: Mapping[str, Any], nicks: Nicks) -> str:
+    who = f"{nicks.label(data['peer_id'], data['username'])} ({clean_line(data['address'])})"
+    if data["state"] == "up":
+        return f"-- linked with {who}"
+    reason = clean_line(data.get("reason") or "")
+    return f"-- lost {who}" + (f": {reason}" if reason else "")
+
+
+def presence_changed(data: Mapping[str, Any], nicks: Nicks) -> str:
+    verb = "came into" if data["state"] == "joined" else "left"
+    return f"-- {nicks.label(data['peer_id'], data['username'])} {verb} {room_label(data['room'])}"
+
+
+def room_changed(data: Mapping[str, Any]) -> str:
+    return f"-- you {'are now in' if data['state'] == 'joined' else 'left'} {room_label(data['room'])}"
+
+
+# Shared
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: `3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 1 h`."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"

@@ -1,0 +1,91 @@
+"""The slash commands of the chat: one table, and a small function for each."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatctl import render
+from chatctl.failures import BadUsage
+from chatctl.table import pairs
+
+if TYPE_CHECKING:
+    from chatctl.repl.chat import Chat
+
+DEFAULT_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`run` raises ClientFailure. `takes_room` is for completion; a `quiet` one has no answer."""
+
+    usage: str
+    summary: str
+    run: "Callable[[Chat, str], Awaitable[None]]"
+    takes_room: bool = False
+    quiet: bool = False
+
+
+async def _help(chat: "Chat", _: str) -> None:
+    rows = [(command.usage, command.summary) for command in COMMANDS.values()]
+    chat.show(pairs([*rows, ("//text", "say something that starts with a slash")], chat.style))
+
+
+async def _peers(chat: "Chat", _: str) -> None:
+    found = await chat.stream.call("peer.list")
+    text = render.peers(found, chat.style, chat.screen.columns)
+    chat.show(text if found else chat.view.note("no peers yet; chatctl status shows whom the daemon dials"))
+
+
+async def _history(chat: "Chat", argument: str) -> None:
+    if argument and not (argument.isascii() and argument.isdigit() and int(argument[:9]) > 0):
+        raise BadUsage(f"{argument!r} is not a number of messages", "/history 50 shows the last fifty")
+    await chat.show_history(int(argument[:9] or DEFAULT_LINES))
+
+
+async def _stats(chat: "Chat", _: str) -> None:
+    chat.show(render.stats(await chat.stream.call("node.stats"), chat.style))
+
+
+async def _id(chat: "Chat", _: str) -> None:
+    chat.show(render.identity(await chat.stream.call("identity.show"), chat.style))
+
+
+async def _clear(chat: "Chat", _: str) -> None:
+    chat.screen.clear()
+
+
+async def _quit(chat: "Chat", _: str) -> None:
+    chat.over = True
+
+
+async def _join(chat: "Chat", argument: str) -> None:
+    if not argument:
+        raise BadUsage("which room", "/join rust comes into #rust")
+    if not await chat.enter(argument):  # otherwise its event says so
+        chat.show(chat.view.note(f"you talk in {render.room_label(chat.conversation.room)} now"))
+    await chat.show_unread_room()
+
+
+async def _leave(chat: "Chat", argument: str) -> None:
+    change = await chat.stream.call("room.leave", {"room": argument or chat.conversation.room})
+    chat.show(*chat.view.left(change["room"]))
+
+
+async def _rooms(chat: "Chat", _: str) -> None:
+    found = await chat.stream.call("room.list")
+    text = render.rooms(found, chat.style, chat.screen.columns)
+    chat.show(text if found else chat.view.note("in no room; /join ROOM comes into one"))
+
+
+COMMANDS = {
+    "help": Command("/help", "show this list", _help),
+    "join": Command("/join ROOM", "come into a room, or talk in one you are in", _join, takes_room=True),
+    "leave": Command("/leave [ROOM]", "leave a room, this one if none is named", _leave, takes_room=True),
+    "rooms": Command("/rooms", "the rooms you are in", _rooms),
+    "history": Command("/history [N]", "the last N messages of this room", _history),
+    "peers": Command("/peers", "with whom this node is linked", _peers),
+    "stats": Command("/stats", "what the daemon has counted", _stats),
+    "id": Command("/id", "who you are", _id),
+    "clear": Command("/clear", "clear the screen", _clear, quiet=True),
+    "quit": Command("/quit", "leave; Ctrl-D does too", _quit, quiet=True),
+}

@@ -1,0 +1,28 @@
+"""What a typed line means: something to say, or a command. Knows the syntax, not the commands."""
+
+from dataclasses import dataclass
+
+SLASH = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    name: str
+    argument: str
+
+
+def parse(line: str) -> Say | Call | None:
+    """None for nothing. `//x` says `/x`."""
+    if not line.strip():
+        return None
+    if line.startswith(SLASH * 2):
+        return Say(line[1:])
+    if not line.startswith(SLASH):
+        return Say(line)
+    name, *rest = line[1:].split(maxsplit=1) or [""]
+    return Call(name.lower(), rest[0].strip() if rest else "")

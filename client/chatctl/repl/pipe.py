@@ -1,0 +1,71 @@
+"""A chat without a terminal: each line of standard input is taken, what comes in goes to standard output."""
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from chatctl.failures import BadUsage, ClientFailure, ExitStatus, exit_status
+from chatctl.invocation import Invocation
+from chatctl.repl.linereader import LineReader
+
+if TYPE_CHECKING:
+    from chatctl.repl.chat import Chat
+
+ECHO_WAIT_S = 2.0
+"""After the last line, until our own messages have come back to be shown."""
+
+
+class PipeScreen:
+    columns = None
+
+    def __init__(self, told: Invocation) -> None:
+        self._told = told
+
+    def show(self, text: str) -> None:
+        self._told.out(text)
+        self._told.flush()
+
+    def clear(self) -> None:
+        """There is no screen."""
+
+
+async def run(told: Invocation, chat: "Chat") -> ExitStatus:
+    """Until standard input ends, or /quit. Reports the last failure there was, each on a line of its own."""
+    watcher = asyncio.create_task(chat.watch())
+    try:
+        taking = asyncio.create_task(_take_all(told, chat))
+        await asyncio.wait([watcher, taking], return_when=asyncio.FIRST_COMPLETED)
+        if watcher.done():
+            taking.cancel()
+            await watcher  # raises what ended it: the reader of our output is gone
+        return await taking
+    finally:
+        watcher.cancel()
+        with contextlib.suppress(asyncio.CancelledError, OSError):
+            await watcher
+
+
+async def _take_all(told: Invocation, chat: "Chat") -> ExitStatus:
+    status = ExitStatus.OK
+    lines = LineReader(told.env.stdin)
+    while not chat.over and (line := await lines.next()) is not None:
+        try:
+            await chat.take(_decoded(line))
+        except ClientFailure as failure:
+            status = exit_status(failure)
+            told.say(f"{failure}; {failure.hint}" if failure.hint else str(failure))
+    await _wait_for_echoes(chat)
+    return status
+
+
+async def _wait_for_echoes(chat: "Chat") -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ECHO_WAIT_S):
+            await chat.echoes.all_heard()
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode().removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise BadUsage("a line is not valid UTF-8 and was left out", "convert it with iconv") from error

@@ -1,0 +1,102 @@
+"""What happens, as the lines that tell of it. Keeps the day it last told of; prints nothing itself."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from chatctl import render
+from chatctl.failures import ClientFailure, RpcRefused
+from chatctl.repl.conversation import Conversation
+from chatctl.safetext import clean_line
+from chatctl.stream import Away, Back, Event, Update
+from chatctl.style import Style
+
+if TYPE_CHECKING:
+    from chatcore.api import Message
+
+_HINTS = {"not_in_room": "come into one with /join ROOM"}
+"""Where the daemon's own hint names a command of chatctl."""
+
+
+class View:
+    def __init__(
+        self, conversation: Conversation, style: Style, today: date, zone: tzinfo | None = None
+    ) -> None:
+        self._conversation = conversation
+        self._style = style
+        self._day = today.isoformat()
+        self._zone = zone
+
+    def greeting(self) -> str:
+        now = self._conversation
+        who = f"{clean_line(now.me['username'])} ({render.short_id(now.me['peer_id'])})"
+        peers = "no peers yet" if not now.peers else f"{now.peers} peer{'s' if now.peers > 1 else ''}"
+        return self.note(f"you are {who} in {render.room_label(now.room)}, {peers}; /help lists the commands")
+
+    def note(self, text: str) -> str:
+        return self._style.dim(f"-- {text}")
+
+    def error(self, failure: ClientFailure) -> str:
+        kind = failure.kind if isinstance(failure, RpcRefused) else ""
+        hint = _HINTS.get(kind, failure.hint)
+        return self._style.warning(clean_line(f"!! {failure}" + (f"; {hint}" if hint else "")))
+
+    def messages(self, found: Sequence["Message"]) -> list[str]:
+        for item in found:
+            self._conversation.nicks.observe(item["author"], item["username"])
+        return [line for item in found for line in self.message(item)]
+
+    def message(self, shown: "Message") -> list[str]:
+        """Its line, under a line with the date when that is another than of the line before."""
+        now = self._conversation
+        day = render.moment(shown, "%Y-%m-%d", self._zone)
+        lines = [] if day == self._day else [self.note(render.moment(shown, "%A, %d %B %Y", self._zone))]
+        self._day = day
+        elsewhere = shown["room"] != now.room
+        return [*lines, render.message(shown, now.nicks, self._style, in_room=elsewhere, zone=self._zone)]
+
+    def update(self, update: Update) -> list[str]:
+        match update:
+            case Event(topic, data):
+                return self._event(topic, data)
+            case Away():
+                return [self.note("the daemon went away; waiting for it to come back")]
+            case Back(snapshot, resumed):
+                self._conversation.take(snapshot)
+                return [self.note("the daemon is back")] if resumed else [self._replaced()]
+
+    def _replaced(self) -> str:
+        me = self._conversation.me
+        who = f"{clean_line(me['username'])} ({render.short_id(me['peer_id'])})"
+        return self._style.warning(f"!! another daemon answers now: you are {who}; see /history")
+
+    def _event(self, topic: str, data: dict[str, Any]) -> list[str]:
+        match topic:
+            case "message":
+                return self.message(data)  # type: ignore[arg-type]  # misshapen ones are caught by the caller
+            case "peer":
+                self._conversation.peers += 1 if data["state"] == "up" else -1
+                return [self._style.dim(render.peer_changed(data, self._conversation.nicks))]
+            case "presence":
+                return [self._style.dim(render.presence_changed(data, self._conversation.nicks))]
+            case "room":
+                return self._room_changed(data)
+            case "gap":
+                return [self.note("too much happened at once: some joins and leaves were not shown")]
+            case _:
+                return []  # of a newer daemon
+
+    def _room_changed(self, data: dict[str, Any]) -> list[str]:
+        line = self._style.dim(render.room_changed(data))
+        if data["state"] == "joined":
+            self._conversation.rooms.add(data["room"])
+            return [line]
+        return [line, *self.left(data["room"])]
+
+    def left(self, room: str) -> list[str]:
+        moved = self._conversation.leave(room)
+        return [self.note(f"you talk in {render.room_label(self._conversation.room)} now")] if moved else []
+
+
+def today(zone: tzinfo | None = None) -> date:
+    return datetime.now(UTC).astimezone(zone).date()

@@ -1,0 +1,63 @@
+"""Columns that line up by the cells a terminal gives each character, and that fit its width."""
+
+from collections.abc import Sequence
+
+from chatctl.style import PLAIN, Style
+
+GAP = "  "
+ELLIPSIS = "…"
+MIN_COLUMN_CELLS = 4
+
+
+def cells(text: str) -> int:
+    """How many terminal cells a clean line takes."""
+    if text.isascii():
+        return len(text)
+    import wcwidth  # noqa: PLC0415 - its tables cost 30 ms to load
+
+    return max(wcwidth.wcswidth(text), 0)
+
+
+def cut(text: str, width: int) -> str:
+    """At most `width` cells; an ellipsis stands for what is left out."""
+    if cells(text) <= width:
+        return text
+    kept = ""
+    for char in text:
+        if cells(kept + char) > width - 1:
+            break
+        kept += char
+    return kept + ELLIPSIS if width > 0 else ""
+
+
+def pad(text: str, width: int) -> str:
+    return text + " " * (width - cells(text))
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None = None, style: Style = PLAIN
+) -> str:
+    """Rows of clean lines under a header. `columns` is the terminal's width; None cuts nothing."""
+    widths = [max(cells(line[at]) for line in (header, *rows)) for at in range(len(header))]
+    if columns is not None:
+        widths = _fit(widths, columns - len(GAP) * (len(widths) - 1))
+    lines = [_line(row, widths) for row in rows]
+    return "\n".join([style.dim(_line(header, widths)), *lines])
+
+
+def pairs(rows: Sequence[tuple[str, str]], style: Style = PLAIN) -> str:
+    """Names and values, the values below each other."""
+    width = max((cells(name) for name, _ in rows), default=0)
+    return "\n".join(f"{style.dim(pad(name, width))}{GAP}{value}".rstrip() for name, value in rows)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    return GAP.join(pad(cut(cell, width), width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _fit(widths: list[int], room: int) -> list[int]:
+    """Takes from the widest column until all fit, or none has anything left to give."""
+    widths = list(widths)
+    while sum(widths) > room and max(widths) > MIN_COLUMN_CELLS:
+        widths[widths.index(max(widths))] -= 1
+    return widths

@@ -21,7 +21,10 @@ USERNAME_RULE = (
 )
 NETWORK_RULE = f"use 1 to {MAX_NETWORK_BYTES} characters of a-z, 0-9, '-', '_' or '.'"
 
+_MAX_PORT_DIGITS = 5
 _NETWORK = re.compile(rf"[a-z0-9._-]{{1,{MAX_NETWORK_BYTES}}}")
+_V6 = re.compile(r"\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]{1,15})?)\]")
+"""With an interface's name behind it, at most 15 characters on Linux (IFNAMSIZ), for link-local ones."""
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 
 
@@ -62,11 +65,13 @@ def network_name(text: str) -> str:
 def split_address(address: str) -> tuple[str, int]:
     """`host:port`, `1.2.3.4:port` or `[v6]:port` to its two halves. Raises BadAddress."""
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port[:6]) <= MAX_PORT:
+    if not colon or len(port) > _MAX_PORT_DIGITS or not port.isascii() or not port.isdigit():
         raise BadAddress(address)
-    if host.startswith("[") and host.endswith("]"):
+    if not 1 <= int(port) <= MAX_PORT:
+        raise BadAddress(address)
+    if v6 := _V6.fullmatch(host):
         try:
-            return str(ipaddress.IPv6Address(host[1:-1])), int(port)
+            return str(ipaddress.IPv6Address(v6[1])), int(port)
         except ValueError:
             raise BadAddress(address) from None
     if not _HOST.fullmatch(host):

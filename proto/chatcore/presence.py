@@ -36,21 +36,25 @@ class Presence:
             if member is None or envelope.stamp < member.stamp:
                 return None
             return self._members.pop(peer_id)
-        interval = float(
-            envelope.body.interval_s if isinstance(envelope.body, Announce) else self._config.refresh_s
-        )
         if member is None:
             if len(self._members) >= MAX_MEMBERS:
                 return None
-            member = Member(peer_id, envelope.username, envelope.stamp, mono, interval)
+            member = Member(peer_id, envelope.username, envelope.stamp, mono, self._config.refresh_s)
+            member.interval_s = self._interval(member, envelope)
             self._members[peer_id] = member
             return member
         member.heard = mono
-        member.interval_s = max(interval, self._config.refresh_s)
+        member.interval_s = self._interval(member, envelope)
         if envelope.stamp >= member.stamp:
             member.stamp = envelope.stamp
             member.username = envelope.username
         return None
+
+    def _interval(self, member: Member, envelope: Envelope) -> float:
+        """Only an announcement says how often its author will be heard; a chat in between does not."""
+        if isinstance(envelope.body, Announce):
+            return max(float(envelope.body.interval_s), self._config.refresh_s)
+        return member.interval_s
 
     def is_member(self, peer_id: PeerId) -> bool:
         return peer_id in self._members

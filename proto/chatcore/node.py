@@ -170,7 +170,7 @@ class Node:
             case LeaveRoom():
                 return self._handle_leave(event)
             case Connect():
-                return self._peers.handle_connect(event, now)
+                return self._handle_connect(event, now)
             case LinkUp():
                 return self._handle_link_up(event, now)
             case LinkDown():
@@ -242,7 +242,7 @@ class Node:
         for message in event.messages:
             if type(message) is Publish:
                 publishes.append(message)
-            else:
+            elif self.links.get(event.link) is link:  # not let go of by a message before
                 outputs += self._peers.on_message(link, message, now)
         if not publishes:
             return outputs
@@ -285,7 +285,8 @@ class Node:
         if room is None:
             return []  # left while the signature was checked
         outputs = room.handle_verified(item.envelope, item.hops, source, now)
-        self._count_forwards(outputs)
+        if item.envelope.durable:
+            self._count_forwards(outputs)
         return outputs
 
     def _handle_forgery(self, source: LinkId, now: Now) -> list[Output]:
@@ -394,11 +395,14 @@ class Node:
             record = RoomRecord(room_id(self.config.network, name), name, joined=True)
             if record.room in self.rooms:
                 return [Replied(event.request, RoomReply(name, changed=False))]
-            if len(self.rooms) >= MAX_ROOMS:
+            if len(self.rooms) + self._joins_under_way() >= MAX_ROOMS:
                 raise TooManyRooms(MAX_ROOMS)
         except LocalError as error:
             return [Rejected(event.request, error)]
         return [self._persist(_Moving(event.request, record))]
+
+    def _joins_under_way(self) -> int:
+        return sum(isinstance(commit, _Moving) and commit.record.joined for commit in self._commits.values())
 
     def _handle_leave(self, event: LeaveRoom) -> list[Output]:
         try:
@@ -408,6 +412,13 @@ class Node:
             return [Rejected(event.request, error)]
         record = RoomRecord(room.id, room.name, joined=False)
         return [self._persist(_Moving(event.request, record))]
+
+    def _handle_connect(self, event: Connect, now: Now) -> list[Output]:
+        try:
+            self._check_running()
+        except Stopping as error:
+            return [Rejected(event.request, error)]
+        return self._peers.handle_connect(event, now)
 
     def _handle_moved(self, commit: _Moving, now: Now) -> list[Output]:
         """Membership as the disk has it now; two requests at once may have asked for the same."""

@@ -28,7 +28,7 @@ from chatcore.events import (
     SetTimer,
     StrangerRefused,
 )
-from chatcore.ids import PeerId
+from chatcore.ids import LinkId, PeerId
 from chatcore.links import Link, Links
 from chatcore.messages import (
     MAX_PEER_RECORDS,
@@ -44,6 +44,7 @@ from chatcore.names import normal_address
 from chatcore.rng import Rng
 
 DIAL_PAUSE_S = 0.25
+STOPPING = "the node is stopping"
 
 
 class LinkSilent(RemoteError):
@@ -96,6 +97,8 @@ class Peers:
         """The link is in the table afterwards, unless it was one too many."""
         if event.dialled is not None:
             self._book.handle_linked(event.dialled, event.peer_id)
+        if self._stopping:
+            return self._turn_away(event, ClosedByPeer(STOPPING), now)
         outputs: list[Output] = []
         old = self._links.to(event.peer_id)
         if old is not None:
@@ -117,13 +120,12 @@ class Peers:
     def _turn_away(self, event: LinkUp, error: RemoteError, now: Now) -> list[Output]:
         if event.dialled is not None:
             self._book.handle_failed(event.dialled, now.mono, str(error))
-        goodbye = Send((event.link,), Goodbye(str(error)), Priority.CONTROL)
-        return [goodbye, CloseLink(event.link, error)]
+        return [_farewell(event.link, error), CloseLink(event.link, error)]
 
     def handle_link_down(self, event: LinkDown, now: Now) -> list[Output]:
         link = self._links.remove(event.link)
         if link is None:
-            return []  # we let go of it ourselves
+            return self.handle_dial_due(now)  # we let go of it ourselves
         self._refused(event.error)
         return [*self._lost(link, event.error, now), *self.handle_dial_due(now)]
 
@@ -134,7 +136,7 @@ class Peers:
         self._refused(error)
         outputs: list[Output] = []
         if farewell:
-            outputs.append(Send((link.link,), Goodbye(str(error)), Priority.CONTROL))
+            outputs.append(_farewell(link.link, error))
         return [*outputs, CloseLink(link.link, error), *self._lost(link, error, now)]
 
     def _lost(self, link: Link, error: RemoteError, now: Now) -> list[Output]:
@@ -222,12 +224,17 @@ class Peers:
 
     def handle_stop(self, now: Now) -> list[Output]:
         self._stopping = True
-        goodbye = ClosedByPeer("the node is stopping")
+        goodbye = ClosedByPeer(STOPPING)
         return [output for link in list(self._links) for output in self.drop(link, goodbye, now)]
 
     def unreached(self) -> list[Address]:
         """Addresses this node was told to reach and has no link to."""
         return self._book.unreached(self._links.peer_ids)
+
+
+def _farewell(link: LinkId, error: RemoteError) -> Send:
+    # Behind everything queued: the other side lets go of the link as soon as it reads this.
+    return Send((link,), Goodbye(str(error)), Priority.BULK)
 
 
 def _changed(link: Link, *, up: bool, reason: str) -> PeerChanged:

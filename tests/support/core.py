@@ -1,0 +1,312 @@
+"""A node in a bottle: a seeded random source, a set for a store, a clock that moves when a test says so.
+
+Signatures and commits are never done behind a test's back: `handle` gives outputs as they come, `settle`
+performs what they ask for, for real, and gives what remains.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from chatcore.clock import COUNTER_BITS, HybridClock, Now
+from chatcore.config import GossipConfig, LinkConfig, NodeConfig, PresenceConfig
+from chatcore.envelopes import SIGNING_CONTEXT, Body, Chat, Envelope, open_envelope, seal
+from chatcore.errors import ClosedByPeer, RemoteError
+from chatcore.events import (
+    CommitFailed,
+    Committed,
+    Connect,
+    Input,
+    JobId,
+    JoinRoom,
+    LeaveRoom,
+    LinkDown,
+    LinkUp,
+    Output,
+    Persist,
+    Received,
+    RequestId,
+    RoomRecord,
+    Send,
+    SendText,
+    Started,
+    StoredMessage,
+    TimerFired,
+    TimerKey,
+    Verified,
+    Verify,
+)
+from chatcore.identity import Identity
+from chatcore.ids import LinkId, MessageId, RoomId
+from chatcore.messages import Hello, LinkMessage, Publish
+from chatcore.names import room_id
+from chatcore.node import Node
+from chatcore.wire import pack
+
+START = Now(1_000.0, 1_700_000_000_000)
+STAMP = START.wall_ms << COUNTER_BITS
+FULL_TTL = GossipConfig().ttl
+
+Kind = TypeVar("Kind")
+
+
+@cache
+def identity(number: int) -> Identity:
+    return Identity(number.to_bytes(32, "big"))
+
+
+def _sorted_by_peer_id(identities: Iterable[Identity]) -> list[Identity]:
+    return sorted(identities, key=lambda who: who.peer_id)
+
+
+ANN, BOB, CARL, DORA = _sorted_by_peer_id(identity(number) for number in range(1, 5))
+"""In the order of their peer ids, because that settles which of two links stays."""
+
+
+def lobby(network: str = "main") -> RoomId:
+    return room_id(network, "lobby")
+
+
+LOBBY = lobby()
+WINE = room_id("main", "wine")
+TEA = room_id("main", "tea")
+
+
+def written(
+    author: Identity, body: Body, *, room: RoomId = LOBBY, stamp: int = STAMP, username: str = "somebody"
+) -> Envelope:
+    return seal(author, room, stamp, username, body)
+
+
+def chat(author: Identity, text: str, *, room: RoomId = LOBBY, stamp: int = STAMP) -> Envelope:
+    return written(author, Chat(text), room=room, stamp=stamp)
+
+
+def of_kind(author: Identity, kind: int, *fields: Any, room: RoomId = LOBBY, stamp: int = STAMP) -> Envelope:
+    """Signed, and of any kind: also one that this version cannot write itself."""
+    payload = pack([kind, room, author.public_key, stamp, "somebody", *fields])
+    return open_envelope(payload, author.sign(SIGNING_CONTEXT, payload))
+
+
+def forged(envelope: Envelope) -> Envelope:
+    """The same payload, and so the same id, under a signature that does not hold."""
+    broken = bytes([envelope.signature[0] ^ 1]) + envelope.signature[1:]
+    return envelope._replace(signature=broken)
+
+
+def publish(envelope: Envelope, hops: int = FULL_TTL) -> Publish:
+    return Publish.of(envelope, hops)
+
+
+def hello(
+    username: str = "somebody", *, rooms: Iterable[RoomId] = (LOBBY,), port: int = 0, network: str = "main"
+) -> Hello:
+    return Hello(0, (), network, "test", port, username, frozenset(rooms))
+
+
+def of(outputs: Iterable[Output], kind: type[Kind]) -> list[Kind]:
+    """The outputs of one type, in order."""
+    return [output for output in outputs if isinstance(output, kind)]
+
+
+def one(outputs: Iterable[Output], kind: type[Kind]) -> Kind:
+    (found,) = of(outputs, kind)
+    return found
+
+
+def sent(outputs: Iterable[Output], kind: type[Kind]) -> list[tuple[tuple[LinkId, ...], Kind]]:
+    """The messages of one type that were sent, with the links they went to."""
+    return [
+        (output.links, output.message)
+        for output in outputs
+        if isinstance(output, Send) and isinstance(output.message, kind)
+    ]
+
+
+class MemoryIndex:
+    def __init__(self) -> None:
+        self.ids: set[MessageId] = set()
+
+    def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
+        return self.ids.intersection(ids)
+
+
+class Playbook:
+    """One node, started unless told otherwise, and whatever a test lets happen to it."""
+
+    def __init__(
+        self,
+        who: Identity = ANN,
+        *,
+        gossip: GossipConfig | None = None,
+        link: LinkConfig | None = None,
+        presence: PresenceConfig | None = None,
+        bootstrap: tuple[str, ...] = (),
+        rooms: Iterable[RoomRecord] = (),
+        clock: HybridClock | None = None,
+        network: str = "main",
+        seed: int = 1,
+        started: bool = True,
+    ) -> None:
+        self.now = START
+        self.index = MemoryIndex()
+        self.stored: list[StoredMessage] = []
+        self.node = Node(
+            who,
+            NodeConfig(
+                network=network,
+                username="ann",
+                listen_port=8080,
+                bootstrap=bootstrap,
+                gossip=gossip or GossipConfig(),
+                link=link or LinkConfig(),
+                presence=presence or PresenceConfig(),
+            ),
+            index=self.index,
+            rng=random.Random(seed),
+            now=self.now,
+            clock=clock,
+            rooms=rooms,
+        )
+        self._last_link = 0
+        self._last_request = 0
+        if started:
+            self.settle(self.handle(Started()))
+
+    def handle(self, event: Input) -> list[Output]:
+        return self.node.handle(event, self.now)
+
+    def wait(self, seconds: float) -> None:
+        self.now = Now(self.now.mono + seconds, self.now.wall_ms + round(seconds * 1000))
+
+    def fire(self, key: TimerKey) -> list[Output]:
+        return self.handle(TimerFired(key))
+
+    # Links
+
+    def next_link(self) -> LinkId:
+        self._last_link += 1
+        return LinkId(self._last_link)
+
+    def link_up(
+        self,
+        peer: Identity,
+        *,
+        dialled: str | None = None,
+        address: str = "192.0.2.7:40000",
+        rooms: Iterable[RoomId] = (LOBBY,),
+        told: Iterable[RoomId] | None = None,
+        port: int = 0,
+    ) -> list[Output]:
+        """What comes of it; the link itself is the newest one, `self.newest`."""
+        said = self.node.room_ids if told is None else frozenset(told)
+        greeting = hello(rooms=rooms, port=port)
+        return self.handle(LinkUp(self.next_link(), peer.peer_id, greeting, address, dialled, said))
+
+    @property
+    def newest(self) -> LinkId:
+        return LinkId(self._last_link)
+
+    def link(
+        self,
+        peer: Identity,
+        *,
+        dialled: str | None = None,
+        address: str = "192.0.2.7:40000",
+        rooms: Iterable[RoomId] = (LOBBY,),
+        port: int = 0,
+    ) -> LinkId:
+        self.link_up(peer, dialled=dialled, address=address, rooms=rooms, port=port)
+        return self.newest
+
+    def links(self, count: int, *, rooms: Iterable[RoomId] = (LOBBY,)) -> list[LinkId]:
+        """Links to that many peers, none of them among ANN to DORA."""
+        return [self.link(identity(number), rooms=rooms) for number in range(100, 100 + count)]
+
+    def link_down(self, link: LinkId, error: RemoteError | None = None) -> list[Output]:
+        return self.handle(LinkDown(link, error or ClosedByPeer()))
+
+    def receive(self, link: LinkId, *messages: LinkMessage) -> list[Output]:
+        return self.handle(Received(link, messages))
+
+    def hear(self, link: LinkId, *envelopes: Envelope, hops: int = FULL_TTL) -> list[Output]:
+        """Receive them, check them, store them."""
+        return self.settle(self.receive(link, *[publish(item, hops) for item in envelopes]))
+
+    # Slow work
+
+    def verify(self, outputs: Iterable[Output]) -> list[Output]:
+        """What comes of the signature checks among the outputs."""
+        return [
+            result
+            for output in of(outputs, Verify)
+            for result in self.handle(
+                Verified(output.job, tuple(item.is_signed() for item in output.envelopes))
+            )
+        ]
+
+    def commit(self, outputs: Iterable[Output]) -> list[Output]:
+        """What comes of the commits among the outputs."""
+        return [
+            result
+            for output in of(outputs, Persist)
+            for result in self.handle(Committed(output.job, self.store(output)))
+        ]
+
+    def store(self, persist: Persist) -> tuple[StoredMessage, ...]:
+        new = [item for item in persist.messages if item.id not in self.index.ids]
+        stored = [StoredMessage(len(self.stored) + 1 + place, item) for place, item in enumerate(new)]
+        self.index.ids.update(item.id for item in new)
+        self.stored += stored
+        return tuple(stored)
+
+    def fail(self, outputs: Iterable[Output], why: str = "disk full") -> list[Output]:
+        return [
+            result for output in of(outputs, Persist) for result in self.handle(CommitFailed(output.job, why))
+        ]
+
+    def settle(self, outputs: Iterable[Output]) -> list[Output]:
+        """Check and store until nothing is left to do; everything else, in order."""
+        rest: list[Output] = []
+        for output in outputs:
+            match output:
+                case Verify():
+                    rest += self.settle(self.verify([output]))
+                case Persist():
+                    rest += self.settle(self.commit([output]))
+                case _:
+                    rest.append(output)
+        return rest
+
+    # What its own people ask
+
+    def next_request(self) -> RequestId:
+        self._last_request += 1
+        return RequestId(self._last_request)
+
+    def say(self, text: str, room: str = "lobby") -> list[Output]:
+        return self.handle(SendText(self.next_request(), room, text))
+
+    def join(self, room: str) -> list[Output]:
+        return self.handle(JoinRoom(self.next_request(), room))
+
+    def leave(self, room: str) -> list[Output]:
+        return self.handle(LeaveRoom(self.next_request(), room))
+
+    def connect(self, address: str) -> list[Output]:
+        return self.handle(Connect(self.next_request(), address))
+
+    @property
+    def refused(self) -> dict[str, int]:
+        return dict(self.node.counters.refused)
+
+    @property
+    def texts(self) -> list[str]:
+        """What was stored and said by people, in order."""
+        return [item.envelope.body.text for item in self.stored if isinstance(item.envelope.body, Chat)]
+
+
+def job_of(outputs: Iterable[Output]) -> JobId:
+    (found,) = [output.job for output in outputs if isinstance(output, Verify | Persist)]
+    return found

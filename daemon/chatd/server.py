@@ -1,13 +1,17 @@
 """The local API's door: aiohttp on a Unix socket, POST /rpc and the WebSocket /ws, for the owner only."""
 
 import asyncio
+import logging
 import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from pathlib import Path
 
+import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from chatcore import api
 from chatcore.errors import LocalError
@@ -23,7 +27,14 @@ SEND_TIMEOUT_S = 30.0
 """A subscriber that reads nothing for so long is cut off; it may come back with its last `seq`."""
 
 SHUTDOWN_S = 1.0
+"""What clients get to take our goodbye when the daemon stops."""
+
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
+
+log = structlog.get_logger()
+
+_SILENT = logging.Logger("aiohttp.server", level=logging.CRITICAL + 1)
+"""aiohttp writes a traceback for each malformed request; our own failures are logged by `_plain_errors`."""
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -38,7 +49,7 @@ class Server:
         self.feed = feed
         self.handlers: dict[str, Handler] = {name: methods.handler(name) for name in api.METHODS}
         self._dispatcher = Dispatcher(self.handlers)
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._conversations: set[_Conversation] = set()
         self._runner: web.AppRunner | None = None
 
     async def start(self, path: Path) -> None:
@@ -47,7 +58,9 @@ class Server:
         app = web.Application(middlewares=[_owner_only, _plain_errors], client_max_size=api.MAX_REQUEST_BYTES)
         app.router.add_post("/rpc", self._handle_rpc)
         app.router.add_get("/ws", self._handle_websocket)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S, logger=_SILENT
+        )
         await self._runner.setup()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         old_mask = os.umask(0o177)  # born 0600: no moment in which others could connect
@@ -58,8 +71,9 @@ class Server:
         await web.SockSite(self._runner, listener, backlog=128).start()
 
     async def stop(self) -> None:
-        for websocket in list(self._sockets):
-            await websocket.close(code=WSCloseCode.GOING_AWAY, message=b"the daemon is stopping")
+        async with asyncio.TaskGroup() as tasks:
+            for conversation in self._conversations:
+                tasks.create_task(conversation.end())
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -74,18 +88,22 @@ class Server:
         return web.Response(text=answer, content_type="application/json")
 
     async def _handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        if len(self._sockets) >= MAX_WEBSOCKETS:
+        if len(self._conversations) >= MAX_WEBSOCKETS:
             raise web.HTTPServiceUnavailable(text=f"{MAX_WEBSOCKETS} WebSockets are open; close one\n")
         websocket = web.WebSocketResponse(max_msg_size=api.MAX_REQUEST_BYTES, compress=False)
         await websocket.prepare(request)
-        self._sockets.add(websocket)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                conversation = _Conversation(self, websocket, request.transport, tasks)
+        async with asyncio.TaskGroup() as tasks:
+            conversation = _Conversation(self, websocket, request.transport, tasks)
+            self._conversations.add(conversation)
+            try:
                 await conversation.run()
-        finally:
-            self._sockets.discard(websocket)
+            finally:
+                self._conversations.discard(conversation)
         return websocket
+
+
+_asked: ContextVar[list[AsyncIterator[list[str]]]] = ContextVar("asked")
+"""Subscriptions made by the requests of one text; a batch's run in tasks of their own."""
 
 
 class _Conversation:
@@ -106,7 +124,7 @@ class _Conversation:
         self._slots = asyncio.Semaphore(MAX_REQUESTS_PER_SOCKET)
         self._dispatcher = Dispatcher({**server.handlers, "events.subscribe": self._subscribe})
         self._events: asyncio.Task[None] | None = None
-        self._subscription: AsyncIterator[list[str]] | None = None
+        self._ended = False
 
     async def run(self) -> None:
         async for message in self._websocket:
@@ -115,24 +133,34 @@ class _Conversation:
                 break
             await self._slots.acquire()
             self._tasks.create_task(self._answer(message.data))
+        self._ended = True
         if self._events is not None:
             self._events.cancel()
 
+    async def end(self) -> None:
+        """Say goodbye; whoever does not take it in time is cut off."""
+        try:
+            async with asyncio.timeout(SHUTDOWN_S):
+                await self._websocket.close(code=WSCloseCode.GOING_AWAY, message=b"the daemon is stopping")
+        except TimeoutError:
+            self._drop()
+
     async def _answer(self, text: str) -> None:
+        asked: list[AsyncIterator[list[str]]] = []
+        _asked.set(asked)
         try:
             answer = await self._dispatcher.answer(text)
             if answer is not None:
                 await self._send(answer)
         finally:
             self._slots.release()
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:  # only now: events follow the answer that announces them
+        if asked and not self._ended:  # only now: events follow the answer that announces them
             if self._events is not None:
                 self._events.cancel()
-            self._events = self._tasks.create_task(self._follow(subscription))
+            self._events = self._tasks.create_task(self._follow(asked[-1]))
 
     async def _subscribe(self, params: api.SubscribeParams) -> api.Subscribed:
-        self._subscription = self._feed.subscribe(params.since)
+        _asked.get().append(self._feed.subscribe(params.since))
         return self._methods.snapshot(self._feed.seq)
 
     async def _follow(self, subscription: AsyncIterator[list[str]]) -> None:
@@ -185,6 +213,13 @@ async def _plain_errors(request: web.Request, handler: Next) -> web.StreamRespon
         if hint is None:
             raise
         return web.Response(status=error.status, text=f"{hint}\n")
+    except ConnectionError:
+        raise  # the client went away; there is nobody to tell
+    except (web.RequestPayloadError, HttpProcessingError):
+        return web.Response(status=400, text="the request's body is not what its headers say\n")
+    except Exception:
+        log.exception("request_failed", path=request.path)
+        return web.Response(status=500, text="this is a bug; see the daemon's log\n")
 
 
 def _clear(path: Path) -> None:

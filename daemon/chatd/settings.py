@@ -183,7 +183,7 @@ def _convert(context: click.Context, parameter: click.Parameter, value: Any, whe
         raise BadSettings(f"{where}: {error.message.rstrip('.').lower()}", "mend the file") from error
 
 
-def _toml_type(kind: click.ParamType) -> type:
+def _toml_type(kind: object) -> type:
     match kind:
         case click.types.BoolParamType():
             return bool

@@ -32,7 +32,7 @@ class Handlers:
         raise NotInRoom(params.room)
 
     async def stop(self, params: api.NoParams) -> None:
-        raise RuntimeError("the words of an exception")
+        raise RuntimeError(f"the words of an exception about {params}")
 
     async def history(self, params: api.HistoryParams) -> int:
         """Answers the later the smaller the limit is."""

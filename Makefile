@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Old pips warn about a dependency that ships no wheel, new ones do not know the flag: the variable suits both.
+PIP    := PIP_USE_PEP517=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check
 HOME_DIR ?= .run/home
 PORT   ?= 8080
 
@@ -13,11 +15,11 @@ help: ## list the targets
 
 $(BIN)/chatd: pyproject.toml
 	$(PYTHON) -m venv $(VENV) || { echo "make: no venv for $(PYTHON); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/chatd
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) --editable '.[dev]'
 	@touch $@
 
 run: $(BIN)/chatd ## start a daemon in the foreground, with its store in .run/home

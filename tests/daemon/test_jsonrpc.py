@@ -82,6 +82,7 @@ def failure(answer: Any, code: int, kind: str) -> dict[str, Any]:
 
 
 async def test_call_takes_named_positional_and_default_parameters(dispatcher: Dispatcher) -> None:
+    params: Any
     for params in ({"text": "hi", "room": "x"}, {"room": "x", "text": "hi"}, ["hi", "x"]):
         assert await ask(dispatcher, call("message.send", params)) == {
             "jsonrpc": "2.0",

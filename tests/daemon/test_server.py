@@ -1,4 +1,4 @@
-"""The local API of a real daemon over its real Unix socket: HTTP, WebSocket, and whatever else is sent there."""
+"""The local API of a real daemon over its real Unix socket: HTTP, WebSocket, and whatever else comes."""
 
 import contextlib
 import gzip
@@ -19,6 +19,7 @@ from chatcore.envelopes import MAX_TEXT_BYTES
 from chatd.server import MAX_WEBSOCKETS
 from tests.support.daemon import Daemon, RpcError
 from tests.support.local import (
+    WEBSOCKET_UPGRADE,
     Closed,
     deaf_subscriber,
     exchange,
@@ -473,8 +474,7 @@ def test_another_user_is_refused_even_where_the_modes_let_it_in() -> None:
             body = request("message.send", ["from nobody"]).decode()
             for head in (
                 f"POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}",
-                "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+                WEBSOCKET_UPGRADE.decode(),
             ):
                 said = subprocess.run(
                     [sys.executable, "-c", AS_NOBODY, str(daemon.socket), head],

@@ -1,18 +1,21 @@
-"""A peer made of the core's Session and an asyncio stream: says to a daemon whatever a test wants it to hear."""
+"""A peer made of the core's Session and an asyncio stream: says to a daemon whatever a test wants heard."""
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
 from chatcore import PROTOCOL_MINOR
-from chatcore.clock import Now
+from chatcore.clock import COUNTER_BITS, Now
+from chatcore.envelopes import Body, Chat, Envelope, open_envelope, seal
 from chatcore.errors import RemoteError
+from chatcore.frames import encode_frame
 from chatcore.handshake import Credentials
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
-from chatcore.messages import Hello, LinkMessage, encode_message
+from chatcore.messages import Hello, LinkMessage, Ping, Pong, Publish, encode_message
 from chatcore.names import LOBBY, room_id, split_address
 from chatcore.session import (
     BytesReceived,
@@ -28,6 +31,7 @@ from chatcore.session import (
 )
 
 READ_BYTES = 64 * 1024
+DEADLINE_S = 15.0
 NOW = Now(0.0, 0)
 
 
@@ -43,6 +47,18 @@ def hello(
 ) -> Hello:
     rooms = frozenset({room_id(network, LOBBY)}) if rooms is None else rooms
     return Hello(PROTOCOL_MINOR, (), network, "test", port, username, rooms)
+
+
+def said(
+    author: Identity, body: Body | str, *, room: str = LOBBY, stamp: int | None = None, network: str = "main"
+) -> Envelope:
+    """An envelope as `author` signs it, now unless told otherwise."""
+    stamp = time.time_ns() // 1_000_000 << COUNTER_BITS if stamp is None else stamp
+    return seal(author, room_id(network, room), stamp, "peer", Chat(body) if isinstance(body, str) else body)
+
+
+def publish(envelopes: Iterable[Envelope], hops: int = 8) -> list[Publish]:
+    return [Publish.of(envelope, hops) for envelope in envelopes]
 
 
 class Peer:
@@ -102,7 +118,7 @@ class Peer:
                     self.failed = error
         self._changed.set()
 
-    async def until(self, condition: Callable[[], bool], deadline_s: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
         """Wait for something this peer hears to make it so. Raises TimeoutError."""
         async with asyncio.timeout(deadline_s):
             while not condition():
@@ -121,3 +137,38 @@ class Peer:
     async def send_encoded(self, encoded: Sequence[bytes]) -> None:
         self._feed(SendEncoded(encoded))
         await self.writer.drain()
+
+    async def send_raw(self, data: bytes) -> None:
+        """Bytes straight onto the stream, past the session."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+    def sealed(self, plaintext: bytes) -> bytes:
+        """A whole frame that decrypts to `plaintext`, whatever that is."""
+        return encode_frame(bytes(self._session._noise.encrypt(plaintext)))
+
+    async def settle(self) -> None:
+        """Until the other side has taken everything sent before, and its answers are in `received`.
+
+        A signature check or a commit may still be under way there.
+        """
+        nonce = secrets.randbits(64)
+        await self.send(Ping(nonce))
+        await self.until(lambda: Pong(nonce) in self.received or self.failed is not None)
+
+    def stop_reading(self) -> None:
+        """From now on the other side's words stay in the kernel's buffers, then in its own."""
+        if self._reading is not None:
+            self._reading.cancel()
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport as well
+
+    def texts(self) -> list[str]:
+        """Of the chat messages heard so far."""
+        return [text for message in self.received if (text := _text(message)) is not None]
+
+
+def _text(message: LinkMessage) -> str | None:
+    if not isinstance(message, Publish):
+        return None
+    body = open_envelope(message.payload, message.signature).body
+    return body.text if isinstance(body, Chat) else None

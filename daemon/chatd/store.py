@@ -162,7 +162,7 @@ class Store:
         Raises:
             StoreUnusable: the folder for temporary files does not take it.
         """
-        with _refusing(Path(tempfile.gettempdir())):
+        with _refusing(Path(tempfile.tempdir or "/tmp")):  # noqa: S108 - only named in the refusal
             folder = Path(tempfile.mkdtemp(prefix="chatd-"))
         try:
             return cls.open(folder, sync=False, map_bytes=map_bytes, on_damage=on_damage)
@@ -493,9 +493,10 @@ class _Writer:
         while more:
             group, size, more = self._take_group()
             if group:
-                self._tell(self._commit(group))
-                with self._lock:
+                results = self._commit(group)
+                with self._lock:  # before it is told, or who waits for room would not see it
                     self.backlog_bytes -= size
+                self._tell(results)
 
     def _take_group(self) -> tuple[list[Batch], int, bool]:
         """Waits for a first batch only, so that an idle store answers at once. False after the last group."""
@@ -614,7 +615,7 @@ def _refusing(folder: Path) -> Iterator[None]:
         raise StoreUnusable(folder, error.why, _DAMAGED_HINT) from error
     except (lmdb.Error, OSError) as error:
         code = _errno(error)
-        if code in _FULL_ERRNOS:
+        if code in _FULL_ERRNOS or code == errno.EIO:
             hint = "free disk space"
         elif code in {errno.EACCES, errno.EPERM, errno.EROFS}:
             hint = "make the folder readable and writable for the user who runs chatd"
@@ -630,6 +631,8 @@ def _describe(error: Exception) -> str:
     code = _errno(error)
     if code in _FULL_ERRNOS:
         return f"no space left ({os.strerror(code)})"
+    if code == errno.EIO:  # LMDB's word for a write that ended early, which is how a disk fills up
+        return f"the disk is full or failing ({os.strerror(code)})"
     if code > 0:
         return os.strerror(code)
     if isinstance(error, lmdb.Error):

@@ -35,9 +35,15 @@ def unpack_array(data: bytes) -> list[Any]:
             max_array_len=MAX_ITEMS,
             max_map_len=0,
             max_ext_len=0,
+            object_hook=_refuse,  # the caps let empty ones through
+            ext_hook=_refuse,
         )
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
         raise Malformed(f"not msgpack as the protocol uses it ({type(error).__name__})") from error
     if type(value) is not list:
         raise Malformed("not an array")
     return value
+
+
+def _refuse(*_: Any) -> None:
+    raise ValueError("neither maps nor extensions")

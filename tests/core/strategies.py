@@ -1,0 +1,136 @@
+"""What hypothesis draws: link messages, envelopes, and valid encodings with something broken in them."""
+
+from typing import Any
+
+import msgpack
+from hypothesis import strategies as st
+
+from chatcore.envelopes import MAX_INTERVAL_S, MAX_PAYLOAD_BYTES, Announce, Chat, Join, Leave, message_id
+from chatcore.ids import PeerId, RoomId
+from chatcore.messages import (
+    MAX_CAPABILITIES,
+    MAX_HOPS,
+    MAX_MINOR,
+    MAX_NONCE,
+    MAX_PEER_RECORDS,
+    MAX_ROOMS,
+    Goodbye,
+    Hello,
+    PeerRecord,
+    PeerRequest,
+    PeerResponse,
+    Ping,
+    Pong,
+    Publish,
+    Rooms,
+)
+
+digests = st.binary(min_size=32, max_size=32)
+room_ids = digests.map(RoomId)
+peer_ids = digests.map(PeerId)
+stamps = st.integers(0, 2**64 - 1)
+
+
+def texts(max_bytes: int, *, min_size: int = 0) -> st.SearchStrategy[str]:
+    """Any Unicode text of at most so many bytes of UTF-8."""
+    return st.text(min_size=min_size, max_size=max_bytes).filter(lambda text: len(text.encode()) <= max_bytes)
+
+
+usernames = texts(64, min_size=1)
+bodies = st.one_of(
+    texts(300, min_size=1).map(Chat),
+    st.just(Join()),
+    st.just(Leave()),
+    st.integers(1, MAX_INTERVAL_S).map(Announce),
+)
+
+ports = st.integers(1, 65_535)
+hosts = st.one_of(
+    st.from_regex(r"[a-z0-9_]([a-z0-9_.-]{0,20}[a-z0-9_])?", fullmatch=True),
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6).map(lambda host: f"[{host}]"),
+)
+addresses = st.builds(lambda host, port: f"{host}:{port}", hosts, ports)
+
+hellos = st.builds(
+    Hello,
+    minor=st.integers(0, MAX_MINOR),
+    capabilities=st.lists(texts(32), max_size=MAX_CAPABILITIES).map(tuple),
+    network=texts(64),
+    user_agent=texts(64),
+    listen_port=st.integers(0, 65_535),
+    username=usernames,
+    rooms=st.frozensets(room_ids, max_size=8),
+)
+
+
+def _publish(hops: int, payload: bytes, signature: bytes) -> Publish:
+    return Publish(hops, message_id(payload), payload, signature)
+
+
+publishes = st.builds(
+    _publish,
+    st.integers(0, MAX_HOPS),
+    st.binary(min_size=1, max_size=200) | st.just(bytes(MAX_PAYLOAD_BYTES)),
+    st.binary(min_size=64, max_size=64),
+)
+link_messages = st.one_of(
+    publishes,
+    hellos,
+    texts(128).map(Goodbye),
+    st.integers(0, MAX_NONCE).map(Ping),
+    st.integers(0, MAX_NONCE).map(Pong),
+    st.frozensets(room_ids, max_size=8).map(Rooms),
+    st.just(Rooms(frozenset(RoomId(bytes([n % 256, n // 256]) + bytes(30)) for n in range(MAX_ROOMS)))),
+    st.integers(0, MAX_PEER_RECORDS).map(PeerRequest),
+    st.lists(st.builds(PeerRecord, peer_ids, addresses), max_size=MAX_PEER_RECORDS).map(
+        lambda records: PeerResponse(tuple(records))
+    ),
+)
+
+# Broken things
+
+scalars: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(),
+    st.binary(max_size=70),
+    st.text(max_size=70),
+    st.sampled_from([0, 1, 16, 128, 130, 255, 256, bytes(32), bytes(64)]),
+)
+structures: st.SearchStrategy[Any] = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=9) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+)
+
+
+def packed(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
+    return strategy.map(lambda value: bytes(msgpack.packb(value)))
+
+
+@st.composite
+def mutations(draw: st.DrawFn, valid: st.SearchStrategy[bytes]) -> bytes:
+    """A valid encoding with a few bytes changed, taken out or put in."""
+    data = bytearray(draw(valid))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(0, len(data) - 1)))
+        match draw(st.integers(0, 3)):
+            case 0:
+                data[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
+            case 1:
+                del data[at : at + draw(st.integers(1, 8))]
+            case 2:
+                data[at:at] = draw(st.binary(max_size=8))
+            case _:
+                data = data[:at]
+    return bytes(data)
+
+
+@st.composite
+def with_a_wrong_item(draw: st.DrawFn, valid: st.SearchStrategy[list[Any]]) -> list[Any]:
+    """A valid array with one item replaced, dropped or doubled: right as msgpack, wrong as a message."""
+    items = list(draw(valid))
+    at = draw(st.integers(0, max(0, len(items) - 1)))
+    items[at : at + 1] = draw(st.lists(structures, max_size=2))
+    return items

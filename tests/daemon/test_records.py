@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
-from chatd import records
-from chatd.records import NotDataFile, RecordDamaged
+from chatd.store import records
+from chatd.store.records import NotDataFile, RecordDamaged
 
 AUTHOR = Identity(b"a" * 32)
 ROOM = RoomId(b"r" * 32)

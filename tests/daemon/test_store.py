@@ -19,8 +19,7 @@ from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.errors import Stopping
 from chatcore.identity import Identity
 from chatcore.ids import MessageId, RoomId
-from chatd import records
-from chatd.store import SCHEMA, Batch, BatchResult, Damaged, RoomEntry, Store, StoreUnusable
+from chatd.store import SCHEMA, Batch, BatchResult, Damaged, RoomEntry, Store, StoreUnusable, records
 
 AUTHOR = Identity(b"a" * 32)
 ROOM = RoomId(b"r" * 32)

@@ -1,0 +1,70 @@
+"""What goes into the store and what it answers: frozen values, no disk."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from chatcore.envelopes import Envelope
+from chatcore.errors import LocalError
+from chatcore.ids import RoomId
+
+
+class StoreUnusable(LocalError):
+    """The store cannot be opened or read; nothing was changed in it."""
+
+    kind = "store_unusable"
+
+    def __init__(self, path: Path, why: str, hint: str) -> None:
+        super().__init__(f"the store at {path} cannot be used: {why}", hint)
+        self.path = path
+        self.why = why
+
+
+class Stored(NamedTuple):
+    """A tuple, like Envelope, because a busy node makes tens of thousands a second."""
+
+    seq: int
+    """This node's own numbering, from 1, in the order of arrival."""
+
+    received_ms: int
+    """Wall time when it was written."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEntry:
+    room_id: RoomId
+    name: str
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What to keep, all of it or nothing; `job` is the caller's number for it."""
+
+    job: int
+    messages: Sequence[Envelope] = ()
+    rooms: Sequence[RoomEntry] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """`stored` leaves out messages that were there already; with an `error` nothing of the batch was kept."""
+
+    job: int
+    stored: tuple[Stored, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A record that is not what was written, by its key: 8 bytes, big-endian, for a message in the log."""
+
+    key: bytes
+    why: str
+
+
+OnResults = Callable[[list[BatchResult]], None]
+OnDamage = Callable[[Damaged], None]

@@ -1,0 +1,56 @@
+"""The store's folder: made private, and looked over before LMDB maps what is in it."""
+
+import os
+from pathlib import Path
+
+import lmdb.verify
+
+from chatd.store.batches import StoreUnusable
+from chatd.store.faults import DAMAGED_HINT
+from chatd.store.records import NotDataFile, read_header
+
+FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+_DATA_FILE = "data.mdb"
+_LOCK_FILE = "lock.mdb"
+
+
+def prepare_folder(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(mode=FOLDER_MODE, parents=True)
+        sync_folder(folder.parent)
+    folder.chmod(FOLDER_MODE)
+    for name in (_DATA_FILE, _LOCK_FILE):
+        if (folder / name).exists():
+            (folder / name).chmod(_FILE_MODE)
+
+
+def sync_folder(folder: Path) -> None:
+    """A new file's name must survive a power cut as surely as what is in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_data_file(folder: Path) -> None:
+    """Refuse what is not LMDB's or is cut short, before it is mapped. Raises StoreUnusable or OSError."""
+    path = folder / _DATA_FILE
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    try:
+        with path.open("rb") as file:
+            header = read_header(file)
+    except NotDataFile as error:
+        raise StoreUnusable(folder, error.why, DAMAGED_HINT) from error
+    if path.stat().st_size < header.pages * header.page_bytes and not _is_sound(path):
+        raise StoreUnusable(folder, "its data file is cut short", DAMAGED_HINT)
+
+
+def _is_sound(path: Path) -> bool:
+    """Only free pages may lie beyond the end. Slow, and so asked only of a file that is short."""
+    try:
+        return not lmdb.verify.verify(str(path))  # type: ignore[no-untyped-call]  # py-lmdb has no types there
+    except lmdb.verify.VerifyError:
+        return False

@@ -1,0 +1,150 @@
+"""The one thread that writes: group commit, and a result for every batch, whatever happens."""
+
+import threading
+from queue import Empty, SimpleQueue
+
+import lmdb
+
+from chatcore.errors import Stopping
+from chatd.store import records
+from chatd.store.batches import Batch, BatchResult, OnResults, Stored
+from chatd.store.faults import describe
+from chatd.store.tables import LAST_STAMP_KEY, Position, Table, Tables, Txn, wall_ms
+
+MAX_GROUP_BYTES = 4 * 1024 * 1024
+"""One transaction's payload: whoever is queued behind waits tens of milliseconds for it, not seconds."""
+
+MESSAGE_OVERHEAD_BYTES = 512
+"""What a queued message costs beyond its payload: the decoded envelope, its strings and its keys."""
+
+
+class Writer:
+    """The one thread that writes: it takes all that is queued, commits it, tells of it, and looks again."""
+
+    def __init__(self, tables: Tables, position: Position, on_results: OnResults) -> None:
+        self._tables = tables
+        self._position = position
+        self._on_results = on_results
+        self._queue: SimpleQueue[tuple[Batch, int] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._stopping = False
+        self.backlog_bytes = 0
+        # A daemon thread: a process that dies of something else must not hang on it. `stop` waits for it.
+        self._thread = threading.Thread(target=self._run, name="chatd-store", daemon=True)
+        self._thread.start()
+
+    def submit(self, batch: Batch) -> None:
+        size = _queued_bytes(batch)
+        with self._lock:
+            refused = self._stopping
+            if not refused:
+                self.backlog_bytes += size
+                self._queue.put((batch, size))
+        if refused:
+            self._on_results([BatchResult(batch.job, error=str(Stopping()))])
+
+    def stop(self) -> None:
+        with self._lock:
+            if not self._stopping:
+                self._stopping = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        more = True
+        while more:
+            group, size, more = self._take_group()
+            if group:
+                results = self._commit(group)
+                with self._lock:  # before it is told, or who waits for room would not see it
+                    self.backlog_bytes -= size
+                self._tell(results)
+
+    def _take_group(self) -> tuple[list[Batch], int, bool]:
+        """Waits for a first batch only, so that an idle store answers at once. False after the last group."""
+        group: list[Batch] = []
+        size = 0
+        item = self._queue.get()
+        while item is not None:
+            group.append(item[0])
+            size += item[1]
+            if size >= MAX_GROUP_BYTES:
+                return group, size, True
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return group, size, True
+        return group, size, False
+
+    def _tell(self, results: list[BatchResult]) -> None:
+        try:
+            self._on_results(results)
+        except Exception as error:  # noqa: BLE001 - the listener's bug must not end the thread that keeps messages
+            args = (type(error), error, error.__traceback__, self._thread)
+            threading.excepthook(threading.ExceptHookArgs(args))
+
+    def _commit(self, group: list[Batch]) -> list[BatchResult]:
+        """Every batch gets a result, whatever happens."""
+        try:
+            while True:
+                try:
+                    return self._write(group)
+                except lmdb.MapFullError:
+                    if not self._tables.grow():
+                        return _failed(group, "the store has reached its greatest size")
+        except Exception as error:  # noqa: BLE001 - a group that cannot be written must not stop the next
+            return _failed(group, describe(error))
+
+    def _write(self, group: list[Batch]) -> list[BatchResult]:
+        """One transaction. Every LMDB call gives up the interpreter lock, so a message costs only three."""
+        tables, received_ms = self._tables, wall_ms()
+        received = records.pack_u64(received_ms)
+        seq, stamp = self._position.seq, self._position.stamp
+        log: list[tuple[bytes, bytes]] = []
+        room: list[tuple[bytes, bytes]] = []
+        results = []
+        with tables.writing() as txn:
+            with txn.cursor(tables.ids) as ids:
+                for batch in group:
+                    stored = []
+                    for envelope in batch.messages:
+                        number = records.pack_u64(seq + 1)
+                        if not ids.put(envelope.id, number, overwrite=False):
+                            continue
+                        seq += 1
+                        record = records.encode_record(received, envelope.signature, envelope.payload)
+                        log.append((number, record))
+                        room.append((records.room_key(envelope), number))
+                        stored.append(Stored(seq, received_ms, envelope))
+                        stamp = max(stamp, envelope.stamp)
+                    results.append(BatchResult(batch.job, tuple(stored)))
+            _append(txn, tables.log, log)
+            with txn.cursor(tables.room) as cursor:
+                cursor.putmulti(sorted(room))
+            _put_rooms(txn, tables.rooms, group)
+            if stamp > self._position.stamp:
+                txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
+        self._position.seq, self._position.stamp = seq, stamp
+        return results
+
+
+def _append(txn: Txn, table: Table, items: list[tuple[bytes, bytes]]) -> None:
+    with txn.cursor(table) as cursor:
+        _, added = cursor.putmulti(items, append=True)
+    if added != len(items):
+        raise lmdb.Error("the log goes further than this process wrote")
+
+
+def _put_rooms(txn: Txn, table: Table, group: list[Batch]) -> None:
+    for batch in group:
+        for entry in batch.rooms:
+            txn.put(entry.room_id, records.encode_room(entry.name, joined=entry.joined), db=table)
+
+
+def _queued_bytes(batch: Batch) -> int:
+    payloads = sum([len(envelope.payload) for envelope in batch.messages])
+    return payloads + MESSAGE_OVERHEAD_BYTES * (1 + len(batch.messages) + len(batch.rooms))
+
+
+def _failed(group: list[Batch], why: str) -> list[BatchResult]:
+    return [BatchResult(batch.job, error=why) for batch in group]

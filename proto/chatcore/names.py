@@ -30,7 +30,8 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 
 def room_name(text: str) -> str:
     """`#Lobby`, `lobby` and `LOBBY` are one room: `lobby`. Raises BadName."""
-    name = unicodedata.normalize("NFKC", text.strip().removeprefix("#")).casefold()
+    folded = unicodedata.normalize("NFKC", text.strip().removeprefix("#")).casefold()
+    name = unicodedata.normalize("NFKC", folded)  # again, because folding takes some letters apart
     if not 1 <= len(name) <= MAX_ROOM_NAME_CHARS or not all(_is_room_char(char) for char in name):
         raise BadName("room", text, ROOM_RULE)
     return name

@@ -11,7 +11,7 @@ from typing import cast
 
 from chatcore.clock import Now
 from chatcore.config import LinkConfig
-from chatcore.errors import HandshakeFailed, RemoteError, TooSlow, Unreachable
+from chatcore.errors import HandshakeFailed, RemoteError, SelfDialed, TooSlow, Unreachable
 from chatcore.events import DialFailed, Input, LinkDown, LinkUp, Received, Send, StrangerRefused
 from chatcore.handshake import Credentials
 from chatcore.ids import LinkId
@@ -75,6 +75,8 @@ class Links:
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self.reading = True
+        self.own_calls: set[str] = set()
+        """Where calls of ours come from that have reached ourselves; the node keeps the addresses few."""
 
     # Listening and dialling
 
@@ -115,6 +117,7 @@ class Links:
             return
         callers = [other for other in self._strangers if other.inbound]
         if connection.inbound and len(callers) >= MAX_CALLERS:
+            self.forget_stranger(callers[0])  # now: its end may come after many more callers
             callers[0].fail(HandshakeFailed("too many connections wait for their handshake"))
         self._strangers[connection] = None
 
@@ -256,6 +259,8 @@ class Connection(asyncio.Protocol):
             self._links.post(LinkDown(self.link, error))
         elif self._dialled is not None:
             self._links.post(DialFailed(self._dialled, error))
+        elif self._address in self._links.own_calls:
+            self._links.own_calls.remove(self._address)  # the end that dialled has told already
         else:
             self._links.post(StrangerRefused(self._address, error))
 
@@ -283,7 +288,14 @@ class Connection(asyncio.Protocol):
                 case Established():
                     self._handle_established(output)
                 case Failed(error):
+                    if isinstance(error, SelfDialed):
+                        self._links.own_calls.add(self._own_address())
                     self.fail(error)
+
+    def _own_address(self) -> str:
+        assert self._transport is not None, "failed before it was connected"  # noqa: S101
+        name = self._transport.get_extra_info("sockname")
+        return join_address(name[0], name[1])
 
     def _handle_established(self, event: Established) -> None:
         if self._deadline is not None:

@@ -1,6 +1,7 @@
 """A peer made of the core's Session and an asyncio stream: says to a daemon whatever a test wants heard."""
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -95,7 +96,7 @@ class Peer:
         finally:
             if peer._reading is not None:
                 peer._reading.cancel()
-            writer.close()
+            await hang_up(writer)
 
     async def _read(self) -> None:
         while self.failed is None:
@@ -165,6 +166,14 @@ class Peer:
     def texts(self) -> list[str]:
         """Of the chat messages heard so far."""
         return [text for message in self.received if (text := _text(message)) is not None]
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Close, and come back once the kernel has been told: a test may look at another process next."""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(DEADLINE_S):
+            await writer.wait_closed()
 
 
 def _text(message: LinkMessage) -> str | None:

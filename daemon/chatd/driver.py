@@ -56,6 +56,9 @@ from chatd.store import Batch, BatchResult, RoomEntry, Store
 MAX_CHECKS_PER_LINK = 1024
 """Signatures one link may have under way; beyond, its socket is not read, so a flooder only slows itself."""
 
+MAX_CHECKERS = 4
+"""Threads that check signatures: one more than cores, as one usually waits for the interpreter lock."""
+
 MAX_STORE_BACKLOG_BYTES = 16 * 1024 * 1024
 """What may wait for the disk; beyond, no socket is read."""
 
@@ -73,7 +76,7 @@ class Driver:
         self._store = store
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(
-            max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="chatd-verify"
+            max_workers=min(MAX_CHECKERS, 1 + (os.cpu_count() or 1)), thread_name_prefix="chatd-verify"
         )
         self._inputs: deque[Input] = deque()
         self._busy = False
@@ -132,8 +135,13 @@ class Driver:
         self.post(make(request))
         return await answer
 
-    async def requests_answered(self) -> None:
+    async def finished(self) -> None:
+        """Every request is answered and every signature checked; what is to be kept is with the store."""
         await self._quiet.wait()
+
+    def _look_quiet(self) -> None:
+        if not self._requests and not self._checks:
+            self._quiet.set()
 
     # Outputs
 
@@ -178,8 +186,7 @@ class Driver:
 
     def _answer(self, request: RequestId, answer: Reply | LocalError) -> None:
         future = self._requests.pop(request)
-        if not self._requests:
-            self._quiet.set()
+        self._look_quiet()
         if future.done():
             return  # whoever asked has gone; what was asked is done all the same
         if isinstance(answer, LocalError):
@@ -218,6 +225,7 @@ class Driver:
     def _verify(self, output: Verify) -> None:
         count = len(output.envelopes)
         self._checks[output.link] += count
+        self._quiet.clear()
         if self._checks[output.link] >= MAX_CHECKS_PER_LINK:
             self.links.pause(output.link, paused=True)
         future = self._pool.submit(_check, output.envelopes)
@@ -235,6 +243,7 @@ class Driver:
         else:
             del self._checks[link]
         self.post(Verified(job, results))
+        self._look_quiet()
 
     # Commits in the writer thread
 

@@ -42,7 +42,7 @@ EXIT_USAGE = 3
 LAST_WORDS_S = 2.0
 """How long peers get to take our goodbye, so that stopping stays well under 5 s."""
 
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.0001
 """How long a busy event loop keeps the interpreter lock while signature checks wait for it (default 5 ms)."""
 
 log = structlog.get_logger()
@@ -164,7 +164,7 @@ class Daemon:
         """Peers hear goodbye, everybody waiting for an answer gets it, the disk has everything."""
         driver.post(Stop())
         await links.stop(LAST_WORDS_S)
-        await driver.requests_answered()
+        await driver.finished()
         await server.stop()
         await asyncio.to_thread(self._store.close)
 

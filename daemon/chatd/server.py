@@ -232,8 +232,11 @@ def _clear(path: Path) -> None:
             )
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
+        except BlockingIOError:
+            pass  # its queue is full: somebody listens, however slowly
         except ConnectionRefusedError:
             path.unlink()
             return

@@ -200,11 +200,9 @@ def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
         if len(data) > MAX_CONFIG_BYTES:
             raise BadSettings(f"{path}: over {MAX_CONFIG_BYTES} bytes", "choose another file with --config")
         return tomllib.loads(data.decode())
-    except FileNotFoundError:
-        if not required:
-            return {}
-        raise BadSettings(f"{path}: no such file", "check --config") from None
     except OSError as error:
+        if not required and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return {}
         raise BadSettings(f"{path}: {(error.strerror or str(error)).lower()}", "check --config") from error
     except (ValueError, RecursionError) as error:  # the latter for arrays nested hundreds deep
         line = str(error).splitlines()[0]

@@ -3,7 +3,7 @@
 import pytest
 
 from chatcore.config import GossipConfig, LinkConfig
-from chatcore.envelopes import Announce, Join, open_envelope
+from chatcore.envelopes import Announce, Join, message_id, open_envelope
 from chatcore.errors import (
     BadAddress,
     ChatError,
@@ -59,14 +59,17 @@ from tests.support.core import (
     START,
     WINE,
     Playbook,
+    chat,
     hello,
     identity,
     of,
     one,
+    publish,
     sent,
 )
 
 FRIEND = "friend.example:8080"
+BROKEN = Publish(1, message_id(b"\x90"), b"\x90", bytes(64))
 
 
 def dials(outputs: list[Output]) -> list[str]:
@@ -176,6 +179,25 @@ def test_nothing_is_sent_on_a_link_after_goodbye() -> None:
     assert [type(output) for output in outputs] == [CloseLink, PeerChanged]
 
 
+def test_fault_behind_goodbye_in_one_batch_is_nobodys_news() -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+
+    outputs = book.receive(bob, Goodbye("bye"), BROKEN)
+
+    assert [type(output) for output in outputs] == [CloseLink, PeerChanged]
+    assert book.refused == {}
+
+
+def test_last_words_behind_goodbye_in_one_batch_are_heard() -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+
+    book.settle(book.receive(bob, Goodbye("bye"), publish(chat(BOB, "good night"))))
+
+    assert book.texts == ["good night"]
+
+
 def test_link_let_go_by_us_is_not_told_again_when_it_closes() -> None:
     book = Playbook()
     bob = book.link(BOB)
@@ -204,7 +226,7 @@ def test_dialled_link_closed_on_purpose_is_dialled_again_too(farewell: str) -> N
     if farewell == "theirs":
         book.receive(friend, Goodbye("restart"))
     else:
-        book.receive(friend, Publish(1, LOBBY, b"\x90", bytes(64)))  # type: ignore[arg-type]  # any id will do
+        book.receive(friend, BROKEN)
 
     at = dial_timer(book.link_down(friend))
 

@@ -1,4 +1,4 @@
-"""Two ends of a stream in memory, and a second implementation of the handshake written from docs/protocol.md."""
+"""Two ends of a stream in memory, and a second implementation of the handshake, from docs/protocol.md."""
 
 import hashlib
 from collections.abc import Callable, Sequence

@@ -27,7 +27,7 @@ def unreachable(place: Place, error: OSError) -> DaemonUnreachable:
     """The reason behind a failed connect, send or receive."""
     path, start = place.socket, f"start it: {place.start}"
     if error.errno in _NO_SOCKET or error.errno in _NOBODY_LISTENS:
-        if place.lock is not None and _is_locked(place.lock):
+        if is_held(place):
             return DaemonUnreachable(
                 path, f"the daemon at {path} is starting or stopping", "wait for it: chatctl status --wait 10"
             )
@@ -66,10 +66,12 @@ def _mode(path: str) -> int:
         return stat.S_IFSOCK  # gone in between
 
 
-def _is_locked(lock: str) -> bool:
-    """Whether somebody holds the file's lock, without trying to take it from under a daemon that starts."""
+def is_held(place: Place) -> bool:
+    """Whether a daemon's process holds the lock; asks without taking it from under one that starts."""
+    if place.lock is None:
+        return False
     try:
-        inode = os.stat(lock).st_ino  # noqa: PTH116 - pathlib costs start-up time
+        inode = os.stat(place.lock).st_ino  # noqa: PTH116 - pathlib costs start-up time
         with open("/proc/locks", encoding="ascii", errors="replace") as table:  # noqa: PTH123 - as above
             held = {line.split()[-3].rpartition(":")[2] for line in table if " -> " not in line}
     except (OSError, IndexError):

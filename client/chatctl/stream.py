@@ -28,6 +28,7 @@ MAX_UNREAD_UPDATES = 1024
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MOST_S = 2.0
+CLOSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Stream:
         self._runner: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
-        self._updates: asyncio.Queue[Update] = asyncio.Queue(MAX_UNREAD_UPDATES)
+        self._updates: asyncio.Queue[Update | Exception] = asyncio.Queue(MAX_UNREAD_UPDATES)
         self._seen: int | None = None
         self._peer_id = ""
 
@@ -82,6 +83,8 @@ class Stream:
             self._runner.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._runner
+        if self._socket is not None:
+            await _close(self._socket)
         if self._session is not None:
             await self._session.close()
 
@@ -99,7 +102,10 @@ class Stream:
 
     async def updates(self) -> AsyncIterator[Update]:
         while True:
-            yield await self._updates.get()
+            update = await self._updates.get()
+            if isinstance(update, Exception):
+                raise update
+            yield update
 
     async def call(self, method: str, params: Params | None = None) -> Any:
         """Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut."""
@@ -132,6 +138,12 @@ class Stream:
             ) from error
 
     async def _run(self) -> None:
+        try:
+            await self._follow()
+        except Exception as error:  # noqa: BLE001 - a bug ends whoever reads the updates, not only this task
+            await self._updates.put(error)
+
+    async def _follow(self) -> None:
         while True:
             failure = await self._serve()
             self._socket = None
@@ -157,7 +169,7 @@ class Stream:
             while True:
                 await self._on_document(await self._receive(self._socket))
         except DaemonUnreachable as failure:
-            await self._socket.close()
+            await _close(self._socket)
             return failure
 
     async def _reconnect(self) -> "Subscribed":
@@ -176,7 +188,7 @@ class Stream:
             try:
                 snapshot = await self._subscribe(socket)
             except BaseException:
-                await socket.close()
+                await _close(socket)
                 raise
         self._socket = socket
         return snapshot
@@ -220,7 +232,8 @@ class Stream:
             for event in _events_of(document):
                 await self._on_event(event)
             return
-        answer = self._pending.get(document.get("id", 0))
+        number = document.get("id")
+        answer = self._pending.get(number) if type(number) is int else None
         if answer is None or answer.done():
             return  # its caller has given up
         try:
@@ -237,6 +250,13 @@ class Stream:
                 return
             self._seen = seq
         await self._updates.put(Event(topic, data))
+
+
+async def _close(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Without waiting long for the other side to agree."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await socket.close()
 
 
 def _events_of(document: dict[str, Any]) -> list[dict[str, Any]]:

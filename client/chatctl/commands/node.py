@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from chatctl import render
+from chatctl import reach, render
 from chatctl.commands.answering import answer, ask
 from chatctl.failures import BadUsage, DaemonUnreachable, RpcRefused, TimedOut
 from chatctl.invocation import Invocation
@@ -128,7 +128,8 @@ def _wait_until_gone(told: Invocation) -> None:
         try:
             told.rpc(max(left, MIN_PATIENCE_S)).call("node.status")
         except DaemonUnreachable:
-            return
+            if not reach.is_held(told.place):  # it is still putting things in order
+                return
         except (RpcRefused, TimedOut):
             pass  # it is on its way out
         time.sleep(POLL_S)

@@ -1,0 +1,211 @@
+"""Whatever goes wrong is one line and an exit status."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatctl import program
+from chatctl.cli import main
+from chatctl.env import Environment
+from tests.client.console import Console
+from tests.client.oddserver import answers, hangs, odd_server
+from tests.support.daemon import BIN, DEADLINE_S, Daemon, environment, run
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("sned hi", "there is no command 'sned'; did you mean send?"),
+        ("zzz", "there is no command 'zzz'; see chatctl --help"),
+        ("", "missing command; see chatctl --help"),
+        ("send", "missing argument 'TEXT|-'; see chatctl send --help"),
+        ("send a b", "got unexpected extra argument (b); see chatctl send --help"),
+        ("peers --jsno", "no such option '--jsno'; did you mean --json?"),
+        (
+            "peers --timeout 0",
+            "invalid value for '--timeout': 0.0 is not in the range x>0; see chatctl peers --help",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_status_3(nobody: Console, line: str, error: str) -> None:
+    assert nobody.chatctl(*line.split()) == 3
+    assert nobody.error == f"chatctl: {error}"
+    assert nobody.out == ""
+
+
+def test_help_and_version_go_to_standard_output(nobody: Console) -> None:
+    assert nobody.chatctl("--help") == 0
+    assert nobody.out.index("Examples:") < nobody.out.index("Commands:")
+    assert nobody.chatctl("--version") == 0
+    assert nobody.out.startswith("chatctl ")
+    assert nobody.chat("--help") == 0
+    assert "chat --room" in nobody.out
+
+
+def test_no_daemon_is_exit_status_2_and_the_command_that_starts_one(nobody: Console) -> None:
+    assert nobody.chatctl("peers") == 2
+    home = nobody.home
+    assert nobody.error == f"chatctl: no daemon runs at {home}/chatd.sock; start it: chatd --home {home}"
+    assert nobody.chatctl("tail", "-f") == 2
+    assert nobody.error.endswith(f"chatd --home {home}")
+    assert nobody.chat() == 2
+    assert nobody.error.endswith(f"chatd --home {home}")
+
+
+def test_path_too_long_is_wrong_usage_for_both_clients(nobody: Console) -> None:
+    assert nobody.chatctl("peers", "--socket", "x" * 200) == 3
+    assert "--socket" in nobody.error
+    assert nobody.chat("--socket", "x" * 200) == 3
+
+
+def test_daemon_that_hangs_is_exit_status_5(tmp_path: Path) -> None:
+    console = Console()
+    with odd_server(tmp_path / "s", hangs):
+        assert console.chatctl("peers", "--socket", str(tmp_path / "s"), "--timeout", "0.05") == 5
+    assert "no answer" in console.error
+
+
+@pytest.mark.parametrize("result", [b"1", b"[1]", b'{"peers": {}}', b'[{"peer_id": null}]', b'"x"'])
+@pytest.mark.parametrize(
+    "command", ["peers", "rooms", "history", "status", "stats", "id", "send x", "tail", "join x"]
+)
+def test_result_of_another_shape_is_no_traceback(tmp_path: Path, command: str, result: bytes) -> None:
+    console = Console()
+    with odd_server(tmp_path / "s", answers(b'{"jsonrpc": "2.0", "id": 1, "result": %b}' % result)):
+        status = console.chatctl(*command.split(), "--socket", str(tmp_path / "s"))
+        assert status == 2 or console.out + console.err
+        if status:
+            assert "shape" in console.error
+        assert console.chatctl(*command.split(), "--json", "--socket", str(tmp_path / "s")) in (0, 2)
+
+
+def test_status_waits_for_a_daemon_that_starts(spawn: Any, tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "slow")
+    daemon.spawn()
+    try:
+        console = Console(daemon.home)
+        assert console.chatctl("status", "--wait", "20", "--json") == 0
+    finally:
+        daemon.stop()
+
+
+def test_status_gives_up_waiting_when_time_is_up(nobody: Console, tmp_path: Path) -> None:
+    assert nobody.chatctl("status", "--wait", "0.1") == 2
+    with odd_server(tmp_path / "s", hangs):
+        assert nobody.chatctl("status", "--wait", "0.1", "--socket", str(tmp_path / "s")) == 2
+    (tmp_path / "f").touch()
+    assert nobody.chatctl("status", "--wait", "60", "--socket", str(tmp_path / "f")) == 2
+
+
+def test_stop_returns_once_the_daemon_is_gone(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "node").start()
+    try:
+        console = Console(daemon.home)
+        assert console.chatctl("stop") == 0
+        assert console.error == "chatctl: the daemon has stopped"
+        assert console.chatctl("peers") == 2
+        assert daemon.process is not None
+        assert daemon.process.wait(DEADLINE_S) == 0
+    finally:
+        daemon.stop()
+
+
+def test_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, nobody: Console) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chatctl.rpc.Rpc.call", interrupted)
+    assert nobody.chatctl("peers") == 130
+    assert nobody.out + nobody.err == ""
+
+
+def test_bug_is_one_line_unless_its_traceback_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, nobody: Console
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("chatctl.rpc.Rpc.call", broken)
+    assert nobody.chatctl("peers") == 1
+    assert "a bug in chatctl: ZeroDivisionError: oops" in nobody.error
+    nobody.variables[program.TRACEBACK_VARIABLE] = "1"
+    with pytest.raises(ZeroDivisionError):
+        nobody.chatctl("peers")
+
+
+class _Closed(io.StringIO):
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+class _Full(io.StringIO):
+    def write(self, _: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_reader_that_has_gone_is_no_error(daemon: Daemon) -> None:
+    err = io.StringIO()
+    env = Environment(io.BytesIO(), _Closed(), err, {"CHATD_HOME": str(daemon.home)})
+    assert main(["status"], env) == 0
+    assert err.getvalue() == ""
+
+
+def test_output_that_cannot_be_written_is_an_error(daemon: Daemon) -> None:
+    err = io.StringIO()
+    env = Environment(io.BytesIO(), _Full(), err, {"CHATD_HOME": str(daemon.home)})
+    assert main(["status"], env) == 1
+    assert (
+        err.getvalue()
+        == "chatctl: cannot write to standard output: No space left on device; see where it leads\n"
+    )
+
+
+# The process
+
+
+def test_process_is_quiet_when_its_reader_leaves(daemon: Daemon) -> None:
+    command = f"{BIN}/chatctl --home {daemon.home} stats | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_process_without_streams_works(daemon: Daemon) -> None:
+    command = f"{BIN}/chatctl --home {daemon.home} stats >&- 2>&- <&-"
+    assert subprocess.run(["bash", "-c", command], env=environment(), check=False).returncode == 0
+
+
+def test_process_reports_a_full_disk(daemon: Daemon) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [str(BIN / "chatctl"), "--home", str(daemon.home), "status"]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_process_escapes_what_the_locale_cannot_write(daemon: Daemon) -> None:
+    daemon.call("message.send", text="é 日 😀")
+    home = str(daemon.home)
+    plain = run(["chatctl", "--home", home, "history", "-n", "1"], PYTHONIOENCODING="ascii")
+    assert plain.stdout.endswith("\\xe9 \\u65e5 \\U0001f600\n")
+    as_json = run(["chatctl", "--home", home, "--json", "history"], PYTHONIOENCODING="ascii")
+    assert json.loads(as_json.stdout)[-1]["text"] == "é 日 😀"
+
+
+def test_peers_imports_nothing_heavy(daemon: Daemon) -> None:
+    code = (
+        "import sys; from chatctl.cli import main; status = main(sys.argv[1:]);"
+        "heavy = {'asyncio', 'aiohttp', 'prompt_toolkit', 'wcwidth', 'nacl', 'msgpack', 'chatcore.api'};"
+        "print(sorted(heavy & set(sys.modules))); sys.exit(status)"
+    )
+    command = [sys.executable, "-c", code, "--home", str(daemon.home), "--json", "peers"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
+    assert done.stdout == "[]\n[]\n"

@@ -1,0 +1,140 @@
+"""Results and events as text."""
+
+from datetime import timedelta, timezone
+from typing import Any
+
+import pytest
+
+from chatcore.api import Member, Message, Peer, Status
+from chatctl import render
+from chatctl.nicks import Nicks
+
+ANN, BOB = "k3f9" + "a" * 48, "zz27" + "b" * 48
+ZONE = timezone(timedelta(hours=2))
+NOON = 1_772_535_600_000  # 2026-03-03T11:00:00Z
+
+
+def message(text: str = "hello", **fields: Any) -> Message:
+    shown: Message = {
+        "seq": 1,
+        "id": "m" * 52,
+        "room": "lobby",
+        "author": ANN,
+        "username": "ann",
+        "text": text,
+        "time_ms": NOON,
+        "time": "2026-03-03T11:00:00.000Z",
+    }
+    return {**shown, **fields}  # type: ignore[typeddict-item]  # tests may break the shape
+
+
+def peer(**fields: Any) -> Peer:
+    shown: Peer = {
+        "peer_id": BOB,
+        "username": "bob",
+        "address": "192.0.2.7:8080",
+        "direction": "out",
+        "rtt_ms": 1.25,
+        "connected_s": 65.0,
+        "state": "linked",
+        "user_agent": "chatd",
+        "rooms": ["lobby", "tea"],
+    }
+    return {**shown, **fields}  # type: ignore[typeddict-item]  # as above
+
+
+def test_message_shows_time_nick_and_text() -> None:
+    assert render.message(message(), Nicks(), zone=ZONE) == "13:00 ann: hello"
+
+
+def test_message_of_another_room_names_it() -> None:
+    assert render.message(message(room="tea"), Nicks(), in_room=True, zone=ZONE) == "13:00 #tea ann: hello"
+
+
+def test_message_of_several_lines_cannot_pass_for_several_messages() -> None:
+    shown = render.message(message("one\n13:00 bob: two\r\nthree"), Nicks(), zone=ZONE)
+    assert shown == "13:00 ann: one\n    13:00 bob: two\n    three"
+
+
+def test_message_cannot_reach_the_terminal() -> None:
+    shown = render.message(message("\x1b[2J", username="a\x1b[31mnn\n", room="l\x07"), Nicks(), in_room=True)
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert "\n" not in shown
+
+
+@pytest.mark.parametrize("time_ms", [2**48 - 1, -(2**63), 2**80])
+def test_message_of_an_impossible_time_is_shown(time_ms: int) -> None:
+    assert render.message(message(time_ms=time_ms), Nicks()) == "? ann: hello"
+
+
+def test_history_dates_every_line_and_tells_namesakes_apart() -> None:
+    lines = render.history([message("a"), message("b", author=BOB)], Nicks(), zone=ZONE)
+    assert lines == ["2026-03-03 13:00:00 ann~k3f9: a", "2026-03-03 13:00:00 ann~zz27: b"]
+
+
+def test_peers_are_a_table() -> None:
+    lines = render.peers([peer(), peer(rtt_ms=None, username="", rooms=[])]).splitlines()
+    assert lines[0].split() == ["NICK", "PEER", "ADDRESS", "DIRECTION", "RTT", "SINCE", "ROOMS"]
+    assert lines[1].split() == f"bob {BOB[:10]} 192.0.2.7:8080 out 1.2 ms 1 min 5 s #lobby #tea".split()
+    assert lines[2].startswith(BOB[:10])
+    assert " - " in lines[2]
+
+
+def test_rooms_list_members_up_to_a_limit() -> None:
+    members: list[Member] = [
+        {"peer_id": f"{n:04}", "username": f"u{n}", "last_seen_s": 0.0} for n in range(15)
+    ]
+    shown = render.rooms([{"room": "tea", "room_id": "r", "peers": 15, "members": members}])
+    assert "#tea" in shown
+    assert "u11 and 3 more" in shown
+    assert "u12" not in shown
+
+
+def test_status_tells_why_an_address_is_not_reached() -> None:
+    status: Status = {
+        "version": "0.1.0",
+        "peer_id": ANN,
+        "username": "ann",
+        "network": "main",
+        "listen": None,
+        "peers": 0,
+        "rooms": ["lobby"],
+        "uptime_s": 1.0,
+        "dialling": [
+            {"address": "a:1", "reason": "connection refused", "next_try_s": 4.0, "failures": 3},
+            {"address": "b:2", "reason": None, "next_try_s": None, "failures": 0},
+        ],
+    }
+    lines = render.status(status).splitlines()
+    assert "listens   no" in lines
+    assert "dialling  a:1: connection refused after 3 tries; again in 4.0 s" in lines
+    assert "dialling  b:2: no answer yet" in lines
+
+
+def test_stats_show_counters_of_a_newer_daemon() -> None:
+    shown = render.stats({"messages_sent": 1, "refused": {"ttl": 2}, "new": {}})  # type: ignore[typeddict-item,typeddict-unknown-key]  # on purpose
+    assert shown.splitlines() == ["messages_sent  1", "refused.ttl    2", "new            none"]
+
+
+def test_peer_events_tell_why_a_link_ended() -> None:
+    data = {"peer_id": BOB, "username": "bob", "address": "a:1", "state": "up", "reason": ""}
+    assert render.peer_changed(data, Nicks()) == "-- linked with bob (a:1)"
+    assert render.peer_changed({**data, "state": "down"}, Nicks()) == "-- lost bob (a:1)"
+    told = render.peer_changed({**data, "state": "down", "reason": "gone"}, Nicks())
+    assert told == "-- lost bob (a:1): gone"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-1, "0.0 s"),
+        (3.21, "3.2 s"),
+        (59, "59 s"),
+        (250, "4 min 10 s"),
+        (7500, "2 h 5 min"),
+        (262_800, "3 d 1 h"),
+    ],
+)
+def test_duration_has_two_units_at_most(seconds: float, shown: str) -> None:
+    assert render.duration(seconds) == shown

@@ -1,0 +1,41 @@
+"""Columns line up by cells, and fit."""
+
+import pytest
+
+from chatctl.table import cells, cut, pairs, table
+
+
+@pytest.mark.parametrize(
+    ("text", "width"), [("abc", 3), ("日本", 4), ("é", 1), ("e\u0301", 1), ("👩", 2), ("", 0)]
+)
+def test_cells_are_what_a_terminal_gives(text: str, width: int) -> None:
+    assert cells(text) == width
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"), [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 4, "日…"), ("abc", 0, "")]
+)
+def test_cut_fits(text: str, width: int, shown: str) -> None:
+    assert cut(text, width) == shown
+    assert cells(cut(text, width)) <= width
+
+
+def test_columns_line_up_under_wide_characters() -> None:
+    lines = table(["NICK", "X"], [["日本語", "1"], ["bo", "2"]]).splitlines()
+    assert lines == ["NICK    X", "日本語  1", "bo      2"]
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60])
+def test_table_fits_its_terminal(columns: int) -> None:
+    rows = [["a-rather-long-nick", "x" * 40, "y"], ["b", "日本語" * 9, "z" * 8]]
+    for line in table(["ONE", "TWO", "THREE"], rows, columns).splitlines():
+        assert cells(line) <= columns
+
+
+def test_table_for_a_pipe_cuts_nothing() -> None:
+    assert "x" * 300 in table(["ONE"], [["x" * 300]])
+
+
+def test_pairs_put_values_below_each_other() -> None:
+    assert pairs([("a", "1"), ("long", ""), ("b", "2")]) == "a     1\nlong\nb     2"
+    assert pairs([]) == ""

@@ -1,0 +1,103 @@
+"""`chatctl tail -f` as a process: each message once, across a restart, until interrupted."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatctl.commands.tailing import Tail
+from chatctl.invocation import Invocation
+from tests.client.console import Console
+from tests.client.fakechatd import message
+from tests.support.daemon import BIN, DEADLINE_S, Daemon, environment, wait_until
+
+
+class Following:
+    """A `tail -f` whose output grows in a file."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._out, self._err = folder / "out", folder / "err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            command = [str(BIN / "chatctl"), "tail", "-f", *arguments]
+            self.process = subprocess.Popen(command, stdout=out, stderr=err, env=environment())
+
+    @property
+    def lines(self) -> list[str]:
+        return self._out.read_text().splitlines()
+
+    @property
+    def said(self) -> str:
+        return self._err.read_text()
+
+    def wait_lines(self, count: int) -> None:
+        wait_until(
+            lambda: len(self.lines) >= count, f"{count} lines", alive=lambda: self.process.poll() is None
+        )
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(DEADLINE_S)
+
+
+def test_tail_follows_across_a_restart_and_ends_quietly(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "node").start()
+    daemon.call("message.send", text="old")
+    tail = Following(tmp_path, "--home", str(daemon.home), "--json")
+    try:
+        tail.wait_lines(1)
+        daemon.call("room.join", room="tea")
+        daemon.call("message.send", text="elsewhere", room="tea")
+        daemon.call("message.send", text="new")
+        tail.wait_lines(2)
+        daemon.stop()
+        wait_until(lambda: "went away" in tail.said, "the notice")
+        daemon.start()
+        daemon.call("message.send", text="after")
+        tail.wait_lines(3)
+        assert tail.interrupt() == 130
+        assert [json.loads(line)["text"] for line in tail.lines] == ["old", "new", "after"]
+        assert tail.said == (
+            "chatctl: the daemon went away; waiting for it to come back\nchatctl: the daemon is back\n"
+        )
+    finally:
+        tail.process.kill()
+        tail.process.wait()
+        daemon.stop()
+
+
+def test_tail_ends_when_its_reader_does(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "node") as daemon:
+        daemon.call("message.send", text="one")
+        command = f"{BIN}/chatctl --home {daemon.home} tail -f | head -n 1; exit ${{PIPESTATUS[0]}}"
+        with subprocess.Popen(
+            ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        ) as pipeline:
+            assert pipeline.stdout is not None
+            assert pipeline.stderr is not None
+            assert pipeline.stdout.readline().endswith(b"one\n")
+            daemon.call("message.send", text="two")
+            assert pipeline.stderr.read() == b""
+            assert pipeline.wait(DEADLINE_S) == 0
+
+
+def told(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An invocation that prints JSON lines, and what it printed."""
+    console = Console()
+    lines: list[str] = []
+    invocation = Invocation("chatctl", console.environment())
+    invocation.as_json = True
+    monkeypatch.setattr(invocation, "out", lines.append)
+    return invocation, lines
+
+
+def test_message_that_comes_by_history_and_by_event_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    invocation, lines = told(monkeypatch)
+    tail = Tail(invocation, "lobby")
+    tail.show_old([message(1)["data"], message(2)["data"]])
+    for seq in (2, 3):
+        tail.show_new(message(seq)["data"])
+    tail.show_new(message(4, room="tea")["data"])
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3]

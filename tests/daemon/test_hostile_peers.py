@@ -12,7 +12,7 @@ import pytest
 
 from chatcore import PROTOCOL_MAJOR
 from chatcore.clock import COUNTER_BITS
-from chatcore.envelopes import SIGNING_CONTEXT, Envelope
+from chatcore.envelopes import SIGNING_CONTEXT, Envelope, open_envelope
 from chatcore.errors import HandshakeFailed, NetworkMismatch, VersionMismatch
 from chatcore.frames import MAX_FRAME_BYTES, encode_frame
 from chatcore.handshake import MAGIC, Credentials, Handshake
@@ -381,6 +381,27 @@ async def test_peer_of_a_newer_minor_version_is_understood(daemon: Daemon) -> No
         assert peer.failed is None
         (shown,) = daemon.call("peer.list")
         assert (shown["username"], shown["user_agent"]) == ("next", "future/9")
+
+
+async def test_message_of_a_newer_minor_version_is_kept_and_handed_on(daemon: Daemon) -> None:
+    author = Identity(b"n" * 32)
+    known = said(author, "with more fields")
+    room, stamp = known.room, known.stamp
+
+    def signed(*fields: Any) -> Envelope:
+        payload = pack(fields)
+        return open_envelope(payload, author.sign(SIGNING_CONTEXT, payload))
+
+    more = signed(1, room, author.public_key, stamp, "newer", "with more fields", ["a thread", 7])
+    other = signed(7, room, author.public_key, stamp, "newer")
+    before = daemon.texts
+    async with Peer.dial(daemon.address) as first, Peer.dial(daemon.address) as second:
+        daemon.wait_peers(2)
+        await first.send(*publish([other, more]))
+        daemon.wait_text("with more fields")
+        await second.until(lambda: {more.payload, other.payload} <= second.payloads())
+        assert daemon.call("message.send", text="as before")
+        assert daemon.texts == [*before, "with more fields", "as before"]
 
 
 async def test_peer_may_say_odd_things_that_change_nothing(daemon: Daemon) -> None:

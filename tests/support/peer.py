@@ -163,6 +163,10 @@ class Peer:
             self._reading.cancel()
         self.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport as well
 
+    def payloads(self) -> set[bytes]:
+        """Of everything published to us so far."""
+        return {message.payload for message in self.received if isinstance(message, Publish)}
+
     def texts(self) -> list[str]:
         """Of the chat messages heard so far."""
         return [text for message in self.received if (text := _text(message)) is not None]

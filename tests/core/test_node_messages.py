@@ -207,6 +207,16 @@ def test_forged_copy_checked_before_the_true_one_comes_does_not_shut_it_out() ->
     assert book.texts == ["hi"]
 
 
+def test_forged_copy_that_comes_again_is_checked_again_and_leaves_nothing_behind() -> None:
+    book = Playbook()
+    wrong = forged(chat(BOB, "hi"))
+
+    for mallory in (book.link(DORA), book.link(CARL)):
+        assert one(book.hear(mallory, wrong), CloseLink).link == mallory
+
+    assert book.refused == {"bad_signature": 2}
+
+
 def test_true_copy_is_stored_once_when_two_signatures_for_it_hold() -> None:
     # libsodium lets nobody but the author make a second one; the author may.
     book = Playbook()

@@ -27,6 +27,8 @@ def run(program: str, command: click.Command, argv: Sequence[str], env: Environm
     except Exception as error:
         if env.variables.get(TRACEBACK_VARIABLE):
             raise
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
         why = f"a bug in {program}: {type(error).__name__}: {error}"
         return _fail(
             program, env, ClientFailure(why, f"{TRACEBACK_VARIABLE}=1 shows where; please report it")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chatcore.api import Message, RoomChange, Sent, Subscribed
 
 START_LINES = 20
+MAX_QUOTED = 40
 
 
 class Screen(Protocol):
@@ -99,13 +100,16 @@ class Chat:
 
     async def take(self, line: str) -> None:
         """Does what a typed line says. Raises ClientFailure."""
-        match parse(line):
-            case Say(text):
-                await self._say(text)
-            case Call(name, argument):
-                await self._call(name, argument)
-            case None:
-                pass
+        try:
+            match parse(line):
+                case Say(text):
+                    await self._say(text)
+                case Call(name, argument):
+                    await self._call(name, argument)
+                case None:
+                    pass
+        except MISSHAPEN as error:
+            raise misshapen(repr(line[:MAX_QUOTED])) from error
 
     async def _say(self, text: str) -> None:
         room = self.conversation.room
@@ -121,10 +125,7 @@ class Chat:
         if command is None:
             hint = suggestion(name, COMMANDS, "/help lists what there is, //x says /x")
             raise BadUsage(f"there is no command /{name}", hint.replace("did you mean ", "did you mean /"))
-        try:
-            await command.run(self, argument)
-        except MISSHAPEN as error:
-            raise misshapen(f"/{name}") from error
+        await command.run(self, argument)
 
 
 def _checked(text: str) -> str:

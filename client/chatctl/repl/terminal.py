@@ -67,8 +67,8 @@ class Terminal:
     def __init__(self, chat: "Chat", *, colour: bool) -> None:
         self._chat = chat
         self._entered: asyncio.Queue[str] = asyncio.Queue(MAX_LINES_AHEAD)
-        self._session: PromptSession[str] = PromptSession(
-            message=self._prompt,
+        self.session: PromptSession[str] = PromptSession(
+            message=self.prompt,
             completer=ChatCompleter(chat.conversation),
             complete_while_typing=False,
             key_bindings=self._bindings(),
@@ -92,7 +92,7 @@ class Terminal:
         for number in signals:  # so that the terminal is left as it was found
             loop.add_signal_handler(number, self._end)
         try:
-            await self._session.prompt_async()
+            await self.session.prompt_async()
         except EOFError:
             pass
         finally:
@@ -100,11 +100,11 @@ class Terminal:
                 loop.remove_signal_handler(number)
 
     def _end(self) -> None:
-        app = self._session.app
+        app = self.session.app
         if app.is_running and not app.is_done:
             app.exit(exception=EOFError)
 
-    def _prompt(self) -> StyleAndTextTuples:
+    def prompt(self) -> StyleAndTextTuples:
         away = "" if self._chat.stream.connected else " (daemon away)"
         return [("bold", f"#{self._chat.conversation.room}{away}> ")]
 
@@ -112,7 +112,7 @@ class Terminal:
         while not self._chat.over:
             line = await self._entered.get()
             await self._take(line)
-            self._session.app.invalidate()
+            self.session.app.invalidate()
         self._end()
 
     async def _take(self, line: str) -> None:
@@ -128,7 +128,7 @@ class Terminal:
 
     def _give_back(self, line: str) -> None:
         """What could not be sent stands in the input line again; if that is in use, in the history."""
-        buffer = self._session.default_buffer
+        buffer = self.session.default_buffer
         if not buffer.text:
             buffer.text = line
             buffer.cursor_position = len(line)

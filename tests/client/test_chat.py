@@ -1,0 +1,229 @@
+"""One chat over a scripted daemon: lines in, calls out, lines on a screen."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatctl.env import Place
+from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, RpcRefused
+from chatctl.repl.chat import Chat
+from chatctl.repl.commands import COMMANDS
+from chatctl.stream import Stream
+from chatctl.style import PLAIN
+from tests.client.fakechatd import DEADLINE_S, PEER_ID, FakeChatd, Json, fake_chatd, message, snapshot
+
+NOT_IN_ROOM = {
+    "code": 1006,
+    "message": "this node is not in #x",
+    "data": {"kind": "not_in_room", "hint": "join"},
+}
+
+
+class FakeScreen:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.columns: int | None = 80
+        self._changed = asyncio.Event()
+
+    def show(self, text: str) -> None:
+        self.lines.append(text)
+        self._changed.set()
+
+    def clear(self) -> None:
+        self.lines.clear()
+
+    async def wait_for(self, text: str) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while text not in "\n".join(self.lines):
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Daemon:
+    """Answers as chatd would, from what it holds."""
+
+    def __init__(self) -> None:
+        self.history: list[Json] = []
+        self.state = "sent"
+        self.changed = True
+        self.error: Json | None = None
+
+    def answer(self, method: str, params: Json) -> Any:
+        if self.error is not None:
+            return None
+        match method:
+            case "message.history":
+                return self.history[-params["limit"] :]
+            case "message.send":
+                return {"id": "sent", "room": params["room"], "state": self.state}
+            case "room.join" | "room.leave":
+                return {"room": params["room"].removeprefix("#"), "changed": self.changed}
+            case "identity.show":
+                return snapshot()["identity"]
+            case "node.stats":
+                return {"messages_sent": 3}
+            case _:
+                return []
+
+
+@pytest.fixture
+async def fake(tmp_path: Path) -> AsyncIterator[FakeChatd]:
+    async with fake_chatd(tmp_path / "s") as running:
+        running.snapshot = snapshot(rooms=("lobby", "tea"))
+        yield running
+
+
+@pytest.fixture
+def daemon(fake: FakeChatd) -> Daemon:
+    daemon = Daemon()
+    fake.answer = daemon.answer
+    return daemon
+
+
+@pytest.fixture
+def screen() -> FakeScreen:
+    return FakeScreen()
+
+
+@pytest.fixture
+async def chat(fake: FakeChatd, daemon: Daemon, screen: FakeScreen) -> AsyncIterator[Chat]:
+    async with Stream(Place(str(fake.path), "chatd")) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen)
+        watching = asyncio.create_task(chat.watch())
+        yield chat
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def test_text_is_sent_to_the_room_we_talk_in(chat: Chat, fake: FakeChatd, screen: FakeScreen) -> None:
+    await chat.take("hello")
+    await chat.take("/join tea")
+    await chat.take("//tea?")
+    sent = [params for method, params in fake.calls if method == "message.send"]
+    assert sent == [{"text": "hello", "room": "lobby"}, {"text": "/tea?", "room": "tea"}]
+    assert screen.lines == []  # each shows when its event comes back
+
+
+async def test_blank_line_is_nothing(chat: Chat, fake: FakeChatd) -> None:
+    await chat.take("   ")
+    assert [method for method, _ in fake.calls] == ["events.subscribe"]
+
+
+async def test_being_alone_is_told_once(chat: Chat, daemon: Daemon, screen: FakeScreen) -> None:
+    daemon.state = "stored"
+    await chat.take("anyone?")
+    await chat.take("no?")
+    assert screen.lines == ["-- nobody in #lobby is connected; it is kept here"]
+    daemon.state = "sent"
+    await chat.take("oh, hello")
+    daemon.state = "stored"
+    await chat.take("gone again?")
+    assert len(screen.lines) == 2
+
+
+async def test_message_is_shown_once_though_it_is_in_the_history_too(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    daemon.history = [message(1, "old")["data"], message(2, "at the same time")["data"]]
+    await chat.show_start()
+    await fake.push(message(2, "at the same time"), message(3, "new"))
+    await screen.wait_for("new")
+    assert [line.rpartition(": ")[2] for line in screen.lines if not line.startswith("--")] == [
+        "old",
+        "at the same time",
+        "new",
+    ]
+
+
+async def test_own_message_is_heard_when_its_event_comes(chat: Chat, fake: FakeChatd) -> None:
+    await chat.take("hello")
+    await fake.push(message(1, id="sent", author=PEER_ID))
+    async with asyncio.timeout(DEADLINE_S):
+        await chat.echoes.all_heard()
+
+
+async def test_history_of_a_room_is_shown_at_the_first_visit(
+    chat: Chat, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.show_start()
+    daemon.history = [message(1, "read me", room="tea")["data"]]
+    daemon.changed = False
+    for room in ("tea", "lobby", "tea"):
+        await chat.take(f"/join {room}")
+    assert sum("read me" in line for line in screen.lines) == 1
+    await chat.take("/history 1")
+    assert sum("read me" in line for line in screen.lines) == 2
+
+
+async def test_every_command_answers(chat: Chat, fake: FakeChatd, screen: FakeScreen) -> None:
+    for name in ("help", "peers", "rooms", "stats", "id"):
+        screen.lines.clear()
+        await chat.take(f"/{name}")
+        assert screen.lines, name
+    await chat.take("/leave tea")
+    await chat.take("/clear")
+    assert screen.lines == []
+    assert not chat.over
+    await chat.take("/quit")
+    assert chat.over
+
+
+async def test_help_lists_every_command(chat: Chat, screen: FakeScreen) -> None:
+    await chat.take("/help")
+    for command in COMMANDS.values():
+        assert command.usage in screen.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "hint"),
+    [
+        ("/jion x", "there is no command /jion", "did you mean /join?"),
+        ("/zzz", "there is no command /zzz", "/help lists"),
+        ("/", "there is no command /", "/help lists"),
+        ("/join", "which room", "/join rust"),
+        ("/history x", "'x' is not a number of messages", "/history 50"),
+        ("/history 0", "'0' is not a number of messages", "/history 50"),
+        ("/history ²", "is not a number of messages", "/history 50"),
+        ("caf\udce9", "not valid Unicode", "UTF-8"),
+    ],
+)
+async def test_mistake_is_named_with_what_to_do(chat: Chat, line: str, error: str, hint: str) -> None:
+    with pytest.raises(BadUsage) as wrong:
+        await chat.take(line)
+    assert error in str(wrong.value)
+    assert hint in wrong.value.hint
+
+
+async def test_room_that_cannot_be_read_is_an_error_and_not_the_end(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": 2, "error": NOT_IN_ROOM})
+    await chat.show_start()
+    assert screen.lines == ["!! this node is not in #x; come into one with /join ROOM"]
+    fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": 3, "error": NOT_IN_ROOM})
+    with pytest.raises(RpcRefused):
+        await chat.take("hello")
+
+
+async def test_misshapen_answers_and_events_are_told(chat: Chat, fake: FakeChatd, screen: FakeScreen) -> None:
+    fake.answer = lambda _m, _p: [{"peer_id": 1}]
+    with pytest.raises(ClientFailure, match="shape"):
+        await chat.take("/peers")
+    with pytest.raises(ClientFailure, match="shape"):
+        await chat.take("hello")
+    await fake.push({"seq": 1, "topic": "peer", "data": {}}, message(2, "goes on"))
+    await screen.wait_for("goes on")
+    assert "cannot show" in screen.lines[0]
+
+
+async def test_text_fails_while_the_daemon_is_away(chat: Chat, fake: FakeChatd, screen: FakeScreen) -> None:
+    await fake.stop()
+    await screen.wait_for("went away")
+    with pytest.raises(DaemonUnreachable):
+        await chat.take("hello")

@@ -1,0 +1,152 @@
+"""The keys of the terminal, fed by a pipe to prompt-toolkit without a real terminal."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from chatctl.env import Place
+from chatctl.repl.chat import Chat
+from chatctl.repl.terminal import Terminal
+from chatctl.stream import Stream
+from chatctl.style import PLAIN
+from tests.client.fakechatd import DEADLINE_S, FakeChatd, fake_chatd, snapshot
+from tests.client.test_chat import Daemon, FakeScreen
+
+CTRL_C, CTRL_D, UP, ENTER = "\x03", "\x04", "\x1b[A", "\r"
+
+
+class Person:
+    """Types into a running terminal and watches what comes of it."""
+
+    def __init__(self, fake: FakeChatd, terminal: Terminal, screen: FakeScreen, keys: PipeInput) -> None:
+        self.fake = fake
+        self.terminal = terminal
+        self.screen = screen
+        self._keys = keys
+
+    def type(self, text: str) -> None:
+        self._keys.send_text(text)
+
+    @property
+    def line(self) -> str:
+        return self.terminal.session.default_buffer.text
+
+    async def sees(self, condition: Callable[[], bool]) -> None:
+        """What is awaited changes with the prompt's next turn."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():  # noqa: ASYNC110 - prompt-toolkit has no event for a key it has handled
+                await asyncio.sleep(0.005)
+
+    async def history_loaded(self) -> None:
+        """The prompt's next turn after a line was entered or cleared."""
+        await self.sees(
+            lambda: not self.line and len(self.terminal.session.default_buffer._working_lines) > 1
+        )
+
+    def said(self) -> list[str]:
+        return [params["text"] for method, params in self.fake.calls if method == "message.send"]
+
+
+@pytest.fixture
+async def daemon() -> Daemon:
+    return Daemon()
+
+
+@pytest.fixture
+async def person(tmp_path: Path, daemon: Daemon) -> AsyncIterator[Person]:
+    async with (
+        fake_chatd(tmp_path / "s") as fake,
+        Stream(Place(str(fake.path), "chatd"), timeout_s=0.3) as stream,
+    ):
+        fake.snapshot = snapshot(rooms=("lobby", "tea"))
+        fake.answer = daemon.answer
+        screen = FakeScreen()
+        chat = Chat(stream, await stream.open(), PLAIN, screen)
+        with create_pipe_input() as keys, create_app_session(keys, DummyOutput()):
+            terminal = Terminal(chat, colour=False)
+            running = asyncio.create_task(terminal.run())
+            person = Person(fake, terminal, screen, keys)
+            yield person
+            if not running.done():
+                person.type(CTRL_C + CTRL_D)
+            async with asyncio.timeout(DEADLINE_S):
+                await running
+
+
+async def test_enter_sends_and_empties_the_line(person: Person) -> None:
+    person.type("hello" + ENTER + "again" + ENTER)
+    await person.sees(lambda: person.said() == ["hello", "again"])
+    assert person.line == ""
+
+
+async def test_up_brings_the_last_line_back(person: Person) -> None:
+    person.type("hello" + ENTER)
+    await person.history_loaded()
+    person.type(UP)
+    await person.sees(lambda: person.line == "hello")
+
+
+async def test_ctrl_c_clears_the_line_and_ctrl_d_leaves(person: Person) -> None:
+    person.type("never" + CTRL_C + CTRL_D)
+    await person.sees(lambda: not person.terminal.session.app.is_running)
+    assert person.said() == []
+
+
+async def test_quit_leaves_after_what_was_typed_before_it(person: Person) -> None:
+    person.type("last words" + ENTER + "/quit" + ENTER)
+    await person.sees(lambda: not person.terminal.session.app.is_running)
+    assert person.said() == ["last words"]
+
+
+async def test_prompt_shows_the_room(person: Person) -> None:
+    person.type("/join tea" + ENTER)
+    await person.sees(lambda: person.terminal.prompt() == [("bold", "#tea> ")])
+
+
+async def test_command_is_echoed_above_its_answer(person: Person) -> None:
+    person.type("/id" + ENTER)
+    await person.screen.wait_for("public key")
+    assert person.screen.lines[0] == "> /id"
+
+
+async def test_text_that_is_refused_stands_in_the_line_again(person: Person) -> None:
+    person.fake.answer = lambda _m, _p: None  # never answered
+    person.type("precious" + ENTER)
+    await person.sees(lambda: person.line == "precious")
+    assert "no answer" in "\n".join(person.screen.lines)
+
+
+async def test_text_that_is_refused_while_typing_on_is_kept_for_the_up_key(person: Person) -> None:
+    person.fake.answer = lambda _m, _p: None
+    person.type("precious" + ENTER)
+    await person.fake.called("message.send")
+    person.type("more")
+    await person.screen.wait_for("the Up key brings it back: precious")
+    assert person.line == "more"
+    person.type(CTRL_C)
+    await person.history_loaded()
+    person.type(UP)
+    await person.sees(lambda: person.line == "precious")
+
+
+async def test_text_stays_in_the_line_while_the_daemon_is_away(person: Person) -> None:
+    await person.fake.stop()
+    await person.screen.wait_for("went away")
+    assert person.terminal.prompt() == [("bold", "#lobby (daemon away)> ")]
+    person.type("patient" + ENTER)
+    await person.screen.wait_for("press Enter again once it is back")
+    assert person.line == "patient"
+    await person.fake.start()
+    await person.screen.wait_for("the daemon is back")
+    person.type(ENTER)
+    await person.sees(lambda: person.said() == ["patient"])
+
+
+async def test_tab_completes_a_command(person: Person) -> None:
+    person.type("/pee\t")
+    await person.sees(lambda: person.line == "/peers")

@@ -1,0 +1,131 @@
+"""What happens, as lines."""
+
+from datetime import UTC, date
+from typing import Any
+
+import pytest
+
+from chatctl.failures import BadUsage, DaemonUnreachable, RpcRefused
+from chatctl.repl.conversation import Conversation
+from chatctl.repl.view import View
+from chatctl.stream import Away, Back, Event
+from chatctl.style import PLAIN
+from tests.client.fakechatd import OTHER_ID, PEER_ID, message, snapshot
+
+TODAY = date(2026, 3, 3)
+
+
+@pytest.fixture
+def conversation() -> Conversation:
+    return Conversation(snapshot(rooms=("lobby", "tea")))  # type: ignore[arg-type]  # a literal of its shape
+
+
+@pytest.fixture
+def view(conversation: Conversation) -> View:
+    return View(conversation, PLAIN, TODAY, UTC)
+
+
+def heard(**fields: Any) -> Event:
+    return Event("message", message(1, **fields)["data"])
+
+
+def test_greeting_says_who_where_and_with_how_many(conversation: Conversation, view: View) -> None:
+    assert (
+        view.greeting()
+        == f"-- you are ann ({PEER_ID[:10]}) in #lobby, no peers yet; /help lists the commands"
+    )
+    conversation.peers = 1
+    assert "in #lobby, 1 peer;" in view.greeting()
+    conversation.peers = 2
+    assert "in #lobby, 2 peers;" in view.greeting()
+
+
+def test_message_of_another_room_is_shown_with_its_room(view: View) -> None:
+    assert view.update(heard()) == ["11:00 bob: hello"]
+    assert view.update(heard(room="tea")) == ["11:00 #tea bob: hello"]
+
+
+def test_message_of_another_day_comes_under_its_date(view: View) -> None:
+    day_before = 1_772_535_600_000 - 86_400_000
+    assert view.update(heard(time_ms=day_before)) == ["-- Monday, 02 March 2026", "11:00 bob: hello"]
+    assert view.update(heard(time_ms=day_before)) == ["11:00 bob: hello"]
+    assert view.update(heard()) == ["-- Tuesday, 03 March 2026", "11:00 bob: hello"]
+
+
+def test_namesake_of_ours_is_told_apart_from_the_first_line(view: View) -> None:
+    assert view.update(heard(username="Ann")) == ["11:00 Ann~zz27: hello"]
+    assert view.update(heard(username="ann", author=PEER_ID)) == ["11:00 ann~k3f9: hello"]
+
+
+def test_peers_come_and_go(conversation: Conversation, view: View) -> None:
+    data = {
+        "peer_id": OTHER_ID,
+        "username": "bob",
+        "address": "a:1",
+        "direction": "in",
+        "state": "up",
+        "reason": "",
+    }
+    assert view.update(Event("peer", data)) == ["-- linked with bob (a:1)"]
+    assert conversation.peers == 1
+    assert view.update(Event("peer", {**data, "state": "down", "reason": "timeout"})) == [
+        "-- lost bob (a:1): timeout"
+    ]
+    assert conversation.peers == 0
+
+
+def test_members_come_and_go(view: View) -> None:
+    data = {"room": "lobby", "peer_id": OTHER_ID, "username": "bob", "state": "joined"}
+    assert view.update(Event("presence", data)) == ["-- bob came into #lobby"]
+    assert view.update(Event("presence", {**data, "state": "left"})) == ["-- bob left #lobby"]
+
+
+def test_room_we_talk_in_is_left_for_the_lobby(conversation: Conversation, view: View) -> None:
+    conversation.enter("tea")
+    assert view.update(Event("room", {"room": "tea", "state": "left"})) == [
+        "-- you left #tea",
+        "-- you talk in #lobby now",
+    ]
+    assert (conversation.room, conversation.rooms) == ("lobby", {"lobby"})
+    assert view.left("tea") == []
+    assert view.update(Event("room", {"room": "lobby", "state": "left"})) == ["-- you left #lobby"]
+    assert conversation.room == "lobby"
+
+
+def test_room_joined_elsewhere_is_told_and_not_talked_in(conversation: Conversation, view: View) -> None:
+    assert view.update(Event("room", {"room": "new", "state": "joined"})) == ["-- you are now in #new"]
+    assert "new" in conversation.rooms
+    assert conversation.room == "lobby"
+
+
+def test_restart_is_told(view: View, conversation: Conversation) -> None:
+    assert view.update(Away(DaemonUnreachable("/s", "gone"))) == [
+        "-- the daemon went away; waiting for it to come back"
+    ]
+    now: Any = snapshot(rooms=("lobby",))
+    assert view.update(Back(now, resumed=True)) == ["-- the daemon is back"]
+    assert conversation.rooms == {"lobby"}
+
+
+def test_other_daemon_in_its_place_is_loud(view: View) -> None:
+    now: Any = snapshot(peer_id=OTHER_ID)
+    (line,) = view.update(Back(now, resumed=False))
+    assert line.startswith(f"!! another daemon answers now: you are ann ({OTHER_ID[:10]})")
+
+
+def test_events_of_a_newer_daemon_are_left_out_and_a_gap_is_told(view: View) -> None:
+    assert view.update(Event("new", {})) == []
+    assert len(view.update(Event("gap", {"since": 1, "upto": 2}))) == 1
+
+
+def test_error_is_one_line_with_what_to_do(view: View) -> None:
+    assert view.error(BadUsage("what\nis wrong\x1b", "what to do")) == "!! what is wrong; what to do"
+    refused = RpcRefused(1006, "this node is not in #x", "not_in_room", "chatctl join '#x'")
+    assert view.error(refused) == "!! this node is not in #x; come into one with /join ROOM"
+
+
+def test_conversation_without_the_lobby_starts_in_another_room() -> None:
+    somewhere: Any = snapshot(rooms=("b", "a"))
+    nowhere: Any = snapshot(rooms=())
+    assert Conversation(somewhere).room == "a"
+    assert Conversation(nowhere).room == "lobby"

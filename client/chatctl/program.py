@@ -53,7 +53,7 @@ def _usage(program: str, error: click.UsageError) -> BadUsage:
     hint = f"see {path} --help"
     message = error.format_message()
     if isinstance(error, click.NoSuchOption):
-        message = error.message
+        message = f"there is no option {error.option_name}"
         hint = f"did you mean {error.possibilities[0]}?" if error.possibilities else hint
     message = message.rstrip(".")
     return BadUsage(message[:1].lower() + message[1:], hint)

@@ -25,7 +25,7 @@ from tests.support.daemon import BIN, DEADLINE_S, Daemon, environment, run
         ("", "missing command; see chatctl --help"),
         ("send", "missing argument 'TEXT|-'; see chatctl send --help"),
         ("send a b", "got unexpected extra argument (b); see chatctl send --help"),
-        ("peers --jsno", "no such option '--jsno'; did you mean --json?"),
+        ("peers --jsno", "there is no option --jsno; did you mean --json?"),
         (
             "peers --timeout 0",
             "invalid value for '--timeout': 0.0 is not in the range x>0; see chatctl peers --help",

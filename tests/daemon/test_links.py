@@ -340,7 +340,7 @@ async def test_dial_to_somebody_silent_ends_at_the_deadline() -> None:
 async def test_dial_to_something_else_is_told_apart() -> None:
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"\x00\x00\x00\x20" + secrets.token_bytes(32))
-        await writer.drain()
+        await hang_up(writer)
 
     async with listening() as (node, _):
         server = await asyncio.start_server(answer, "127.0.0.1", 0)

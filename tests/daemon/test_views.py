@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,8 +35,8 @@ ROOM = room_id("main", LOBBY)
 
 
 class NothingStored:
-    def known(self, ids: Any) -> set[MessageId]:
-        return set()
+    def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
+        return set(ids[:0])
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import click
 
 from chatctl.failures import BadUsage
 from chatctl.invocation import Invocation
-from chatctl.rpc import DEFAULT_TIMEOUT_S
+from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 
 
 def invocation_of(ctx: click.Context) -> Invocation:
@@ -76,7 +76,7 @@ def answer_options() -> list[click.Parameter]:
         ),
         click.Option(
             ["--timeout"],
-            type=click.FloatRange(min=0, min_open=True),
+            type=seconds,
             metavar="SECONDS",
             expose_value=False,
             callback=_remember("timeout_s"),
@@ -172,3 +172,14 @@ def utf8(value: str) -> str:
             "an argument is not valid UTF-8", "use a UTF-8 terminal, or send it from a file"
         ) from error
     return value
+
+
+def seconds(value: str) -> float:
+    """A click type for a time to wait."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= MAX_TIMEOUT_S:  # nan is not, either
+        raise BadUsage(f"{value!r} is not a number of seconds", f"use 0 to {MAX_TIMEOUT_S:g}")
+    return max(number, MIN_TIMEOUT_S)

@@ -10,6 +10,8 @@ from chatctl.failures import TimedOut
 from chatctl.jsonrpc import NotJsonRpc, Params
 
 DEFAULT_TIMEOUT_S = 10.0
+MIN_TIMEOUT_S = 0.001
+MAX_TIMEOUT_S = 86_400.0
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 """A thousand texts of 16 KiB, each character escaped to six."""
 

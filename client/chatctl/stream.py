@@ -175,10 +175,10 @@ class Stream:
     async def _reconnect(self) -> "Subscribed":
         delay = BACKOFF_FIRST_S
         while True:
+            await asyncio.sleep(delay)  # at first too: a daemon that stops may accept for a moment longer
             try:
                 return await self._connect()
             except (DaemonUnreachable, TimedOut):
-                await asyncio.sleep(delay)
                 delay = min(delay * 2, BACKOFF_MOST_S)
 
     async def _connect(self) -> "Subscribed":

@@ -66,12 +66,12 @@ async def test_call_and_refusal_share_the_connection(stream: Stream, fake: FakeC
 
 
 async def test_call_without_an_answer_times_out_and_the_stream_lives(place: Place, fake: FakeChatd) -> None:
-    async with Stream(place, timeout_s=0.05) as stream:
+    async with Stream(place) as stream:
         await stream.open()
+        stream._timeout_s = 0.05  # only now: connecting may take longer on a busy machine
         fake.answer = lambda _m, _p: None
         with pytest.raises(TimedOut):
             await stream.call("a.b")
-        fake.answer = lambda _m, _p: "x"
         await fake.push(message(1))
         assert texts(await take(stream, 1)) == ["hello"]
 
@@ -191,8 +191,10 @@ async def test_restarted_daemon_is_followed_from_where_it_was(tmp_path: Path) ->
             await asyncio.to_thread(daemon.stop)
             await asyncio.to_thread(daemon.start)
             await asyncio.to_thread(daemon.call, "message.send", text="after")
-            away, *rest = await take(stream, 3)
+            (away,) = await take(stream, 1)
             assert isinstance(away, Away)
-            assert texts(rest) == ["after"]
+            while not (said := texts(await take(stream, 1))):
+                pass  # it may have been reached once more while it stopped
+            assert said == ["after"]
     finally:
         daemon.stop()

@@ -42,6 +42,10 @@ class Person:
             while not condition():  # noqa: ASYNC110 - prompt-toolkit has no event for a key it has handled
                 await asyncio.sleep(0.005)
 
+    def never_answered(self) -> None:
+        self.fake.answer = lambda _method, _params: None
+        self.terminal._chat.stream._timeout_s = 0.3
+
     async def history_loaded(self) -> None:
         """The prompt's next turn after a line was entered or cleared."""
         await self.sees(
@@ -61,7 +65,7 @@ async def daemon() -> Daemon:
 async def person(tmp_path: Path, daemon: Daemon) -> AsyncIterator[Person]:
     async with (
         fake_chatd(tmp_path / "s") as fake,
-        Stream(Place(str(fake.path), "chatd"), timeout_s=0.3) as stream,
+        Stream(Place(str(fake.path), "chatd")) as stream,
     ):
         fake.snapshot = snapshot(rooms=("lobby", "tea"))
         fake.answer = daemon.answer
@@ -115,14 +119,14 @@ async def test_command_is_echoed_above_its_answer(person: Person) -> None:
 
 
 async def test_text_that_is_refused_stands_in_the_line_again(person: Person) -> None:
-    person.fake.answer = lambda _m, _p: None  # never answered
+    person.never_answered()
     person.type("precious" + ENTER)
     await person.sees(lambda: person.line == "precious")
     assert "no answer" in "\n".join(person.screen.lines)
 
 
 async def test_text_that_is_refused_while_typing_on_is_kept_for_the_up_key(person: Person) -> None:
-    person.fake.answer = lambda _m, _p: None
+    person.never_answered()
     person.type("precious" + ENTER)
     await person.fake.called("message.send")
     person.type("more")

@@ -11,7 +11,7 @@ from chatctl.commands.answering import answer, ask
 from chatctl.failures import BadUsage, DaemonUnreachable, RpcRefused, TimedOut
 from chatctl.invocation import Invocation
 from chatctl.jsonrpc import METHOD_NOT_FOUND
-from chatctl.options import Command, suggestion, utf8
+from chatctl.options import Command, seconds, suggestion, utf8
 
 POLL_S = 0.05
 MIN_PATIENCE_S = 0.1
@@ -26,7 +26,10 @@ MIN_PATIENCE_S = 0.1
     ),
 )
 @click.option(
-    "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait until the daemon answers."
+    "--wait",
+    type=seconds,
+    metavar="SECONDS",
+    help="Wait until the daemon answers.",
 )
 @click.pass_obj
 def status_command(told: Invocation, wait: float | None) -> None:

@@ -157,6 +157,9 @@ class Terminal:
             why = DaemonUnreachable("", "not sent, the daemon is away", "press Enter again once it is back")
             self._chat.show(self._chat.view.error(why))
             return
+        if self._entered.full():
+            self._chat.show(self._chat.view.note("the daemon is slow; press Enter again in a moment"))
+            return
         buffer.append_to_history()
         buffer.reset()
         if parse(line) is not None:

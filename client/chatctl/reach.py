@@ -35,7 +35,9 @@ def unreachable(place: Place, error: OSError) -> DaemonUnreachable:
             return DaemonUnreachable(path, f"no daemon runs at {path}", start)
         if not stat.S_ISSOCK(_mode(path)):
             return DaemonUnreachable(path, f"{path} is not a socket", "check --socket", transient=False)
-        return DaemonUnreachable(path, f"nobody answers at {path}, it is left of a daemon that died", start)
+        return DaemonUnreachable(
+            path, f"nobody answers at {path}, a daemon that no longer runs left it there", start
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
         why = f"you may not open {path}"
         return DaemonUnreachable(path, why, "use it as the user who runs the daemon", transient=False)

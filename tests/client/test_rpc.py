@@ -68,7 +68,7 @@ def test_no_socket_says_what_starts_a_daemon(place: Place) -> None:
 def test_socket_of_a_dead_daemon_is_told_from_none(place: Place) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(place.socket)
-    with pytest.raises(DaemonUnreachable, match="left of a daemon that died"):
+    with pytest.raises(DaemonUnreachable, match="no longer runs left it"):
         Rpc(place).call("any.method")
 
 

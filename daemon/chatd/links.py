@@ -310,6 +310,7 @@ class Connection(asyncio.Protocol):
                 address=self._address,
                 dialled=self._dialled,
                 told=self._hello.rooms,
+                binding=event.binding,
             )
         )
 

@@ -71,6 +71,8 @@ class LinkUp:
     address: str
     dialled: str | None
     told: frozenset[RoomId]
+    binding: bytes
+    """Random, and the same at both ends of the link."""
 
 
 @dataclass(frozen=True, slots=True)

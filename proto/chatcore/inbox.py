@@ -23,7 +23,10 @@ class Candidate:
 
 
 class Inbox:
-    def __init__(self, config: GossipConfig, index: Index, counters: Counters, mono: float) -> None:
+    def __init__(
+        self, config: GossipConfig, index: Index, counters: Counters, *, own_key: bytes, mono: float
+    ) -> None:
+        self._own_key = own_key
         self._index = index
         self._counters = counters
         self._messages = SeenIds(config.seen_keep_s, config.seen_most, mono)
@@ -40,8 +43,10 @@ class Inbox:
         for candidate in candidates:
             envelope = candidate.envelope
             key = (envelope.id, envelope.signature)
+            if not envelope.durable and envelope.author == self._own_key:
+                continue  # our own presence, come round
             if envelope.id in known or key in self._checking:
-                self._counters.duplicate += 1
+                self._counters.duplicate += envelope.durable
             elif (reason := _refusal(envelope, rooms, now)) is not None:
                 self._counters.refused[reason] += 1
             else:

@@ -14,6 +14,7 @@ from chatcore.names import join_address, split_address
 from chatcore.rng import Rng
 
 PEER_REQUEST_EVERY_S = 10.0
+SAME_TIME_S = 5.0
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Link:
     dialled: str | None
     listen_port: int
     rooms: frozenset[RoomId]
+    binding: bytes
     since: float
     heard: float
     """When anything last came, on the monotonic clock."""
@@ -87,6 +89,7 @@ class Links:
             dialled=event.dialled,
             listen_port=event.hello.listen_port,
             rooms=event.hello.rooms,
+            binding=event.binding,
             since=mono,
             heard=mono,
         )
@@ -100,16 +103,19 @@ class Links:
             del self._by_peer[gone.peer_id]
         return gone
 
-    def should_replace(self, old: Link, new: LinkUp) -> bool:
+    def should_replace(self, old: Link, new: LinkUp, mono: float) -> bool:
         """Which of two links to one peer stays: both ends must decide alike.
 
-        After a simultaneous dial, the one that the lower peer id dialled. When the same side dialled twice
-        it has lost the first one, so the newer stays.
+        After a simultaneous dial, the one that the lower peer id dialled. When the same side dialled twice,
+        it has lost the first one and the newer stays; but two that came up at about the same time, as when
+        one peer is dialled by two names, may have come in another order at the other end.
         """
         outbound = new.dialled is not None
-        if outbound == old.outbound:
-            return True
-        return outbound == (self._own < new.peer_id)
+        if outbound != old.outbound:
+            return outbound == (self._own < new.peer_id)
+        if mono - old.since < SAME_TIME_S:
+            return new.binding < old.binding
+        return True
 
     def ping(self, link: Link, mono: float) -> Ping:
         link.ping = self._rng.getrandbits(64)

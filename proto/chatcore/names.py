@@ -25,6 +25,11 @@ _MAX_PORT_DIGITS = 5
 _NETWORK = re.compile(rf"[a-z0-9._-]{{1,{MAX_NETWORK_BYTES}}}")
 _V6 = re.compile(r"\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]{1,15})?)\]")
 """With an interface's name behind it, at most 15 characters on Linux (IFNAMSIZ), for link-local ones."""
+
+# Letters and marks that show nothing (Unicode's Default_Ignorable_Code_Point): two names would look alike.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 
 
@@ -39,7 +44,7 @@ def room_name(text: str) -> str:
 
 def _is_room_char(char: str) -> bool:
     # Combining marks (M*) are letters' parts in Indic and other scripts.
-    return char in "-_." or unicodedata.category(char)[0] in "LNM"
+    return char in "-_." or (unicodedata.category(char)[0] in "LNM" and not _INVISIBLE.match(char))
 
 
 def room_id(network: str, name: str) -> RoomId:

@@ -127,7 +127,7 @@ class Node:
         self.links = Links(config.link, identity.peer_id, rng)
         self.rooms: dict[RoomId, Room] = {}
         self._peers = Peers(config, identity.peer_id, self.links, self.counters, rng)
-        self._inbox = Inbox(config.gossip, index, self.counters, now.mono)
+        self._inbox = Inbox(config.gossip, index, self.counters, own_key=identity.public_key, mono=now.mono)
         self._clock = clock or HybridClock()
         self._rng = rng
         self._last_job = 0

@@ -76,6 +76,7 @@ class Peers:
         self._own = own
         self._links = links
         self._counters = counters
+        self._rng = rng
         self._book = AddressBook(config.link, rng)
         self._stopping = False
 
@@ -102,7 +103,7 @@ class Peers:
         outputs: list[Output] = []
         old = self._links.to(event.peer_id)
         if old is not None:
-            if not self._links.should_replace(old, event):
+            if not self._links.should_replace(old, event, now.mono):
                 return self._turn_away(event, LinkReplaced(), now)
             outputs += self.drop(old, LinkReplaced(), now)
         elif self._links.full:
@@ -209,8 +210,9 @@ class Peers:
             self._counters.refused["peer_request_rate"] += 1
             return []
         records = [other.record() for other in self._links if other is not link]
-        found = tuple(record for record in records if record is not None)[: min(most, MAX_PEER_RECORDS)]
-        return [Send((link.link,), PeerResponse(found), Priority.CONTROL)]
+        found = [record for record in records if record is not None]
+        found = self._rng.sample(found, min(most, MAX_PEER_RECORDS, len(found)))
+        return [Send((link.link,), PeerResponse(tuple(found)), Priority.CONTROL)]
 
     def _on_peer_response(self, link: Link, message: PeerResponse, now: Now) -> list[Output]:
         if not link.asked_peers:

@@ -9,6 +9,9 @@ from chatcore.ids import PeerId
 MAX_MEMBERS = 10_000
 """A full roster takes no new member; messages from people beyond it are shown all the same."""
 
+MAX_LEFT = 1024
+"""Leaves remembered so that older messages still on their way do not bring a member back; oldest go first."""
+
 
 @dataclass(slots=True)
 class Member:
@@ -23,6 +26,7 @@ class Presence:
     def __init__(self, config: PresenceConfig) -> None:
         self._config = config
         self._members: dict[PeerId, Member] = {}
+        self._left: dict[PeerId, int] = {}
 
     @property
     def members(self) -> list[Member]:
@@ -33,9 +37,12 @@ class Presence:
         member = self._members.get(peer_id)
         if isinstance(envelope.body, Leave):
             # A leave older than the last sign of life belongs to an earlier visit.
-            if member is None or envelope.stamp < member.stamp:
+            if member is not None and envelope.stamp < member.stamp:
                 return None
-            return self._members.pop(peer_id)
+            self._note_leave(peer_id, envelope.stamp)
+            return self._members.pop(peer_id, None)
+        if envelope.stamp < self._left.get(peer_id, 0):
+            return None  # said before the leave, and overtaken by it
         if member is None:
             if len(self._members) >= MAX_MEMBERS:
                 return None
@@ -49,6 +56,12 @@ class Presence:
             member.stamp = envelope.stamp
             member.username = envelope.username
         return None
+
+    def _note_leave(self, peer_id: PeerId, stamp: int) -> None:
+        self._left.pop(peer_id, None)
+        self._left[peer_id] = stamp
+        if len(self._left) > MAX_LEFT:
+            del self._left[next(iter(self._left))]
 
     def _interval(self, member: Member, envelope: Envelope) -> float:
         """Only an announcement says how often its author will be heard; a chat in between does not."""

@@ -4,7 +4,7 @@ Joins broadcast and presence in plain sight; neither knows the other.
 """
 
 from chatcore.broadcast import Broadcast
-from chatcore.clock import HybridClock, Now
+from chatcore.clock import HybridClock, Now, is_stale
 from chatcore.config import NodeConfig
 from chatcore.envelopes import Announce, Body, Envelope, Join, Leave, seal
 from chatcore.events import MemberChanged, Output, Priority, Send
@@ -58,7 +58,8 @@ class Room:
         """Somebody's message, new and truly theirs: hand it on, and note who is here."""
         outputs: list[Output] = [*self._broadcast.forward(envelope, hops, self.neighbours, source)]
         author = peer_id_of(envelope.author)
-        if author != self._identity.peer_id:
+        # What somebody said long ago does not make them present.
+        if author != self._identity.peer_id and not is_stale(envelope.stamp, now):
             change = self._presence.handle_envelope(author, envelope, now.mono)
             if change is not None:
                 outputs.append(self._changed(change, joined=self._presence.is_member(author)))

@@ -68,6 +68,8 @@ class Established:
 
     peer_id: PeerId
     hello: Hello
+    binding: bytes
+    """The handshake hash: both ends of this link have it, no other link does (Noise specification, 11.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +160,6 @@ class Session:
                 return []
             case State.OPEN:
                 return self._fail(ClosedByPeer())
-            case State.AWAIT_HELLO if self._dialler and self._credentials.network_key:
-                # Only the last frame carries the key, so a wrong one shows as silence.
-                return self._fail(HandshakeFailed("hung up at the network key; compare --network-key"))
             case _:
                 return self._fail(HandshakeFailed("the peer hung up during the handshake"))
 
@@ -219,7 +218,7 @@ class Session:
         if hello.network != self._credentials.network:
             raise NetworkMismatch(self._credentials.network, they_use_key=False, we_use_key=False)
         self.state = State.OPEN
-        established = Established(self._peer_id, hello)
+        established = Established(self._peer_id, hello, self._noise.get_handshake_hash())
         return [established, MessagesReceived(tuple(rest))] if rest else [established]
 
     def _on_batch(self, frame: bytes) -> list[SessionOutput]:

@@ -204,3 +204,9 @@ def test_garbage_is_an_address_or_refused(typed: str) -> None:
     assert normal.isascii()
     assert normal.isprintable()
     assert len(normal) <= 262
+
+
+@pytest.mark.parametrize("invisible", ["\ufe0f", "\u034f", "\u3164", "\U000e0100"])
+def test_room_name_with_invisible_letters_is_refused(invisible: str) -> None:
+    with pytest.raises(BadName):
+        room_name(f"lobby{invisible}")

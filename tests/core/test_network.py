@@ -304,7 +304,8 @@ def test_message_goes_through_two_real_sessions() -> None:
         assert established is not None
         dialled = "bob.example:1" if side == 0 else None
         rooms = books[side].node.room_ids
-        perform(side, LinkUp(link, established.peer_id, established.hello, "192.0.2.1:1", dialled, rooms))
+        peer_id, greeting, binding = established.peer_id, established.hello, established.binding
+        perform(side, LinkUp(link, peer_id, greeting, "192.0.2.1:1", dialled, rooms, binding))
         assert other.established is not None
     keep(0, books[0].settle(books[0].say("hi bob")))
     keep(1, books[1].settle(books[1].say("hi ann")))

@@ -299,12 +299,27 @@ def test_two_links_to_one_peer_are_resolved_alike_at_both_ends(
 def test_newer_of_two_links_dialled_by_the_same_side_stays(dialled: str | None) -> None:
     book = Playbook()
     old = book.link(BOB, dialled=dialled)
+    book.wait(5)
 
     outputs = book.link_up(BOB, dialled=dialled)
 
     assert stays(book, outputs, old) == book.newest
     assert [news.up for news in of(outputs, PeerChanged)] == [False, True]
     assert book.refused == {}
+
+
+def test_of_two_links_dialled_at_once_by_the_same_side_both_ends_keep_the_same() -> None:
+    """Dialled by two names; the ends see them come up in different orders."""
+    kept = []
+    for order in ((1, 2), (2, 1)):
+        book = Playbook()
+        links = {}
+        for binding in order:
+            book.link_up(BOB, dialled=FRIEND, binding=binding)
+            links[book.newest] = binding
+        kept.append([links[link.link] for link in book.node.links])
+
+    assert kept == [[1], [1]]
 
 
 def test_link_turned_away_for_another_is_never_told_as_a_peer() -> None:
@@ -346,6 +361,7 @@ def test_link_beyond_the_most_is_turned_away_with_goodbye() -> None:
 def test_second_link_of_a_linked_peer_is_no_place_more() -> None:
     book = Playbook(link=LinkConfig(max_peers=1))
     book.link(BOB)
+    book.wait(60)
 
     assert len(of(book.link_up(BOB), PeerChanged)) == 2
     assert len(book.node.links) == 1
@@ -588,15 +604,14 @@ def test_peer_request_is_answered_with_where_others_may_be_dialled() -> None:
     book.link(DORA, address="[2001:db8::2]:40000", port=9000)
     book.link(identity(9), port=0)  # does not listen
 
-    assert book.receive(bob, PeerRequest(32)) == [
-        Send(
-            (bob,),
-            PeerResponse(
-                (PeerRecord(CARL.peer_id, FRIEND), PeerRecord(DORA.peer_id, "[2001:db8::2]:9000")),
-            ),
-            Priority.CONTROL,
-        )
-    ]
+    answer = one(book.receive(bob, PeerRequest(32)), Send)
+
+    assert (answer.links, answer.priority) == ((bob,), Priority.CONTROL)
+    assert isinstance(answer.message, PeerResponse)
+    assert set(answer.message.peers) == {
+        PeerRecord(CARL.peer_id, FRIEND),
+        PeerRecord(DORA.peer_id, "[2001:db8::2]:9000"),
+    }
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 0), (3, 3), (32, 32), (255, 32)])

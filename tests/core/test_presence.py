@@ -172,3 +172,24 @@ def test_full_roster_takes_no_new_member_and_keeps_the_old_ones() -> None:
     assert len(presence.members) == MAX_MEMBERS
     assert presence.is_member(peers[0])
     assert not presence.is_member(peers[-1])
+
+
+def test_message_overtaken_by_its_authors_leave_does_not_bring_the_author_back() -> None:
+    book = Playbook()
+    link = book.link(CARL)
+    book.hear(link, written(BOB, Leave(), stamp=STAMP + 1))
+
+    book.hear(link, written(BOB, Announce(15), stamp=STAMP))
+
+    assert roster(book) == []
+
+
+def test_message_from_long_ago_makes_nobody_present() -> None:
+    book = Playbook()
+    link = book.link(CARL)
+    book.wait(7 * 24 * 3600)
+
+    book.hear(link, written(BOB, Chat("from last week"), stamp=STAMP))
+
+    assert book.texts == ["from last week"]
+    assert roster(book) == []

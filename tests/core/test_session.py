@@ -294,7 +294,7 @@ def test_key_guessed_wrong_behind_the_right_preface_is_refused() -> None:
     dialler.hang_up()
 
     assert isinstance(listener.error, HandshakeFailed)
-    assert "compare --network-key" in str(dialler.error)
+    assert isinstance(dialler.error, HandshakeFailed)
 
 
 def test_hello_that_names_another_network_is_refused() -> None:

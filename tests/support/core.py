@@ -198,11 +198,14 @@ class Playbook:
         rooms: Iterable[RoomId] = (LOBBY,),
         told: Iterable[RoomId] | None = None,
         port: int = 0,
+        binding: int | None = None,
     ) -> list[Output]:
         """What comes of it; the link itself is the newest one, `self.newest`."""
         said = self.node.room_ids if told is None else frozenset(told)
         greeting = hello(rooms=rooms, port=port)
-        return self.handle(LinkUp(self.next_link(), peer.peer_id, greeting, address, dialled, said))
+        link = self.next_link()
+        bound = (link if binding is None else binding).to_bytes(32, "big")
+        return self.handle(LinkUp(link, peer.peer_id, greeting, address, dialled, said, bound))
 
     @property
     def newest(self) -> LinkId:

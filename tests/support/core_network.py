@@ -264,7 +264,11 @@ class Network:
             mine, theirs = hellos[place], hellos[1 - place]
             address = f"{wire.other.owner.name}.example:40000"
             peer_id = wire.other.owner.node.identity.peer_id
-            self.post(wire.owner, LinkUp(wire.link, peer_id, theirs, address, wire.dialled, mine.rooms))
+            binding = wires[0].link.to_bytes(32, "big")
+            self.post(
+                wire.owner,
+                LinkUp(wire.link, peer_id, theirs, address, wire.dialled, mine.rooms, binding),
+            )
 
     def _wire(self, owner: Member, dialled: str | None) -> Wire:
         self._last_link += 1

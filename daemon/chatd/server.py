@@ -51,6 +51,8 @@ class Server:
         self._dispatcher = Dispatcher(self.handlers)
         self._conversations: set[_Conversation] = set()
         self._runner: web.AppRunner | None = None
+        self._site: web.SockSite | None = None
+        self._path = Path()
 
     async def start(self, path: Path) -> None:
         """Raises SocketTaken or OSError."""
@@ -68,9 +70,15 @@ class Server:
             listener.bind(str(path))
         finally:
             os.umask(old_mask)
-        await web.SockSite(self._runner, listener, backlog=128).start()
+        self._path = path
+        self._site = web.SockSite(self._runner, listener, backlog=128)
+        await self._site.start()
 
     async def stop(self) -> None:
+        """Nobody new first, or clients that we hang up on would be back before we are gone."""
+        if self._site is not None:
+            await self._site.stop()
+            self._path.unlink(missing_ok=True)
         async with asyncio.TaskGroup() as tasks:
             for conversation in self._conversations:
                 tasks.create_task(conversation.end())

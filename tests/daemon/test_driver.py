@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -168,15 +169,21 @@ async def test_finished_waits_for_requests_under_way() -> None:
 
 async def test_finished_waits_for_signatures_under_check() -> None:
     async with running() as (shell, address), Peer.dial(address) as peer:
-        await peer.send(*publish([said(SEED_OF_OTHERS, f"text {number}") for number in range(300)]))
-        async with asyncio.timeout(DEADLINE_S):
-            while not shell.driver._checks:  # noqa: ASYNC110 - nothing tells of a check that began
-                await asyncio.sleep(0)
-        assert not shell.driver._quiet.is_set()
-        await peer.settle()
-        await shell.driver.finished()
-        assert not shell.driver._checks
-        await shell.until(lambda: len(shell.texts()) == 300)
+        driver, gate = shell.driver, threading.Event()
+        for _ in range(driver._pool._max_workers):
+            driver._pool.submit(gate.wait)  # signatures wait behind these
+        try:
+            await peer.send(*publish([said(SEED_OF_OTHERS, f"text {number}") for number in range(300)]))
+            await peer.settle()
+            assert driver._checks
+            await shell.send("answered meanwhile")
+            finishing = asyncio.create_task(driver.finished())
+            await peer.settle()
+            assert not finishing.done()
+        finally:
+            gate.set()
+        await finishing
+        await shell.until(lambda: len(shell.texts()) == 301)
 
 
 SEED_OF_OTHERS = Identity(b"o" * 32)

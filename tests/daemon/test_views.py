@@ -51,7 +51,8 @@ def link_up(node: Node, number: int = 1, *, dialled: str | None = None) -> PeerI
     peer_id = Identity(bytes([number]) * 32).peer_id
     told = hello(username=f"peer {number}")
     address = f"198.51.100.{number}:5000"
-    node.handle(LinkUp(LinkId(number), peer_id, told, address, dialled, node.room_ids), NOW)
+    binding = bytes([number]) * 32
+    node.handle(LinkUp(LinkId(number), peer_id, told, address, dialled, node.room_ids, binding), NOW)
     return peer_id
 
 

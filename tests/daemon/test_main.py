@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -54,90 +56,104 @@ def write(path: Path, text: str | bytes, mode: int = 0o600) -> Path:
     return path
 
 
+def at_once(*refusals: Callable[[], None]) -> None:
+    """Start-up takes half a second: as many processes at a time as there are cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in [pool.submit(refusal) for refusal in refusals]:
+            done.result()
+
+
 # Cannot run: flags and settings
 
 
-@pytest.mark.parametrize(
-    ("argv", "says"),
-    [
-        (["--prot", "1"], "No such option"),
-        (["--port", "70000"], "not in the range"),
-        (["extra"], "unexpected extra argument"),
-        (["--username", b"\xff\xfe"], "is not a user name"),
-        (["--bootstrap", "nowhere"], "is not an address"),
-        (["--config", "/nowhere/at/all.toml"], "no such file"),
-        (["--socket", "/" + "s" * 200], "--socket"),
-    ],
-)
-def test_chatd_refuses_a_wrong_flag(argv: list[Any], says: str, home: Path) -> None:
-    arguments = [os.fsdecode(item) if isinstance(item, bytes) else item for item in argv]
-    assert says in refusal(EXIT_USAGE, "--home", home, *arguments)
+def test_chatd_refuses_a_wrong_flag_or_variable(home: Path) -> None:
+    def refuses(says: str, *argv: str, **environ: str) -> Callable[[], None]:
+        def check() -> None:
+            assert says in refusal(EXIT_USAGE, "--home", home, *argv, **environ)
+
+        return check
+
+    at_once(
+        refuses("No such option", "--prot", "1"),
+        refuses("not in the range", "--port", "70000"),
+        refuses("not a valid integer", CHATD_PORT="many"),
+        refuses("unexpected extra argument", "extra"),
+        refuses("is not a user name", "--username", os.fsdecode(b"\xff\xfe")),
+        refuses("is not an address", "--bootstrap", "nowhere"),
+        refuses("no such file", "--config", "/nowhere/at/all.toml"),
+        refuses("--socket", "--socket", "/" + "s" * 200),
+    )
     assert list(home.iterdir()) == []
 
 
-def test_chatd_refuses_a_wrong_variable(home: Path) -> None:
-    assert "not a valid integer" in refusal(EXIT_USAGE, "--home", home, CHATD_PORT="many")
+def test_chatd_refuses_a_wrong_file(tmp_path: Path) -> None:
+    def refuses(says: str, text: str | None) -> Callable[[], None]:
+        path = tmp_path / secrets.token_hex(4) / "config.toml"
+        path.parent.mkdir()
+        path.mkdir() if text is None else write(path, text)
 
+        def check() -> None:
+            line = refusal(EXIT_USAGE, "--home", path.parent)
+            assert says in line
+            assert str(path) in line
+            assert list(path.parent.iterdir()) == [path]
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [("prot = 1", "unknown key 'prot'"), ("port", "not valid TOML")],
-)
-def test_chatd_refuses_a_wrong_file(text: str, says: str, home: Path) -> None:
-    path = write(home / "config.toml", text)
-    line = refusal(EXIT_USAGE, "--home", home)
-    assert says in line
-    assert str(path) in line
-    assert list(home.iterdir()) == [path]
+        return check
 
-
-def test_chatd_refuses_a_file_it_cannot_read(home: Path) -> None:
-    (home / "config.toml").mkdir()
-    assert "is a directory" in refusal(EXIT_USAGE, "--home", home)
+    at_once(
+        refuses("unknown key 'prot'", "prot = 1"),
+        refuses("not valid TOML", "port"),
+        refuses("is a directory", None),
+    )
 
 
 # Cannot run: keys
 
 
-@pytest.mark.parametrize(
-    ("content", "mode", "says"),
-    [
-        ("rubbish", 0o600, "not a chatd key file"),
-        (KEY_TEXT[:-20], 0o600, "does not fit"),
-        (KEY_TEXT, 0o644, "chmod 600"),
-    ],
-)
-def test_chatd_refuses_a_bad_identity_and_leaves_it_alone(
-    content: str | bytes, mode: int, says: str, home: Path
-) -> None:
-    path = write(home / "identity.key", content, mode)
-    before = path.read_bytes()
-    line = refusal(EXIT_FAILED, "--home", home, "--port", "0")
-    assert says in line
-    assert str(path) in line
-    assert path.read_bytes() == before
-    assert not (home / "store").exists()
+def test_chatd_refuses_a_bad_identity_and_leaves_it_alone(tmp_path: Path) -> None:
+    def refuses(says: str, content: str | None, mode: int = 0o600) -> Callable[[], None]:
+        path = tmp_path / secrets.token_hex(4) / "identity.key"
+        path.parent.mkdir()
+        path.mkdir() if content is None else write(path, content, mode)
+
+        def check() -> None:
+            line = refusal(EXIT_FAILED, "--home", path.parent, "--port", "0")
+            assert says in line
+            assert str(path) in line
+            assert path.is_dir() or path.read_text() == content
+            assert not (path.parent / "store").exists()
+
+        return check
+
+    at_once(
+        refuses("not a chatd key file", "rubbish"),
+        refuses("does not fit", KEY_TEXT[:-20]),
+        refuses(f"chmod 600 {tmp_path}", KEY_TEXT, 0o644),
+        refuses("is a directory", None),
+    )
 
 
-def test_chatd_refuses_an_identity_it_cannot_read(home: Path) -> None:
-    (home / "identity.key").mkdir()
-    assert "is a directory" in refusal(EXIT_FAILED, "--home", home, "--port", "0")
+def test_chatd_refuses_a_bad_network_key(tmp_path: Path) -> None:
+    def refuses(says: str, content: str | None, mode: int = 0o600) -> Callable[[], None]:
+        home = tmp_path / secrets.token_hex(4)
+        home.mkdir()
+        path = home / "network.key"
+        if content is not None:
+            write(path, content, mode)
 
+        def check() -> None:
+            line = refusal(EXIT_FAILED, "--home", home, "--port", "0", "--network-key", path)
+            assert says in line
+            assert str(path) in line
+            assert content is None or content not in line
 
-@pytest.mark.parametrize(
-    ("content", "mode", "says"),
-    [("ab" * 31, 0o600, "openssl rand -hex 32"), ("ab" * 32, 0o640, "chmod 600"), (None, 0, "no such file")],
-)
-def test_chatd_refuses_a_bad_network_key(
-    content: str | None, mode: int, says: str, home: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "network.key"
-    if content is not None:
-        write(path, content, mode)
-    line = refusal(EXIT_FAILED, "--home", home, "--port", "0", "--network-key", path)
-    assert says in line
-    assert str(path) in line
-    assert content is None or content not in line
+        return check
+
+    at_once(
+        refuses("openssl rand -hex 32", "ab" * 31),
+        refuses("chmod 600", "ab" * 32, 0o640),
+        refuses("no such file", None),
+    )
 
 
 # Cannot run: what is taken or in the way

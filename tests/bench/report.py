@@ -39,9 +39,8 @@ def table(rows: Sequence[Row]) -> str:
         goal = "" if row.goal is None else f"{'<=' if row.at_most else '>='} {row.goal:g}"
         verdict = {True: "met", False: "missed", None: ""}[row.meets]
         name = f"{row.name}, {row.unit}"
-        lines.append(
-            f"{name:<44} {row.median:>10.2f} {min(row.values):>10.2f} {max(row.values):>10.2f} {goal:>10} {verdict}"
-        )
+        figures = "".join(f" {value:>10.2f}" for value in (row.median, min(row.values), max(row.values)))
+        lines.append(f"{name:<44}{figures} {goal:>10} {verdict}")
     return "\n".join(lines)
 
 

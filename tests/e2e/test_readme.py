@@ -1,14 +1,16 @@
 """What the README tells people to type is typed here."""
 
+import json
+import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from tests.conftest import Spawn
 from tests.support.daemon import BIN, DEADLINE_S, environment, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +28,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def path_with_curl(folder: Path, path: str) -> str:
+    """`path`, with a stand-in for curl in `folder` at its end where it leads to none."""
+    if shutil.which("curl", path=path) is not None:
+        return path
+    stand_in = folder / "curl"
+    stand_in.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {ROOT}/tests/support/curl.py "$@"\n')
+    stand_in.chmod(0o700)
+    return f"{path}{os.pathsep}{folder}"
+
+
 def test_tour_works_as_written(tmp_path: Path) -> None:
-    if shutil.which("curl") is None:
-        pytest.fail("the tour shows curl: install it to test the tour")
     script = "".join(blocks("sh tour"))
     for name in ("ann", "bob"):
         script = script.replace(f"/tmp/{name}", str(tmp_path / name))
@@ -40,13 +50,28 @@ def test_tour_works_as_written(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         timeout=TOUR_DEADLINE_S,
-        env=environment(HOME=str(tmp_path)),
+        env=environment(HOME=str(tmp_path), PATH=path_with_curl(tmp_path, os.environ["PATH"])),
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for shown in ("hi bob", "from a pipe", "the kettle is on", '"peer_id"', '"jsonrpc":"2.0"'):
         assert shown in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_stand_in_for_curl_asks_what_the_tour_asks(tmp_path: Path, spawn: Spawn) -> None:
+    daemon = spawn()
+    (command,) = re.findall(r"^curl (?:.*\\\n)*.*\n", "".join(blocks("sh tour")), re.MULTILINE)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command.replace("/tmp/ann", str(daemon.home))],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        env=environment(PATH=path_with_curl(tmp_path, "")),
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["result"]["peer_id"] == daemon.call("identity.show")["peer_id"]
 
 
 def test_make_run_says_how_to_attach_and_stops_at_interrupt(tmp_path: Path) -> None:

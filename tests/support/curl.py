@@ -1,0 +1,46 @@
+"""What the README shows of curl, where there is none: `curl --silent --unix-socket PATH URL -d BODY`."""
+
+import argparse
+import socket
+import sys
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+TIMEOUT_S = 20.0
+EXIT_CANNOT_CONNECT = 7  # curl(1), "EXIT CODES"
+
+
+class _Connection(HTTPConnection):
+    def __init__(self, host: str, path: str) -> None:
+        super().__init__(host, timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("curl", allow_abbrev=False)
+    parser.add_argument("--silent", action="store_true")
+    parser.add_argument("--unix-socket", required=True)
+    parser.add_argument("-d", dest="body", required=True)
+    parser.add_argument("url")
+    told = parser.parse_args()
+    url = urlsplit(told.url)
+    connection = _Connection(url.netloc, told.unix_socket)
+    try:
+        connection.request(
+            "POST", url.path, told.body.encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+        )
+        sys.stdout.buffer.write(connection.getresponse().read())
+    except OSError:
+        return EXIT_CANNOT_CONNECT
+    finally:
+        connection.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

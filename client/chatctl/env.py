@@ -76,10 +76,10 @@ class Place:
 
 
 def locate(home: str | None, socket: str | None, variables: Mapping[str, str]) -> Place:
-    """Flags win over the environment, a socket over a home of the same rank."""
-    if socket is None and home is None:
-        socket = variables.get("CHATD_SOCKET") or None
-    if socket is not None:
+    """Flags before the environment, a socket before a home of the same rank: as the daemon's settings."""
+    if not socket and not home:
+        socket = variables.get("CHATD_SOCKET")
+    if socket:
         return Place(socket, f"chatd --socket {_quoted(socket)}")
     paths = Paths.resolve(home, variables)
     home = home or variables.get("CHATD_HOME") or None

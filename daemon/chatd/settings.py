@@ -23,8 +23,8 @@ MAX_TTL = 255
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "console", "json")
 
-# Flags that say where things are, so the file they lead to cannot set them.
-_NOT_IN_FILE = ("home", "config", "help", "version")
+# Flags that say where things are: the file they lead to cannot set them, and clients do not read it.
+_NOT_IN_FILE = ("home", "socket", "config", "help", "version")
 
 
 class BadSettings(LocalError):
@@ -112,7 +112,7 @@ def load(context: click.Context, values: dict[str, Any]) -> Settings:
         key=paths.key,
         store=values["db_path"] or paths.store,
         lock=paths.lock,
-        socket=values["socket"] or paths.socket,
+        socket=_socket(context, values, paths),
     )
     _check_socket(paths.socket)
     return Settings(
@@ -132,6 +132,20 @@ def load(context: click.Context, values: dict[str, Any]) -> Settings:
             gossip=GossipConfig(fanout=values["fanout"], ttl=values["ttl"]),
         ),
     )
+
+
+def _socket(context: click.Context, values: dict[str, Any], paths: Paths) -> str:
+    """Flags before the environment, a socket before a home of the same rank: as the clients' `locate`."""
+
+    def flag(name: str) -> str | None:
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        return values[name] if given else None
+
+    if socket := flag("socket"):
+        return socket
+    if flag("home"):
+        return paths.socket
+    return os.environ.get("CHATD_SOCKET") or paths.socket
 
 
 def _login() -> str:

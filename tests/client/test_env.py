@@ -16,6 +16,7 @@ from tests.client.console import Screen
         ("/h", "/s", {}, "/s", "chatd --socket /s"),
         (None, None, {"CHATD_SOCKET": "/es", "CHATD_HOME": "/e"}, "/es", "chatd --socket /es"),
         ("/h", None, {"CHATD_SOCKET": "/es"}, "/h/chatd.sock", "chatd --home /h"),
+        ("", "", {"CHATD_SOCKET": "/es"}, "/es", "chatd --socket /es"),
         ("/a b", None, {}, "/a b/chatd.sock", "chatd --home '/a b'"),
         (None, None, {"HOME": "/u"}, "/u/.local/state/chatd/chatd.sock", "chatd"),
         (None, None, {"HOME": "/u", "XDG_STATE_HOME": "/x"}, "/x/chatd/chatd.sock", "chatd"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chatcore.errors import BadAddress, BadName, LocalError
+from chatctl.env import locate
 from chatd import settings
 from chatd.main import command
 from chatd.settings import MAX_CONFIG_BYTES, BadSettings, Settings
@@ -85,16 +86,37 @@ def test_username_is_the_login_by_default(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_paths_may_come_from_every_source(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = toml(user, "db-path = '/file/store'\nsocket = '/file/s'\nnetwork-key = '/file/k'\n")
+    file = toml(user, "db-path = '/file/store'\nnetwork-key = '/file/k'\n")
     found = load("--config", str(file))
-    assert (found.paths.store, found.paths.socket, found.network_key) == (
-        "/file/store",
-        "/file/s",
-        Path("/file/k"),
-    )
+    assert (found.paths.store, found.network_key) == ("/file/store", Path("/file/k"))
     monkeypatch.setenv("CHATD_DB_PATH", "/environ/store")
-    found = load("--config", str(file), "--socket", "/line/s")
-    assert (found.paths.store, found.paths.socket) == ("/environ/store", "/line/s")
+    assert load("--config", str(file)).paths.store == "/environ/store"
+    assert load("--config", str(file), "--db-path", "/line/store").paths.store == "/line/store"
+
+
+@pytest.mark.parametrize("environ", [{}, {"CHATD_SOCKET": "/es"}, {"CHATD_HOME": "/eh"}, None])
+@pytest.mark.parametrize("home", [None, "/h", "/h/", ""])
+@pytest.mark.parametrize("socket", [None, "/s", ""])
+def test_socket_is_where_clients_with_the_same_flags_look(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str] | None, home: str | None, socket: str | None
+) -> None:
+    environ = {"CHATD_SOCKET": "/es", "CHATD_HOME": "/eh"} if environ is None else environ
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    argv = [
+        *(["--home", home] if home is not None else []),
+        *(["--socket", socket] if socket is not None else []),
+    ]
+    assert load(*argv).paths.socket == locate(home, socket, os.environ).socket
+
+
+def test_home_on_the_command_line_beats_a_socket_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATD_SOCKET", "/es")
+    assert load("--home", "/h").paths.socket == "/h/chatd.sock"
+    assert load("--home", "/h", "--socket", "/s").paths.socket == "/s"
+    monkeypatch.setenv("CHATD_HOME", "/eh")
+    assert load().paths.socket == "/es"
+    assert load().paths.lock == "/eh/chatd.lock"
 
 
 def test_files_are_in_their_xdg_folders(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +166,7 @@ def test_file_may_be_empty(user: Path) -> None:
     [
         ("prot = 1", r"unknown key 'prot'"),
         ("home = '/x'", r"unknown key 'home'"),
+        ("socket = '/x'", r"unknown key 'socket'"),
         ("[chatd]\nport = 1", r"unknown key 'chatd'"),
         ("port = '1'", r"port must be of type int"),
         ("port = true", r"port must be of type int"),
@@ -182,7 +205,7 @@ def test_file_with_an_unknown_key_is_told_the_known_ones(user: Path) -> None:
         load("--config", str(toml(user, "prot = 1")))
     known = caught.value.hint.removeprefix("known are: ").split(", ")
     assert {"port", "bootstrap", "network-key", "log-level"} <= set(known)
-    assert not {"home", "config", "help", "version"} & set(known)
+    assert not {"home", "socket", "config", "help", "version"} & set(known)
 
 
 def test_mistake_in_the_file_is_told_even_where_a_flag_overrides_the_rest(user: Path) -> None:

@@ -162,8 +162,8 @@ class Driver:
                     self._answer(request, error)
                 case SetTimer(key, at):
                     self._set_timer(key, at)
-                case Dial(address):
-                    self.links.dial(address)
+                case Dial():
+                    self.links.dial(output)
                 case CloseLink(link, closing):
                     self.links.close(link, closing)
                 case Notice():

@@ -12,7 +12,18 @@ from typing import cast
 from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.errors import HandshakeFailed, RemoteError, SelfDialed, TooSlow, Unreachable
-from chatcore.events import DialFailed, Input, LinkDown, LinkUp, Received, Send, StrangerRefused
+from chatcore.events import (
+    Dial,
+    DialFailed,
+    Input,
+    LinkDown,
+    LinkUp,
+    Priority,
+    ReadingPaused,
+    Received,
+    Send,
+    StrangerRefused,
+)
 from chatcore.handshake import Credentials
 from chatcore.ids import LinkId
 from chatcore.messages import MAX_PLAINTEXT_BYTES, Hello, encode_message
@@ -21,7 +32,9 @@ from chatcore.session import (
     BytesReceived,
     Established,
     Failed,
+    FramesWaiting,
     MessagesReceived,
+    NextTurn,
     Opened,
     SendEncoded,
     Session,
@@ -83,9 +96,7 @@ class Links:
     async def listen(self, host: str, port: int) -> str:
         """Take the port, answer nobody yet. The address in use, `host:port`. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self, None), host, port, start_serving=False
-        )
+        self._server = await loop.create_server(lambda: Connection(self), host, port, start_serving=False)
         name = self._server.sockets[0].getsockname()
         return join_address(name[0], name[1])
 
@@ -95,17 +106,18 @@ class Links:
         if self._server is not None:
             await self._server.start_serving()
 
-    def dial(self, address: str) -> None:
-        task = self._group.create_task(self._dial(address), name=f"dial {address}")
+    def dial(self, output: Dial) -> None:
+        task = self._group.create_task(self._dial(output), name=f"dial {output.address}")
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
-    async def _dial(self, address: str) -> None:
+    async def _dial(self, output: Dial) -> None:
+        address = output.address
         loop = asyncio.get_running_loop()
         host, port = split_address(address)
         try:
             async with asyncio.timeout(DIAL_TIMEOUT_S):
-                await loop.create_connection(lambda: Connection(self, address), host, port)
+                await loop.create_connection(lambda: Connection(self, output), host, port)
         except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
             self.post(DialFailed(address, Unreachable(_why(error))))
 
@@ -146,10 +158,14 @@ class Links:
         encoded = encode_message(output.message)
         for link in output.links:
             connection = self._open.get(link)
-            if connection is None or connection.closing:
+            if connection is None or not connection.writing:
                 continue
             if connection.outbox.put(encoded, output.priority):
                 self._dirty[connection] = None
+            elif output.priority is Priority.CONTROL:
+                connection.fail(
+                    TooSlow()
+                )  # what we said of rooms and pings must arrive, or the link is no good
             else:
                 self.dropped += 1
                 connection.watch_slowness()
@@ -171,13 +187,15 @@ class Links:
         if connection is not None:
             connection.held = paused
             connection.update_reading()
+            self.post(ReadingPaused(link, paused or not self.reading))
 
     def pause_all(self, *, paused: bool) -> None:
         """Stop reading everybody: the disk is behind."""
         if self.reading == paused:
             self.reading = not paused
-            for connection in self._open.values():
+            for link, connection in self._open.items():
                 connection.update_reading()
+                self.post(ReadingPaused(link, paused or connection.held))
 
     async def stop(self, deadline_s: float) -> None:
         """Stop listening and dialling; wait for links that are closing to get their last words out."""
@@ -197,17 +215,18 @@ class Links:
 
 
 class Connection(asyncio.Protocol):
-    """One socket. `dialled` is the address we called, None when the other side did."""
+    """One socket. `dial` is what the node asked for, None when the other side called."""
 
-    def __init__(self, links: Links, dialled: str | None) -> None:
+    def __init__(self, links: Links, dial: Dial | None = None) -> None:
         self._links = links
-        self._dialled = dialled
+        self._dialled = None if dial is None else dial.address
         self._hello = links.hello()
         self._session = Session(
             links.credentials,
             self._hello,
-            dialler=dialled is not None,
+            dialler=dial is not None,
             ephemeral=secrets.token_bytes(32),
+            expected=None if dial is None else dial.expected,
         )
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -218,7 +237,9 @@ class Connection(asyncio.Protocol):
         self._address = ""
         self.outbox = Outbox()
         self.link: LinkId | None = None
-        self.inbound = dialled is None
+        self._half_closed = False
+        self._frames_wait = False
+        self.inbound = dial is None
         self.closing = False
         self.held = False
 
@@ -287,10 +308,25 @@ class Connection(asyncio.Protocol):
                     self._links.post(Received(self.link, messages))
                 case Established():
                     self._handle_established(output)
+                case FramesWaiting():
+                    self._frames_wait = True
+                    self.update_reading()
+                    asyncio.get_running_loop().call_soon(self._next_turn)
                 case Failed(error):
                     if isinstance(error, SelfDialed):
                         self._links.own_calls.add(self._own_address())
                     self.fail(error)
+
+    def _next_turn(self) -> None:
+        self._frames_wait = False
+        if not self.closing:
+            self._feed(NextTurn())
+            self.update_reading()
+
+    @property
+    def writing(self) -> bool:
+        """Whether messages may still be queued."""
+        return self._error is None and not self.closing
 
     def _own_address(self) -> str:
         assert self._transport is not None, "failed before it was connected"  # noqa: S101
@@ -323,12 +359,12 @@ class Connection(asyncio.Protocol):
         while self._writable and self.outbox:
             self._feed(SendEncoded(self.outbox.take(MAX_PLAINTEXT_BYTES)))
         if self._error is not None and not self.outbox:
-            self._close()
+            self._half_close()
 
     def update_reading(self) -> None:
         if self._transport is None or self.closing:
             return
-        if self.held or not self._links.reading:
+        if self.held or self._frames_wait or not self._links.reading:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -337,7 +373,7 @@ class Connection(asyncio.Protocol):
         """Whoever does not read within `SLOW_AFTER_S` is dropped; what it misses it can ask for later."""
         if self._slow is None:
             loop = asyncio.get_running_loop()
-            self._slow = loop.call_later(SLOW_AFTER_S, self.fail, TooSlow(SLOW_AFTER_S))
+            self._slow = loop.call_later(SLOW_AFTER_S, self.fail, TooSlow())
 
     # Ends
 
@@ -345,6 +381,14 @@ class Connection(asyncio.Protocol):
         if self._error is None:
             self._error = error
         self.flush()
+
+    def _half_close(self) -> None:
+        """We have said our last; what the other side said before it hears that is still read."""
+        if self.closing or self._half_closed or self._transport is None:
+            return
+        self._half_closed = True
+        self._transport.write_eof()
+        self._linger = asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
 
     def fail(self, error: RemoteError) -> None:
         if self._error is None:
@@ -356,7 +400,8 @@ class Connection(asyncio.Protocol):
             return
         self.closing = True
         self._transport.close()  # sends what is buffered first, which a peer that does not read would put off
-        self._linger = asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
+        if self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
 
     def abort(self) -> None:
         self.closing = True

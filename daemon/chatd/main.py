@@ -22,7 +22,7 @@ from chatcore.clock import HybridClock
 from chatcore.errors import LocalError
 from chatcore.events import RoomRecord, Started, Stop
 from chatcore.handshake import Credentials
-from chatcore.names import split_address
+from chatcore.names import room_id, split_address
 from chatcore.node import Node
 from chatd import logs, settings
 from chatd.driver import Driver
@@ -191,7 +191,12 @@ class Daemon:
 
     def _node(self, driver: Driver, port: int) -> Node:
         config = replace(self._settings.node, listen_port=port, user_agent=f"chatd/{__version__}")
-        rooms = [RoomRecord(entry.room_id, entry.name, entry.joined) for entry in self._store.rooms()]
+        rooms = [
+            RoomRecord(entry.room_id, entry.name, entry.joined)
+            for entry in self._store.rooms()
+            if entry.room_id
+            == room_id(config.network, entry.name)  # the home may have served another network
+        ]
         return Node(
             self._identity,
             config,

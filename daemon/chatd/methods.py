@@ -128,7 +128,9 @@ class Methods:
         joined = self._node.rooms.get(room)
         if joined is not None:
             return joined.name
-        return next((entry.name for entry in self._store.rooms() if entry.room_id == room), None)
+        names = (entry.name for entry in self._store.rooms() if entry.room_id == room)
+        # The home may have served another network, whose rooms of the same names are not ours.
+        return next((name for name in names if room_id(self._node.config.network, name) == room), None)
 
 
 def _room_change(reply: object) -> api.RoomChange:

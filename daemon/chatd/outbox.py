@@ -5,6 +5,8 @@ from collections import deque
 from chatcore.events import Priority
 
 MAX_QUEUE_BYTES = 1024 * 1024
+CONTROL_RESERVE_BYTES = 64 * 1024
+"""Beyond it for what is said of the link itself, which no amount of chat may push out."""
 
 
 class Outbox:
@@ -16,7 +18,8 @@ class Outbox:
 
     def put(self, encoded: bytes, priority: Priority) -> bool:
         """False when it is full: the message is not taken, and nobody waits."""
-        if self.bytes + len(encoded) > MAX_QUEUE_BYTES:
+        reserve = CONTROL_RESERVE_BYTES if priority is Priority.CONTROL else 0
+        if self.bytes + len(encoded) > MAX_QUEUE_BYTES + reserve:
             return False
         self._queues[priority].append(encoded)
         self.bytes += len(encoded)

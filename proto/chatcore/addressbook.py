@@ -29,6 +29,11 @@ class Address:
     next_try: float = 0.0
     reason: str | None = None
 
+    @property
+    def expected(self) -> PeerId | None:
+        """Who must answer there: a kept address may get a new owner, a learned one is one peer's."""
+        return None if self.kept else self.peer_id
+
 
 class AddressBook:
     def __init__(self, config: LinkConfig, rng: Rng) -> None:
@@ -54,7 +59,7 @@ class AddressBook:
         if address not in self._book and address not in self._own and learned < MAX_LEARNED:
             self._book[address] = Address(address, kept=False, peer_id=peer_id)
 
-    def due(self, mono: float, linked: Collection[PeerId], wanted: int) -> list[str]:
+    def due(self, mono: float, linked: Collection[PeerId], wanted: int) -> list[Address]:
         """Addresses to dial now, marked as being dialled: every kept one, and learned ones up to `wanted`."""
         due = [entry for entry in self._idle(linked) if entry.next_try <= mono]
         kept = [entry for entry in due if entry.kept]
@@ -64,7 +69,7 @@ class AddressBook:
         chosen = kept + self._rng.sample(learned, min(room, len(learned)))
         for entry in chosen:
             entry.dialling = True
-        return [entry.address for entry in chosen]
+        return chosen
 
     def next_due(self, linked: Collection[PeerId], *, learned_too: bool) -> float | None:
         """When `due` will next have something to say, on the monotonic clock."""
@@ -96,6 +101,12 @@ class AddressBook:
         if entry is not None and lived_s >= self._config.good_after_s:
             entry.failures = 0
         self.handle_failed(address, mono, reason)
+
+    def forget(self, address: str) -> None:
+        """A learned address turned out to be somebody else's; a kept one is kept."""
+        entry = self._book.get(address)
+        if entry is not None and not entry.kept:
+            del self._book[address]
 
     def handle_self(self, address: str) -> None:
         """The address turned out to be our own: never dial it again."""

@@ -40,8 +40,8 @@ class GossipConfig:
     seen_keep_s: float = 1200.0
     """Twice the accepted clock skew, so that no ephemeral message outlives the memory of it."""
 
-    seen_most: int = 131_072
-    """Ids per generation; two generations of ~117 B each stay under 31 MB at the very worst."""
+    seen_most: int = 65_536
+    """Ids per generation, at ~117 B each: two generations of messages and two of presence take 31 MB."""
 
 
 @dataclass(frozen=True, slots=True)

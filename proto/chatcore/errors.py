@@ -213,8 +213,8 @@ class TooSlow(RemoteError):
 
     kind = "too_slow"
 
-    def __init__(self, after_s: float) -> None:
-        super().__init__(f"the peer has not read what it was sent for {after_s:.0f} s")
+    def __init__(self) -> None:
+        super().__init__("the peer does not read what it is sent")
 
 
 class BadSignature(RemoteError):

@@ -84,6 +84,14 @@ class LinkDown:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingPaused:
+    """The shell does not read this link for now, or does again: its silence then proves nothing."""
+
+    link: LinkId
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DialFailed:
     """No LinkUp will come of a Dial: not connected, or not through the handshake."""
 
@@ -182,6 +190,7 @@ Input = (
     | Started
     | LinkUp
     | LinkDown
+    | ReadingPaused
     | DialFailed
     | StrangerRefused
     | Request
@@ -210,7 +219,10 @@ class CloseLink:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
+    """`expected` is who is known to live there; somebody else there is no link."""
+
     address: str
+    expected: PeerId | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,12 +59,16 @@ class Credentials:
         self.network = network
         self.noise_private = noise_private
         self.network_key = network_key
-        self.preface = MAGIC + bytes([PROTOCOL_MAJOR, FLAG_NETWORK_KEY if network_key else 0]) + self._tag()
+        head = MAGIC + bytes([PROTOCOL_MAJOR, FLAG_NETWORK_KEY if network_key else 0])
+        self.preface = head + self._tag()
+        self.open_preface = head + (bytes(TAG_BYTES) if network_key else self._tag())
+        """What strangers are shown: the tag of a network with a key would let them ask again with it."""
+
         noise_public = _noise_public(noise_private)
         self.proof = pack([identity.public_key, identity.sign(PROOF_CONTEXT, noise_public)])
 
     def _tag(self) -> bytes:
-        """Keyed by the network key, so that without it not even the first frame is answered."""
+        """Keyed by the network key: who has not even seen a member's first frame gets no answer."""
         name = self.network.encode()
         return hashlib.blake2b(
             name, digest_size=TAG_BYTES, key=self.network_key or b"", person=b"chatd-net"

@@ -32,6 +32,9 @@ class Link:
     heard: float
     """When anything last came, on the monotonic clock."""
 
+    paused: bool = False
+    """Not read for now, by our own choice."""
+
     rtt_s: float | None = None
     ping: int | None = None
     pinged: float = 0.0
@@ -58,6 +61,7 @@ class Links:
         self._rng = rng
         self._by_link: dict[LinkId, Link] = {}
         self._by_peer: dict[PeerId, Link] = {}
+        self._fading: dict[LinkId, Link] = {}
 
     def __len__(self) -> int:
         return len(self._by_link)
@@ -80,7 +84,13 @@ class Links:
         return len(self._by_link) >= self._config.max_peers
 
     def add(self, event: LinkUp, mono: float) -> Link:
-        link = Link(
+        link = self.make(event, mono)
+        self._by_link[event.link] = link
+        self._by_peer[event.peer_id] = link
+        return link
+
+    def make(self, event: LinkUp, mono: float) -> Link:
+        return Link(
             link=event.link,
             peer_id=event.peer_id,
             username=event.hello.username,
@@ -93,9 +103,17 @@ class Links:
             since=mono,
             heard=mono,
         )
-        self._by_link[event.link] = link
-        self._by_peer[event.peer_id] = link
-        return link
+
+    def fade(self, link: Link) -> None:
+        """Let go of for another link to the same peer, who may have said something on it meanwhile."""
+        self._fading[link.link] = link
+
+    def fading(self, link: LinkId) -> Link | None:
+        return self._fading.get(link)
+
+    def forget(self, link: LinkId) -> None:
+        """Its stream is gone: nothing more will come of it."""
+        self._fading.pop(link, None)
 
     def remove(self, link: LinkId) -> Link | None:
         gone = self._by_link.pop(link, None)
@@ -128,7 +146,8 @@ class Links:
             link.ping = None
 
     def silent(self, mono: float) -> list[Link]:
-        return [link for link in self if mono - link.heard > self._config.dead_after_s]
+        limit = self._config.dead_after_s
+        return [link for link in self if not link.paused and mono - link.heard > limit]
 
     def may_ask_peers(self, link: Link, mono: float) -> bool:
         """One answer per link and `PEER_REQUEST_EVERY_S`: what a peer learns in a minute it cannot use."""

@@ -185,8 +185,8 @@ def decode_batch(plaintext: bytes) -> tuple[LinkMessage, ...]:
         Malformed: anything in it is not as docs/protocol.md has it.
     """
     items = unpack_array(plaintext)
-    if len(items) > MAX_BATCH_MESSAGES:
-        raise Malformed("too many messages in a frame")
+    if not 1 <= len(items) <= MAX_BATCH_MESSAGES:
+        raise Malformed(f"a frame of {len(items)} messages, not 1 to {MAX_BATCH_MESSAGES}")
     return tuple([_decode(item) for item in items])
 
 

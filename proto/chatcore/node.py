@@ -41,6 +41,7 @@ from chatcore.events import (
     PingDue,
     PresenceDue,
     Priority,
+    ReadingPaused,
     Received,
     Rejected,
     Replied,
@@ -177,6 +178,8 @@ class Node:
                 return self._peers.handle_link_down(event, now)
             case DialFailed():
                 return self._peers.handle_dial_failed(event, now)
+            case ReadingPaused():
+                return self._handle_paused(event, now)
             case StrangerRefused():
                 return self._peers.handle_stranger_refused(event)
             case Started():
@@ -230,10 +233,17 @@ class Node:
                     outputs += shared.handle_neighbour(link.link, now)
         return outputs
 
+    def _handle_paused(self, event: ReadingPaused, now: Now) -> list[Output]:
+        link = self.links.get(event.link)
+        if link is not None:
+            link.paused = event.paused
+            link.heard = now.mono
+        return []
+
     # Messages of others
 
     def _handle_received(self, event: Received, now: Now) -> list[Output]:
-        link = self.links.get(event.link)
+        link = self.links.get(event.link) or self.links.fading(event.link)
         if link is None:
             return []  # let go of meanwhile
         link.heard = now.mono

@@ -7,7 +7,7 @@ from chatcore.addressbook import Address, AddressBook
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
-from chatcore.errors import ClosedByPeer, LocalError, RemoteError, SelfDialed
+from chatcore.errors import ClosedByPeer, LocalError, RemoteError, SelfDialed, WrongPeer
 from chatcore.events import (
     CloseLink,
     Connect,
@@ -104,8 +104,10 @@ class Peers:
         old = self._links.to(event.peer_id)
         if old is not None:
             if not self._links.should_replace(old, event, now.mono):
+                self._links.fade(self._links.make(event, now.mono))
                 return self._turn_away(event, LinkReplaced(), now)
             outputs += self.drop(old, LinkReplaced(), now)
+            self._links.fade(old)
         elif self._links.full:
             return self._turn_away(event, NodeFull(self._config.link.max_peers), now)
         link = self._links.add(event, now.mono)
@@ -124,6 +126,7 @@ class Peers:
         return [_farewell(event.link, error), CloseLink(event.link, error)]
 
     def handle_link_down(self, event: LinkDown, now: Now) -> list[Output]:
+        self._links.forget(event.link)
         link = self._links.remove(event.link)
         if link is None:
             return self.handle_dial_due(now)  # we let go of it ourselves
@@ -148,6 +151,8 @@ class Peers:
     def handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
         if isinstance(event.error, SelfDialed):
             self._book.handle_self(event.address)
+        elif isinstance(event.error, WrongPeer):
+            self._book.forget(event.address)
         else:
             self._book.handle_failed(event.address, now.mono, str(event.error))
         self._refused(event.error)
@@ -168,7 +173,9 @@ class Peers:
             return []
         linked = self._links.peer_ids
         room = self._config.gossip.fanout - len(self._links)
-        outputs: list[Output] = [Dial(address) for address in self._book.due(now.mono, linked, room)]
+        outputs: list[Output] = [
+            Dial(entry.address, entry.expected) for entry in self._book.due(now.mono, linked, room)
+        ]
         next_due = self._book.next_due(linked, learned_too=room > 0)
         if next_due is not None:
             # What is due already waits for a dial under way, and must not keep us spinning until it ends.

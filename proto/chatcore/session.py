@@ -11,11 +11,23 @@ from enum import Enum, auto
 from noise.exceptions import NoiseInvalidMessage
 
 from chatcore.clock import Now
-from chatcore.errors import ClosedByPeer, HandshakeFailed, Malformed, NetworkMismatch, RemoteError, WrongPeer
+from chatcore.errors import (
+    ClosedByPeer,
+    FrameTooLong,
+    HandshakeFailed,
+    Malformed,
+    NetworkMismatch,
+    NotChatd,
+    RemoteError,
+    WrongPeer,
+)
 from chatcore.frames import MAX_FRAME_BYTES, FrameDecoder, encode_frame
 from chatcore.handshake import Credentials, Handshake
 from chatcore.ids import PeerId
 from chatcore.messages import Goodbye, Hello, LinkMessage, decode_batch, encode_message, pack_batches
+
+MAX_FRAMES_PER_TURN = 64
+"""Frames worked off in one go: a peer that sends many tiny ones must not keep the loop from the others."""
 
 
 class State(Enum):
@@ -52,7 +64,12 @@ class StreamEnded:
     """Input: the other side will send no more."""
 
 
-SessionInput = Opened | BytesReceived | SendEncoded | StreamEnded
+@dataclass(frozen=True, slots=True)
+class NextTurn:
+    """Input: go on with the frames that wait."""
+
+
+SessionInput = Opened | BytesReceived | NextTurn | SendEncoded | StreamEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +103,12 @@ class Failed:
     error: RemoteError
 
 
-SessionOutput = WriteBytes | Established | MessagesReceived | Failed
+@dataclass(frozen=True, slots=True)
+class FramesWaiting:
+    """Output: more frames are here than one turn takes. Hand in `NextTurn` before further bytes."""
+
+
+SessionOutput = WriteBytes | Established | MessagesReceived | FramesWaiting | Failed
 
 
 class Session:
@@ -121,7 +143,10 @@ class Session:
         """Raises nothing that a peer can cause: what it does wrong becomes `Failed`."""
         match event:
             case BytesReceived(data):
-                return self._handle_bytes(data)
+                self._decoder.feed(data)
+                return self._handle_frames()
+            case NextTurn():
+                return self._handle_frames()
             case SendEncoded(encoded):
                 return self._handle_send(encoded)
             case Opened():
@@ -136,18 +161,27 @@ class Session:
         self.state = State.AWAIT_SECOND
         return [_frame(self._handshake.write_first())]
 
-    def _handle_bytes(self, data: bytes) -> list[SessionOutput]:
+    def _handle_frames(self) -> list[SessionOutput]:
         outputs: list[SessionOutput] = []
-        self._decoder.feed(data)
-        while self.state is not State.FAILED:
+        for _ in range(MAX_FRAMES_PER_TURN):
+            if self.state is State.FAILED:
+                return outputs
             try:
-                frame = self._decoder.next_frame()
+                frame = self._next_frame()
                 if frame is None:
-                    break
+                    return outputs
                 outputs += self._on_frame[self.state](frame)
             except RemoteError as error:
                 outputs += self._fail(error)
-        return outputs
+        return [*outputs, FramesWaiting()]
+
+    def _next_frame(self) -> bytes | None:
+        try:
+            return self._decoder.next_frame()
+        except FrameTooLong as error:
+            if self.state in {State.AWAIT_FIRST, State.AWAIT_SECOND}:
+                raise NotChatd from error  # the "length" is the first four letters of something else
+            raise
 
     def _handle_send(self, encoded: Sequence[bytes]) -> list[SessionOutput]:
         if self.state is not State.OPEN:
@@ -172,7 +206,7 @@ class Session:
             self._handshake.read_first(frame)
         except RemoteError as error:
             # Our preface alone tells a node of another version or network what keeps us apart.
-            return [_frame(self._credentials.preface), *self._fail(error)]
+            return [_frame(self._credentials.open_preface), *self._fail(error)]
         self.state = State.AWAIT_THIRD
         return [_frame(self._handshake.write_second())]
 
@@ -207,10 +241,7 @@ class Session:
         return peer_id
 
     def _on_hello(self, frame: bytes) -> list[SessionOutput]:
-        messages = self._open(frame)
-        if not messages:
-            return []
-        hello, *rest = messages
+        hello, *rest = self._open(frame)
         if isinstance(hello, Goodbye):
             raise ClosedByPeer(hello.reason)
         if not isinstance(hello, Hello):

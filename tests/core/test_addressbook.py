@@ -1,12 +1,14 @@
 """Which addresses are dialled, and when next."""
 
 import random
+from collections.abc import Collection
 
 import pytest
 
 from chatcore.addressbook import MAX_KEPT, MAX_LEARNED, AddressBook
 from chatcore.config import LinkConfig
 from chatcore.errors import OwnAddress, TooManyAddresses
+from chatcore.ids import PeerId
 from tests.support.core import BOB, CARL, identity
 
 HERE = "here.example:1"
@@ -15,6 +17,10 @@ THERE = "there.example:1"
 
 def a_book(seed: int = 1) -> AddressBook:
     return AddressBook(LinkConfig(), random.Random(seed))
+
+
+def due(book: AddressBook, mono: float, linked: Collection[PeerId], wanted: int) -> list[str]:
+    return [entry.address for entry in book.due(mono, linked, wanted)]
 
 
 def pause(book: AddressBook, mono: float) -> float:
@@ -27,7 +33,7 @@ def test_kept_address_is_dialled_however_many_links_there_are() -> None:
     book = a_book()
     book.keep(HERE)
 
-    assert book.due(0.0, (), wanted=-5) == [HERE]
+    assert due(book, 0.0, (), -5) == [HERE]
 
 
 def test_kept_addresses_are_dialled_before_learned_ones() -> None:
@@ -35,7 +41,7 @@ def test_kept_addresses_are_dialled_before_learned_ones() -> None:
     book.learn(THERE, BOB.peer_id)
     book.keep(HERE)
 
-    assert book.due(0.0, (), wanted=1) == [HERE]
+    assert due(book, 0.0, (), 1) == [HERE]
 
 
 def test_learned_address_that_is_kept_later_is_dialled_for_ever() -> None:
@@ -43,7 +49,7 @@ def test_learned_address_that_is_kept_later_is_dialled_for_ever() -> None:
     book.learn(HERE, BOB.peer_id)
     book.keep(HERE)
 
-    assert book.due(0.0, (), wanted=0) == [HERE]
+    assert due(book, 0.0, (), 0) == [HERE]
     assert [entry.address for entry in book.unreached(())] == [HERE]
 
 
@@ -52,7 +58,7 @@ def test_kept_address_that_is_learned_again_stays_kept() -> None:
     book.keep(HERE)
     book.learn(HERE, BOB.peer_id)
 
-    assert book.due(0.0, [BOB.peer_id], wanted=0) == [HERE]
+    assert due(book, 0.0, [BOB.peer_id], 0) == [HERE]
 
 
 def test_address_of_a_linked_peer_is_not_dialled() -> None:
@@ -61,8 +67,8 @@ def test_address_of_a_linked_peer_is_not_dialled() -> None:
     book.due(0.0, (), 1)
     book.handle_linked(HERE, BOB.peer_id)
 
-    assert book.due(0.0, [BOB.peer_id], 1) == []
-    assert book.due(0.0, [CARL.peer_id], 1) == [HERE]
+    assert due(book, 0.0, [BOB.peer_id], 1) == []
+    assert due(book, 0.0, [CARL.peer_id], 1) == [HERE]
 
 
 def test_failures_double_the_pause_up_to_five_minutes_each_with_jitter() -> None:
@@ -105,7 +111,7 @@ def test_own_address_is_forgotten_and_refused() -> None:
     book.handle_self(HERE)
     book.learn(HERE, BOB.peer_id)
 
-    assert book.due(0.0, (), 8) == []
+    assert due(book, 0.0, (), 8) == []
     with pytest.raises(OwnAddress):
         book.keep(HERE)
 
@@ -116,7 +122,7 @@ def test_memory_of_own_addresses_is_bounded() -> None:
         book.handle_self(f"me{number}.example:1")
 
     book.keep(f"me{MAX_KEPT}.example:1")
-    assert book.due(0.0, (), 8) == [f"me{MAX_KEPT}.example:1"]
+    assert due(book, 0.0, (), 8) == [f"me{MAX_KEPT}.example:1"]
 
 
 def test_kept_addresses_are_bounded() -> None:
@@ -164,3 +170,23 @@ def test_peer_last_seen_at_an_address_is_remembered() -> None:
     book.handle_linked(HERE, BOB.peer_id)
     book.handle_lost(HERE, 0.0, 1.0, "closed")
     assert book.peer_at(HERE) == BOB.peer_id
+
+
+def test_somebody_in_particular_is_expected_at_a_learned_address_only() -> None:
+    book = a_book()
+    book.keep(HERE)
+    book.learn(THERE, BOB.peer_id)
+
+    expected = {entry.address: entry.expected for entry in book.due(0.0, (), 8)}
+    assert expected == {HERE: None, THERE: BOB.peer_id}
+
+
+def test_learned_address_of_somebody_else_is_forgotten_and_a_kept_one_is_not() -> None:
+    book = a_book()
+    book.keep(HERE)
+    book.learn(THERE, BOB.peer_id)
+
+    for address in (HERE, THERE):
+        book.forget(address)
+
+    assert due(book, 0.0, (), 8) == [HERE]

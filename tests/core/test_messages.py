@@ -128,8 +128,9 @@ def test_batch_may_fill_a_frame_to_the_byte() -> None:
 # Decoding
 
 
-def test_empty_batch_holds_nothing() -> None:
-    assert decode_batch(b"\x90") == ()
+def test_empty_batch_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        decode_batch(b"\x90")
 
 
 @pytest.mark.parametrize("type_", [7, 15, 17, 255])

@@ -3,7 +3,7 @@
 import pytest
 
 from chatcore.config import GossipConfig, LinkConfig
-from chatcore.envelopes import Announce, Join, message_id, open_envelope
+from chatcore.envelopes import Announce, Chat, Join, message_id, open_envelope
 from chatcore.errors import (
     BadAddress,
     ChatError,
@@ -15,6 +15,7 @@ from chatcore.errors import (
     SelfDialed,
     TooManyAddresses,
     Unreachable,
+    WrongPeer,
 )
 from chatcore.events import (
     CloseLink,
@@ -29,6 +30,7 @@ from chatcore.events import (
     PingDue,
     PresenceDue,
     Priority,
+    ReadingPaused,
     Rejected,
     Replied,
     Send,
@@ -66,6 +68,7 @@ from tests.support.core import (
     one,
     publish,
     sent,
+    written,
 )
 
 FRIEND = "friend.example:8080"
@@ -443,7 +446,7 @@ def test_connect_dials_now_and_answers() -> None:
 
     assert book.handle(Connect(book.next_request(), "Friend.example:8080")) == [
         Replied(book.next_request() - 1, ConnectReply(FRIEND, linked=False)),  # type: ignore[arg-type]  # int
-        Dial(FRIEND),
+        Dial(FRIEND, None),
     ]
 
 
@@ -714,3 +717,43 @@ def test_same_seed_gives_the_same_outputs() -> None:
         return [book.receive(friend, records(30)), book.fire(PingDue()), book.fire(PresenceDue())]
 
     assert story() == story()
+
+
+def test_link_that_is_not_read_is_not_taken_for_silent() -> None:
+    book = Playbook()
+    link = book.link(BOB)
+    book.handle(ReadingPaused(link, paused=True))
+    book.wait(60)
+    assert of(book.fire(PingDue()), CloseLink) == []
+
+    book.handle(ReadingPaused(link, paused=False))
+
+    assert of(book.fire(PingDue()), CloseLink) == []
+    book.wait(60)
+    assert len(of(book.fire(PingDue()), CloseLink)) == 1
+
+
+def test_what_comes_on_a_link_let_go_of_for_another_is_not_lost() -> None:
+    book = Playbook()
+    old = book.link(BOB)
+    book.wait(60)
+    book.link(BOB)
+    assert [link.link for link in book.node.links] == [book.newest]
+
+    book.hear(old, written(BOB, Chat("said before I knew")))
+
+    assert book.texts == ["said before I knew"]
+    book.link_down(old)
+    assert book.receive(old, Ping(1)) == []
+
+
+def test_address_where_somebody_else_answers_is_forgotten() -> None:
+    book = Playbook()
+    bob = book.link(BOB, dialled=FRIEND)
+    record = PeerRecord(CARL.peer_id, "carl.example:1")
+    assert dials(book.receive(bob, PeerResponse((record,)))) == [record.address]
+
+    book.handle(DialFailed(record.address, WrongPeer("somebody else")))
+    book.wait(1000)
+
+    assert dials(book.fire(DialDue())) == []

@@ -31,7 +31,15 @@ from chatcore.messages import (
     encode_message,
     pack_batches,
 )
-from chatcore.session import BytesReceived, Failed, SendEncoded, State, WriteBytes
+from chatcore.session import (
+    MAX_FRAMES_PER_TURN,
+    BytesReceived,
+    Failed,
+    NextTurn,
+    SendEncoded,
+    State,
+    WriteBytes,
+)
 from tests.core.strategies import link_messages, mutations
 from tests.support.core import ANN, BOB, CARL, START, hello, of_kind
 from tests.support.core_sessions import KEY, End, credentials, exchange, frame, frames, linked, pair
@@ -134,19 +142,17 @@ def seal_again(dialler: End, *encoded: bytes) -> bytes:
     return frame(noise.encrypt(batch))
 
 
-def test_empty_batch_before_hello_is_patience() -> None:
+def test_empty_batch_before_hello_is_malformed() -> None:
     dialler, listener = pair(ANNS, BOBS)
     listener.feed(dialler.take())
     dialler.feed(listener.take())
     third, _ = frames(dialler.take())
     noise = dialler.session._noise
     noise.noise_protocol.cipher_state_encrypt.set_nonce(0)
+
     listener.feed(frame(third) + frame(noise.encrypt(b"\x90")))
-    assert listener.error is None
 
-    listener.feed(frame(noise.encrypt(b"\x91" + encode_message(hello("ann")))))
-
-    assert listener.established is not None
+    assert isinstance(listener.error, Malformed)
 
 
 # Split points
@@ -236,7 +242,7 @@ def test_same_network_key_opens_the_link() -> None:
 
 
 def of_version(whose: Credentials, major: int) -> Credentials:
-    whose.preface = whose.preface[:5] + bytes([major]) + whose.preface[6:]
+    whose.preface = whose.open_preface = whose.preface[:5] + bytes([major]) + whose.preface[6:]
     return whose
 
 
@@ -422,26 +428,45 @@ def test_anything_before_hello_is_malformed(message: LinkMessage) -> None:
     assert listener.established is None
 
 
-@pytest.mark.parametrize("steps", [0, 1])
-def test_frame_over_the_handshakes_cap_is_refused_on_its_header(steps: int) -> None:
+def test_frame_over_the_handshakes_cap_is_refused_on_its_header() -> None:
     dialler, listener = pair(ANNS, BOBS)
-    for _ in range(steps):
-        listener.feed(dialler.take())
-    end = listener
-    end.take()
+    listener.feed(dialler.take())
 
-    end.feed((MAX_HANDSHAKE_FRAME_BYTES + 1).to_bytes(4, "big"))
+    listener.feed((MAX_HANDSHAKE_FRAME_BYTES + 1).to_bytes(4, "big"))
 
-    assert isinstance(end.error, FrameTooLong)
-    assert end.error.limit == MAX_HANDSHAKE_FRAME_BYTES
+    assert isinstance(listener.error, FrameTooLong)
+    assert listener.error.limit == MAX_HANDSHAKE_FRAME_BYTES
 
 
-def test_dialler_too_has_the_handshakes_cap() -> None:
-    dialler, _ = pair(ANNS, BOBS)
+def test_first_bytes_that_are_no_length_are_another_protocol() -> None:
+    for end in pair(ANNS, BOBS):
+        end.feed(b"HTTP")
+        assert isinstance(end.error, NotChatd)
 
-    dialler.feed((MAX_HANDSHAKE_FRAME_BYTES + 1).to_bytes(4, "big"))
 
-    assert isinstance(dialler.error, FrameTooLong)
+def test_many_frames_are_worked_off_in_turns() -> None:
+    dialler, listener = linked(ANNS, BOBS)
+    for nonce in range(3 * MAX_FRAMES_PER_TURN):
+        dialler.handle(SendEncoded([encode_message(Ping(nonce))]))
+
+    listener.feed(dialler.take())
+
+    turns = [len(listener.messages)]
+    while listener.waiting:
+        listener.handle(NextTurn())
+        turns.append(len(listener.messages))
+    assert turns[0] == MAX_FRAMES_PER_TURN
+    assert listener.messages == [Ping(nonce) for nonce in range(3 * MAX_FRAMES_PER_TURN)]
+
+
+def test_stranger_is_not_shown_the_tag_of_a_network_with_a_key() -> None:
+    keyed = credentials(BOB, network_key=KEY)
+    _, listener = pair(ANNS, keyed)
+
+    listener.feed(frame(ANNS.preface + bytes(32)))
+
+    assert isinstance(listener.error, NetworkMismatch)
+    assert frames(listener.take()) == [keyed.preface[:-8] + bytes(8)]
 
 
 def test_frame_over_the_cap_is_refused_on_an_open_link() -> None:

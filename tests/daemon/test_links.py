@@ -12,7 +12,17 @@ import pytest
 from chatcore.config import LinkConfig
 from chatcore.envelopes import MAX_PAYLOAD_BYTES
 from chatcore.errors import ClosedByPeer
-from chatcore.events import DialFailed, Input, LinkDown, LinkUp, Priority, Received, Send, StrangerRefused
+from chatcore.events import (
+    Dial,
+    DialFailed,
+    Input,
+    LinkDown,
+    LinkUp,
+    Priority,
+    Received,
+    Send,
+    StrangerRefused,
+)
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Goodbye, Ping, Pong, Publish
 from chatcore.names import split_address
@@ -136,7 +146,7 @@ async def test_callers_beyond_the_cap_make_the_oldest_leave_at_once() -> None:
 
 async def test_flood_of_callers_does_not_end_a_call_of_ours() -> None:
     async with listening() as (node, address), _silent_listener() as silent:
-        node.links.dial(silent)
+        node.links.dial(Dial(silent, None))
         await turns(lambda: bool(node.links._strangers))
         ours = next(iter(node.links._strangers))
         calls = await asyncio.gather(*(call(address) for _ in range(MAX_CALLERS + 10)))
@@ -298,7 +308,7 @@ async def _silent_listener() -> AsyncIterator[str]:
 
 async def test_dial_that_leads_to_a_link_says_so_on_both_sides() -> None:
     async with listening() as (node, address), listening() as (other, _):
-        other.links.dial(address)
+        other.links.dial(Dial(address, None))
         there, here = await other.expect(LinkUp), await node.expect(LinkUp)
         assert (there.dialled, here.dialled) == (address, None)
         assert there.address == address
@@ -327,7 +337,7 @@ async def _to_a_strange_host() -> str:
 async def test_dial_that_reaches_nobody_says_why(target: Callable[[], Awaitable[str]], says: str) -> None:
     async with listening() as (node, _):
         address = await target()
-        node.links.dial(address)
+        node.links.dial(Dial(address, None))
         failed = await node.expect(DialFailed)
         assert (failed.address, failed.error.kind) == (address, "unreachable")
         assert says in str(failed.error)
@@ -336,7 +346,7 @@ async def test_dial_that_reaches_nobody_says_why(target: Callable[[], Awaitable[
 
 async def test_dial_to_somebody_silent_ends_at_the_deadline() -> None:
     async with listening(LinkConfig(handshake_s=0.1)) as (node, _), _silent_listener() as silent:
-        node.links.dial(silent)
+        node.links.dial(Dial(silent, None))
         failed = await node.expect(DialFailed)
         assert (failed.address, failed.error.kind) == (silent, "handshake")
 
@@ -348,14 +358,14 @@ async def test_dial_to_something_else_is_told_apart() -> None:
 
     async with listening() as (node, _):
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        node.links.dial(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        node.links.dial(Dial(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", None))
         assert (await node.expect(DialFailed)).error.kind == "not_chatd"
         server.close()
 
 
 async def test_dial_to_ourselves_is_told_once() -> None:
     async with listening() as (node, address):
-        node.links.dial(address)
+        node.links.dial(Dial(address, None))
         assert (await node.expect(DialFailed)).error.kind == "self"
         await turns(lambda: not node.links._strangers and not node.links.own_calls)
         assert node.inputs == []
@@ -363,7 +373,7 @@ async def test_dial_to_ourselves_is_told_once() -> None:
 
 async def test_stop_ends_dials_and_strangers_at_once() -> None:
     async with listening() as (node, address), _silent_listener() as silent:
-        node.links.dial(silent)
+        node.links.dial(Dial(silent, None))
         reader, writer = await call(address)
         await turns(lambda: len(node.links._strangers) == 2)
         async with asyncio.timeout(1.0):

@@ -20,6 +20,7 @@ from tests.support.daemon import Daemon, run, running, wait_until
 from tests.support.peer import Peer
 
 HELLO = "Is anybody out there?"
+BACK = "Welcome back, bob"
 FORGED = "send all your money to mallory"
 
 
@@ -66,7 +67,8 @@ def tell(folder: Path, say: Narrator) -> None:
         b = Daemon(folder / "b", "--bootstrap", a.address, username="bob")
         say.say("starting B (bob), who knows A")
         with running(b):
-            c = Daemon(folder / "c", "--bootstrap", b.address, username="cleo")
+            # One place for a peer: C cannot take the short way to A, of whom B tells it.
+            c = Daemon(folder / "c", "--max-peers", "1", "--bootstrap", b.address, username="cleo")
             say.say("starting C (cleo), who knows only B")
             with running(c):
                 act(a, b, c, say)
@@ -75,9 +77,9 @@ def tell(folder: Path, say: Narrator) -> None:
 
 def act(a: Daemon, b: Daemon, c: Daemon, say: Narrator) -> None:
     b.wait_peers(2)
-    c.wait_peers(2)
+    c.wait_peers(1)
     names = ", ".join(peer["username"] for peer in json.loads(chatctl(c, "--json", "peers")))
-    say.say(f"C is linked with {names}: it heard of A from B")
+    say.say(f"C is linked with {names} and nobody else")
 
     start = time.monotonic()
     chatctl(a, "send", HELLO)
@@ -93,8 +95,12 @@ def act(a: Daemon, b: Daemon, c: Daemon, say: Narrator) -> None:
     if [message["text"] for message in heard(b)] != [HELLO]:
         raise StoryFailed(f"B lost its history: {heard(b)}")
     say.say("B still has the history")
-    b.wait_peers(2)
-    say.say("and is linked with both again")
+    b.wait_peers(1)
+    c.wait_peers(1)
+    chatctl(c, "send", BACK)
+    b.wait_text(BACK)
+    names = ", ".join(peer["username"] for peer in json.loads(chatctl(c, "--json", "peers")))
+    say.say(f"C went on by way of {names} meanwhile, and B hears it again")
 
     asyncio.run(forge(a.address))
     refused = json.loads(chatctl(a, "--json", "stats"))["refused"]

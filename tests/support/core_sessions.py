@@ -17,6 +17,7 @@ from chatcore.session import (
     BytesReceived,
     Established,
     Failed,
+    FramesWaiting,
     MessagesReceived,
     Opened,
     SendEncoded,
@@ -56,12 +57,14 @@ class End:
             ephemeral = hashlib.sha256(b"ephemeral" + bytes([dialler]) + whose.peer_id).digest()
         self.session = Session(whose, greeting, dialler=dialler, ephemeral=ephemeral, expected=expected)
         self.written = b""
+        self.waiting = False
         self.established: Established | None = None
         self.messages: list[LinkMessage] = []
         self.error: RemoteError | None = None
 
     def handle(self, event: SessionInput) -> Sequence[SessionOutput]:
         outputs = self.session.handle(event, START)
+        self.waiting = any(isinstance(output, FramesWaiting) for output in outputs)
         for output in outputs:
             assert self.error is None, "an output after Failed"
             match output:

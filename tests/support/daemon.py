@@ -10,12 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from socket import AF_UNIX, SOCK_STREAM, socket
+from socket import AF_INET, AF_UNIX, SOCK_STREAM, socket
 from typing import Any, Self
 
 BIN = Path(sys.executable).parent
 DEADLINE_S = 20.0
 POLL_S = 0.02
+
+
+def free_port() -> int:
+    """A port nobody listens on just now."""
+    with socket(AF_INET, SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class RpcError(Exception):

@@ -6,7 +6,9 @@ import gc
 import os
 import random
 import secrets
+import shlex
 import signal
+import stat
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -116,8 +118,8 @@ class Daemon:
         self._settings = loaded
         self._console = console
         paths = loaded.paths
-        for path in (paths.key, paths.socket):
-            _make_folder(Path(path).parent)
+        for path, flag in ((paths.key, "--home"), (paths.socket, "--socket")):
+            _make_folder(Path(path).parent, flag)
         stack.enter_context(Lock(Path(paths.lock)))
         self._identity, self._new = load_or_create_identity(Path(paths.key))
         self._network_key = load_network_key(loaded.network_key) if loaded.network_key else None
@@ -128,7 +130,7 @@ class Daemon:
             store = Store.temporary(on_damage=_log_damage)
         else:
             folder = Path(self._settings.paths.store)
-            _make_folder(folder)
+            Store.prepare(folder)
             stack.enter_context(Lock(folder / "store.lock", "--db-path"))
             store = Store.open(folder, on_damage=_log_damage)
         stack.callback(store.close)
@@ -245,12 +247,29 @@ class Daemon:
         log.info("stopping")
 
 
-def _make_folder(path: Path) -> None:
+def _make_folder(path: Path, flag: str) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.stat()
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise FolderUnusable(f"cannot make the folder {path}: {why}", "choose another with --home") from error
+        raise FolderUnusable(
+            f"cannot make the folder {path}: {why}", f"choose another with {flag}"
+        ) from error
+    if _others_may_replace(found):
+        mode = stat.S_IMODE(found.st_mode)
+        raise FolderUnusable(
+            f"others on this machine may replace what is in {path} (mode {mode:04o})",
+            f"chmod go-w {shlex.quote(str(path))}, or choose another folder with {flag}",
+        )
+
+
+def _others_may_replace(found: os.stat_result) -> bool:
+    if found.st_mode & stat.S_ISVTX:  # only the owner of a file may take it away, as in /tmp
+        return False
+    # A group of the user's own number is nobody else's, and many systems let it write by default.
+    shared_group = found.st_gid != found.st_uid
+    return bool(found.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if shared_group else 0)))
 
 
 def _log_damage(damaged: Damaged) -> None:

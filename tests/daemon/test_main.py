@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import pytest
 
 from chatcore.identity import Identity
 from chatcore.messages import Goodbye, Publish
+from chatd.main import _others_may_replace
 from tests.conftest import Spawn
 from tests.support.daemon import BIN, Daemon, environment, run, wait_until
 from tests.support.local import Closed, websocket
@@ -214,6 +216,81 @@ def test_chatd_refuses_a_home_it_cannot_make(tmp_path: Path) -> None:
     assert "cannot make the folder" in line
     assert "--home" in line
     assert file.read_text() == "mine"
+
+
+def folder_of_mode(path: Path, mode: int) -> Path:
+    path.mkdir()
+    path.chmod(mode)
+    return path
+
+
+def test_chatd_refuses_a_folder_in_which_others_could_replace_its_files(tmp_path: Path) -> None:
+    def refuses(flag: str, mode: int) -> Callable[[], None]:
+        folder = folder_of_mode(tmp_path / secrets.token_hex(4), mode)
+
+        def check() -> None:
+            where = ["--home", folder] if flag == "--home" else ["--home", tmp_path / "h", flag, folder / "s"]
+            line = refusal(EXIT_FAILED, "--port", "0", *where)
+            assert f"others on this machine may replace what is in {folder} (mode {mode:04o})" in line
+            assert f"chmod go-w {folder}" in line
+            assert flag in line
+            assert list(folder.iterdir()) == []
+
+        return check
+
+    at_once(refuses("--home", 0o777), refuses("--home", 0o702), refuses("--socket", 0o777))
+
+
+def test_home_made_by_its_user_before_keeps_secrets_all_the_same(tmp_path: Path) -> None:
+    for mode in (0o755, 0o1777):
+        home = folder_of_mode(tmp_path / f"{mode:o}", mode)
+        with Daemon(home):
+            modes = {path.name: path.stat().st_mode & 0o777 for path in home.iterdir()}
+        assert home.stat().st_mode & 0o7777 == mode
+        assert {name: modes[name] for name in ("store", "chatd.sock", "identity.key", "chatd.lock")} == {
+            "store": 0o700,
+            "chatd.sock": 0o600,
+            "identity.key": 0o600,
+            "chatd.lock": 0o600,
+        }
+
+
+def test_home_that_chatd_makes_is_private(tmp_path: Path) -> None:
+    home = tmp_path / "deep" / "home"
+    with subprocess.Popen(
+        [str(BIN / "chatd"), "--home", str(home), "--host", "127.0.0.1", "--port", "0"],
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    ) as process:
+        wait_until((home / "chatd.sock").exists, "the socket")
+        assert [path.stat().st_mode & 0o777 for path in (home, home.parent)] == [0o700, 0o700]
+        process.send_signal(signal.SIGTERM)
+
+
+def test_chatd_refuses_a_store_folder_that_others_may_read(tmp_path: Path, home: Path) -> None:
+    folder = folder_of_mode(tmp_path / "photos", 0o755)
+    line = refusal(EXIT_FAILED, "--home", home, "--port", "0", "--db-path", folder)
+    assert "others on this machine may read it (mode 0755)" in line
+    assert f"chmod 700 {folder}" in line
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "told"),
+    [
+        (0o755, 1000, 100, False),
+        (0o775, 1000, 1000, False),
+        (0o775, 1000, 100, True),
+        (0o777, 1000, 1000, True),
+        (0o1777, 0, 0, False),
+    ],
+)
+def test_folder_is_others_to_change_by_its_mode_and_group(
+    mode: int, owner: int, group: int, *, told: bool
+) -> None:
+    found = os.stat_result((stat.S_IFDIR | mode, 0, 0, 0, owner, group, 0, 0, 0, 0))
+    assert _others_may_replace(found) is told
 
 
 @pytest.mark.parametrize("name", ["chatd.lock", "store"])

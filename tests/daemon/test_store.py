@@ -230,10 +230,36 @@ def test_store_goes_on_where_it_stopped_when_reopened(folder: Path, start: Opene
 
 
 def test_store_files_are_for_their_owner_only(folder: Path, start: Opener) -> None:
-    folder.mkdir(mode=0o755)
     start()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o701, 0o1777])
+@pytest.mark.parametrize("content", [None, "photo.jpg", "data.mdb"])
+def test_folder_open_to_others_is_refused_and_left_as_it_was(
+    folder: Path, mode: int, content: str | None
+) -> None:
+    folder.mkdir()
+    if content is not None:
+        (folder / content).write_text("mine")
+        (folder / content).chmod(0o644)
+    folder.chmod(mode)
+    for use in (Store.prepare, Store.open):
+        with pytest.raises(StoreUnusable, match=rf"others .* may read it \(mode {mode:04o}\)") as caught:
+            use(folder)
+        assert caught.value.hint == f"chmod 700 {folder}, or choose another folder"
+    assert folder.stat().st_mode & 0o7777 == mode
+    assert [path.name for path in folder.iterdir()] == ([content] if content else [])
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} <= {0o644}
+
+
+def test_folder_made_before_is_used_as_it_is(folder: Path, start: Opener) -> None:
+    folder.mkdir(mode=0o700)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "notes.txt").chmod(0o644)
+    start()
+    assert (folder / "notes.txt").stat().st_mode & 0o777 == 0o644
 
 
 def test_close_writes_everything_queued(folder: Path, start: Opener) -> None:
@@ -502,7 +528,7 @@ def test_file_cut_short_is_refused(folder: Path, start: Opener, keep_pages: floa
 
 
 def test_file_of_garbage_is_refused(folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     (folder / "data.mdb").write_bytes(os.urandom(20_000))
     with pytest.raises(StoreUnusable, match="not an LMDB file"):
         Store.open(folder)
@@ -517,7 +543,7 @@ def test_newer_schema_is_refused(folder: Path, start: Opener) -> None:
 
 
 def test_environment_of_another_program_is_refused(folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     with lmdb.open(str(folder), lib_version=0) as env, env.begin(write=True) as txn:
         txn.put(b"theirs", b"data")
     with pytest.raises(StoreUnusable, match="belongs to another program"):

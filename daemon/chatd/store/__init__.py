@@ -75,6 +75,16 @@ class Store:
                 on_failure.pop_all()
             return store
 
+    @staticmethod
+    def prepare(folder: Path) -> None:
+        """Make the folder where it is missing, so that the caller may put a lock into it before `open`.
+
+        Raises:
+            StoreUnusable: others may look into the folder, or it cannot be made; nothing was changed.
+        """
+        with refusing(folder):
+            prepare_folder(folder)
+
     @classmethod
     def temporary(cls, *, map_bytes: int = DEFAULT_MAP_BYTES, on_damage: OnDamage | None = None) -> Self:
         """A store without a name: its files are unlinked once open, so that no kind of death leaves any.

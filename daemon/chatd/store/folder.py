@@ -1,6 +1,8 @@
-"""The store's folder: made private, and looked over before LMDB maps what is in it."""
+"""The store's folder: private or refused, and looked over before LMDB maps what is in it."""
 
 import os
+import shlex
+import stat
 from pathlib import Path
 
 import lmdb.verify
@@ -10,19 +12,22 @@ from chatd.store.faults import DAMAGED_HINT
 from chatd.store.records import NotDataFile, read_header
 
 FOLDER_MODE = 0o700
-_FILE_MODE = 0o600
+_OTHERS = 0o077
 _DATA_FILE = "data.mdb"
-_LOCK_FILE = "lock.mdb"
 
 
 def prepare_folder(folder: Path) -> None:
-    if not folder.exists():
+    """Make it where it is missing. One that is there stays as it is. Raises StoreUnusable or OSError."""
+    try:
         folder.mkdir(mode=FOLDER_MODE, parents=True)
+    except FileExistsError:
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if folder.is_dir() and mode & _OTHERS:
+            why = f"others on this machine may read it (mode {mode:04o})"
+            hint = f"chmod 700 {shlex.quote(str(folder))}, or choose another folder"
+            raise StoreUnusable(folder, why, hint) from None
+    else:
         sync_folder(folder.parent)
-    folder.chmod(FOLDER_MODE)
-    for name in (_DATA_FILE, _LOCK_FILE):
-        if (folder / name).exists():
-            (folder / name).chmod(_FILE_MODE)
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ ROOM = click.Option(
     ["--room", "-r"], type=utf8, metavar="ROOM", help="The room, with or without #.  [default: lobby]"
 )
 TAIL_LINES = 10
+KEPT = "it is kept here, and peers who link later do not get it by themselves yet"
 
 
 @click.command(
@@ -37,7 +38,8 @@ def send_command(told: Invocation, text: str, room: str | None) -> None:
     def show(sent: dict[str, str]) -> None:
         told.out(render.short_id(sent["id"]))
         if sent["state"] == "stored":
-            told.say(f"nobody in {render.room_label(sent['room'])} is connected; kept here until somebody is")
+            where = render.room_label(sent["room"])
+            told.say(f"nobody in {where} is connected; {KEPT}")
 
     ask(told, "message.send", params, show)
 

@@ -76,7 +76,6 @@ def id_command(told: Invocation) -> None:
     examples=(
         ("chatctl call node.status", "a method without parameters"),
         ("chatctl call message.history '{\"limit\": 5}'", "parameters by name"),
-        ("chatctl call rpc.discover", "every method there is"),
     ),
 )
 @click.argument("method", type=utf8, metavar="METHOD")
@@ -111,7 +110,7 @@ def _parse(params: str | None) -> dict[str, Any] | list[Any] | None:
 def _nearest(method: str) -> str:
     from chatcore.api import METHODS  # noqa: PLC0415 - building the table costs 30 ms
 
-    return suggestion(method, METHODS, "chatctl call rpc.discover lists them")
+    return suggestion(method, METHODS, f"there are: {', '.join(METHODS)}")
 
 
 @click.command(

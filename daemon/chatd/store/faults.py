@@ -11,7 +11,7 @@ import lmdb
 from chatd.store.batches import StoreUnusable
 from chatd.store.records import RecordDamaged
 
-DAMAGED_HINT = "move the folder away and start again; peers give the shared history back"
+DAMAGED_HINT = "restore the folder from a backup, or move it away to start with an empty history"
 
 _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

@@ -23,11 +23,11 @@ $(VENV)/.dev: $(BIN)/chatd
 	@touch $@
 
 run: $(BIN)/chatd ## start a daemon in the foreground, with its store in .run/home
-	@mkdir -p $(dir $(HOME_DIR))
-	@exec $(BIN)/chatd --home $(HOME_DIR) --port $(PORT) $(ARGS)
+	@echo "attach from another terminal: make chat$(if $(filter-out .run/home,$(HOME_DIR)), HOME_DIR='$(HOME_DIR)')" >&2
+	@exec $(BIN)/chatd --home '$(HOME_DIR)' --port $(PORT) --log-format console $(ARGS)
 
 chat: $(BIN)/chatd ## open the REPL on the daemon of `make run`
-	@exec $(BIN)/chat --home $(HOME_DIR) $(ARGS)
+	@exec $(BIN)/chat --home '$(HOME_DIR)' $(ARGS)
 
 test: $(VENV)/.dev ## run the whole test suite
 	$(BIN)/python -m coverage erase

@@ -26,7 +26,7 @@ from chatcore.events import RoomRecord, Started, Stop
 from chatcore.handshake import Credentials
 from chatcore.names import room_id, split_address
 from chatcore.node import Node
-from chatd import logs, settings
+from chatd import attach, logs, settings
 from chatd.driver import Driver
 from chatd.feed import Feed
 from chatd.keyfile import load_network_key, load_or_create_identity
@@ -233,11 +233,14 @@ class Daemon:
             new_identity=self._new,
         )
         if self._console:
-            where = f" --home {self._settings.home}" if self._settings.home else f" --socket {paths.socket}"
+            chat, chatctl = (
+                attach.command(client, self._settings.home, paths.socket) for client in ("chat", "chatctl")
+            )
             click.echo(
-                f"chatd {__version__} listens on {listen}. In another terminal:\n"
-                f"  chat{where}               to chat\n"
-                f"  chatctl{where} --help     for everything else\n"
+                f"chatd {__version__} listens on {listen}. In another terminal, to chat:\n"
+                f"  {chat}\n"
+                "and for everything else:\n"
+                f"  {chatctl} --help\n"
                 "Ctrl-C stops it.",
                 err=True,
             )

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tests.conftest import Spawn
-from tests.support.daemon import BIN, DEADLINE_S, environment, wait_until
+from tests.support.daemon import BIN, DEADLINE_S, Daemon, environment, wait_until
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -33,7 +33,8 @@ def path_with_curl(folder: Path, path: str) -> str:
     if shutil.which("curl", path=path) is not None:
         return path
     stand_in = folder / "curl"
-    stand_in.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {ROOT}/tests/support/curl.py "$@"\n')
+    program = shlex.join([sys.executable, str(ROOT / "tests/support/curl.py")])
+    stand_in.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
     stand_in.chmod(0o700)
     return f"{path}{os.pathsep}{folder}"
 
@@ -74,6 +75,19 @@ def test_stand_in_for_curl_asks_what_the_tour_asks(tmp_path: Path, spawn: Spawn)
     assert json.loads(done.stdout)["result"]["peer_id"] == daemon.call("identity.show")["peer_id"]
 
 
+def type_elsewhere(command: str, folder: Path) -> None:
+    """In a terminal of its own: another folder, another PATH; one line is said in the chat."""
+    subprocess.run(
+        ["/bin/sh", "-c", command],
+        input="said there\n",
+        text=True,
+        cwd=folder,
+        timeout=DEADLINE_S,
+        env=environment(PATH="/usr/sbin:/usr/bin:/sbin:/bin"),
+        check=True,
+    )
+
+
 def test_make_run_says_how_to_attach_and_stops_at_interrupt(tmp_path: Path) -> None:
     log = tmp_path / "log"
     make = [
@@ -86,7 +100,7 @@ def test_make_run_says_how_to_attach_and_stops_at_interrupt(tmp_path: Path) -> N
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*make, "ARGS=--host 127.0.0.1 --log-format console"],
+            [*make, "ARGS=--host 127.0.0.1"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -99,8 +113,14 @@ def test_make_run_says_how_to_attach_and_stops_at_interrupt(tmp_path: Path) -> N
             lambda: "Ctrl-C stops it" in log.read_text(), "make run", alive=lambda: process.poll() is None
         )
         shown = log.read_text()
-        assert f"chat --home {tmp_path}/home" in shown
-        assert f"chatctl --home {tmp_path}/home" in shown
+        (chat,) = re.findall(rf"^  (.*chat --home {tmp_path}/home)$", shown, re.MULTILINE)
+        (chatctl,) = re.findall(rf"^  (.*chatctl --home {tmp_path}/home) --help$", shown, re.MULTILINE)
+        (attach,) = re.findall(r"^attach from another terminal: (make chat .*)$", shown, re.MULTILINE)
+        type_elsewhere(chat, tmp_path)
+        type_elsewhere(f"{chatctl} send - && {chatctl} --help", tmp_path)
+        type_elsewhere(f"{attach} VENV={BIN.parent}", ROOT)
+        texts = [item["text"] for item in Daemon(tmp_path / "home").call("message.history")]
+        assert texts == ["said there"] * 3
         subprocess.run(
             [str(BIN / "chatctl"), "--home", f"{tmp_path}/home", "stop"], check=True, env=environment()
         )

@@ -387,7 +387,11 @@ class Connection(asyncio.Protocol):
         if self.closing or self._half_closed or self._transport is None:
             return
         self._half_closed = True
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # it is gone already
+            self.abort()
+            return
         self._linger = asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
 
     def fail(self, error: RemoteError) -> None:

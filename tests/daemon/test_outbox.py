@@ -1,7 +1,7 @@
 """The queue of one link: priorities, order, and its bound."""
 
 from chatcore.events import Priority
-from chatd.outbox import MAX_QUEUE_BYTES, Outbox
+from chatd.outbox import CONTROL_RESERVE_BYTES, MAX_QUEUE_BYTES, Outbox
 
 
 def test_outbox_gives_urgent_first_and_keeps_order_within_a_priority() -> None:
@@ -20,8 +20,10 @@ def test_outbox_takes_no_more_than_its_bound_and_has_room_again_afterwards() -> 
     item = b"x" * (MAX_QUEUE_BYTES // 4)
     assert [outbox.put(item, Priority.LIVE) for _ in range(5)] == [True, True, True, True, False]
     assert outbox.bytes == MAX_QUEUE_BYTES
+    assert not outbox.put(b"y", Priority.BULK)
+    assert outbox.put(b"y" * CONTROL_RESERVE_BYTES, Priority.CONTROL)
     assert not outbox.put(b"y", Priority.CONTROL)
-    assert outbox.take(1) == [item]
+    assert outbox.take(1) == [b"y" * CONTROL_RESERVE_BYTES]
     assert outbox.put(b"y", Priority.CONTROL)
 
 

@@ -10,7 +10,9 @@ import shlex
 import signal
 import stat
 import sys
-from contextlib import ExitStack
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,6 +45,9 @@ EXIT_USAGE = 3
 
 LAST_WORDS_S = 2.0
 """How long peers get to take our goodbye, so that stopping stays well under 5 s."""
+
+STOP_S = 30.0
+"""For all of stopping, by which even a slow disk has taken what is queued; systemd kills after 90 s."""
 
 SWITCH_INTERVAL_S = 0.0001
 """How long a busy event loop keeps the interpreter lock while signature checks wait for it (default 5 ms)."""
@@ -117,6 +122,7 @@ class Daemon:
     def __init__(self, loaded: Settings, stack: ExitStack, *, console: bool) -> None:
         self._settings = loaded
         self._console = console
+        self._stack = stack
         paths = loaded.paths
         for path, flag in ((paths.key, "--home"), (paths.socket, "--socket")):
             _make_folder(Path(path).parent, flag)
@@ -159,6 +165,7 @@ class Daemon:
             gc.freeze()  # what is loaded by now stays; collecting garbage need not walk it again
             await stopping.wait()
             self._say_stopping()
+            self._stack.enter_context(_ended_after(STOP_S))
             await self._stop(driver, links, server)
         driver.close()
 
@@ -248,6 +255,27 @@ class Daemon:
     def _say_stopping(self) -> None:
         notify("STOPPING=1")
         log.info("stopping")
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """Whatever hangs meanwhile, be it the loop itself, the process is gone by then."""
+    timer = threading.Timer(seconds, _give_up, [seconds])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up(seconds: float) -> None:
+    """Nothing that was acknowledged is lost: that waits for its commit."""
+    try:
+        log.error("stop_took_too_long", seconds=seconds, hint="is the disk stuck?")
+    finally:
+        # Not sys.exit: nothing interrupts a thread in a system call, and a plain exit waits for the store's.
+        os._exit(EXIT_FAILED)
 
 
 def _make_folder(path: Path, flag: str) -> None:

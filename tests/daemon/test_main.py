@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -397,6 +398,40 @@ def test_second_signal_changes_nothing(spawn: Spawn) -> None:
         daemon.process.send_signal(signal.SIGINT)
     assert daemon.process.wait(STOP_S) == 0
     assert_clean(daemon)
+
+
+STUCK_DISK = """
+import threading
+from chatd import main
+from chatd.store.writer import Writer
+Writer._write = lambda *_: threading.Event().wait()
+main.STOP_S = 1.0
+main.main()
+"""
+
+
+def test_stop_with_a_stuck_disk_ends_with_one_line_and_exits_1(home: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK_DISK, "--home", str(home), "--host", "127.0.0.1", "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as process:
+        try:
+            daemon = Daemon(home)
+            wait_until(daemon.socket.exists, "the socket")
+            with ThreadPoolExecutor(1) as pool:
+                sending = pool.submit(daemon.call, "message.send", text="never kept")
+                assert daemon.call("node.status")
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(STOP_S) == EXIT_FAILED
+                assert sending.exception(STOP_S) is not None  # it was never acknowledged
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        events = [json.loads(line) for line in process.stderr]
+    assert [event["event"] for event in events] == ["ready", "stopping", "stop_took_too_long"]
+    assert events[-1]["level"] == "error"
 
 
 async def test_stop_under_load_keeps_every_message_that_was_acknowledged(spawn: Spawn) -> None:

@@ -8,7 +8,7 @@ HOME_DIR ?= .run/home
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test lint format coverage demo bench clean
+.PHONY: help run chat test lint format coverage demo bench clean forget
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -50,5 +50,8 @@ demo: $(BIN)/chatd ## three daemons tell a story in a temporary folder, in under
 bench: $(VENV)/.dev ## measure throughput, latency, memory and start-up; prints a table, writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-clean: ## remove what make made (the store of `make run` too)
-	rm -rf $(VENV) build dist .run .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove what make made, but for .run
+	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+forget: ## remove .run: the identity and the whole history of `make run`, for good
+	rm -rf .run

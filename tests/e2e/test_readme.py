@@ -131,6 +131,22 @@ def test_make_run_says_how_to_attach_and_stops_at_interrupt(tmp_path: Path) -> N
             process.wait()
 
 
+def test_make_clean_keeps_who_you_are_and_what_was_said() -> None:
+    def removed(target: str) -> list[str]:
+        shown = subprocess.run(
+            ["make", "--dry-run", "--no-print-directory", target],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return shown.stdout.split()[2:]
+
+    assert ".venv" in removed("clean")
+    assert ".run" not in removed("clean")
+    assert removed("forget") == [".run"]
+
+
 def test_settings_example_is_a_valid_file(tmp_path: Path) -> None:
     (example,) = blocks("toml")
     config = tmp_path / "config.toml"

@@ -13,10 +13,9 @@ PROGRAM = "chatctl"
 def main(argv: Sequence[str] | None = None, env: "Environment | None" = None) -> int:
     """Runs one command line; the exit status is one of `failures.ExitStatus`."""
     try:
-        # Imported here, so that Ctrl-C while they load is as quiet as later.
-        from chatctl.commands.root import chatctl  # noqa: PLC0415
-        from chatctl.env import Environment  # noqa: PLC0415
-        from chatctl.program import run  # noqa: PLC0415
+        from chatctl.commands.root import chatctl  # noqa: PLC0415 - Ctrl-C while it loads is quiet
+        from chatctl.env import Environment  # noqa: PLC0415 - Ctrl-C while it loads is quiet
+        from chatctl.program import run  # noqa: PLC0415 - Ctrl-C while it loads is quiet
 
         arguments = sys.argv[1:] if argv is None else argv
         return int(run(PROGRAM, chatctl, arguments, env or Environment.of_process()))

@@ -51,7 +51,13 @@ def options(command: Any) -> Any:
         click.option(
             "--home", metavar="DIR", help="Keep identity, store, settings and socket in one folder."
         ),
-        click.option("--host", metavar="ADDR", default="0.0.0.0", show_default=True, help="Listen here."),  # noqa: S104
+        click.option(
+            "--host",
+            metavar="ADDR",
+            default="0.0.0.0",  # noqa: S104 - peers are to reach it from everywhere
+            show_default=True,
+            help="Listen here.",
+        ),
         click.option(
             "--port",
             type=click.IntRange(0, names.MAX_PORT),

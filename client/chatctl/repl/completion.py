@@ -13,7 +13,8 @@ class ChatCompleter(Completer):
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        del complete_event  # Tab is the only one; its name is prompt-toolkit's
         typed = document.text_before_cursor
         if not typed.startswith("/") or typed.startswith("//"):
             return

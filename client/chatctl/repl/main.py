@@ -13,10 +13,9 @@ PROGRAM = "chat"
 def main(argv: Sequence[str] | None = None, env: "Environment | None" = None) -> int:
     """Runs one chat; the exit status is one of `failures.ExitStatus`."""
     try:
-        # Imported here, so that Ctrl-C while they load is as quiet as later.
-        from chatctl.env import Environment  # noqa: PLC0415
-        from chatctl.program import run  # noqa: PLC0415
-        from chatctl.repl.root import chat  # noqa: PLC0415
+        from chatctl.env import Environment  # noqa: PLC0415 - Ctrl-C while it loads is quiet
+        from chatctl.program import run  # noqa: PLC0415 - Ctrl-C while it loads is quiet
+        from chatctl.repl.root import chat  # noqa: PLC0415 - Ctrl-C while it loads is quiet
 
         arguments = sys.argv[1:] if argv is None else argv
         return int(run(PROGRAM, chat, arguments, env or Environment.of_process()))

@@ -230,10 +230,8 @@ def test_chatd_refuses_a_folder_in_which_others_could_replace_its_files(tmp_path
         folder = folder_of_mode(tmp_path / secrets.token_hex(4), mode)
 
         def check() -> None:
-            where: list[str | Path] = (
-                ["--home", folder] if flag == "--home" else ["--home", tmp_path / "h", flag, folder / "s"]
-            )
-            line = refusal(EXIT_FAILED, "--port", "0", *where)
+            path = folder if flag == "--home" else folder / "s"
+            line = refusal(EXIT_FAILED, "--port", "0", "--home", tmp_path / "other", flag, path)
             assert f"others on this machine may replace what is in {folder} (mode {mode:04o})" in line
             assert f"chmod go-w {folder}" in line
             assert flag in line

@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -28,6 +27,7 @@ from chatcore.events import (
     Started,
     Stop,
     StrangerRefused,
+    TimerKey,
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
@@ -291,15 +291,14 @@ async def test_notices_of_one_kind_are_one_line_a_second() -> None:
 
 async def test_timer_of_the_same_key_replaces_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as (shell, _):
-        fired: list[Any] = []
-        monkeypatch.setattr(shell.driver, "_fire", fired.append)
+        fired: asyncio.Queue[TimerKey] = asyncio.Queue()
+        monkeypatch.setattr(shell.driver, "_fire", fired.put_nowait)
         key = PresenceDue()
         mono = shell.driver.now().mono
         shell.driver._perform([SetTimer(key, mono + 60), SetTimer(key, mono), SetTimer(key, mono - 5)])
         async with asyncio.timeout(DEADLINE_S):
-            while not fired:  # noqa: ASYNC110 - the timer is what is waited for
-                await asyncio.sleep(0)
-        assert fired == [key]
+            assert await fired.get() == key
+        assert fired.empty()
 
 
 async def test_peer_hears_goodbye_when_the_node_stops() -> None:

@@ -70,7 +70,9 @@ def test_chat_commands_answer(ann: Daemon, bob: Daemon) -> None:
             "/rooms",
         ):
             terminal.wait_for(command)
+        assert "from before" in terminal.text
         terminal.enter("/clear")
+        terminal.wait_gone("from before")
         terminal.wait_for("#lobby>")
         terminal.enter("/peers")
         terminal.wait_for("bob")

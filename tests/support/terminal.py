@@ -1,6 +1,7 @@
 """A real terminal for a program: pexpect gives the pty, pyte its screen, so tests read what a person sees."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -51,11 +52,18 @@ class Terminal:
 
     def wait_for(self, wanted: str) -> None:
         """Until `wanted` is on the screen. Raises AssertionError with the screen when it never is."""
+        self._read_until(lambda: wanted in self.text, f"{wanted!r} never appeared")
+
+    def wait_gone(self, unwanted: str) -> None:
+        """Until `unwanted` is no longer on the screen, else as `wait_for`."""
+        self._read_until(lambda: unwanted not in self.text, f"{unwanted!r} stayed")
+
+    def _read_until(self, condition: Callable[[], bool], otherwise: str) -> None:
         end = time.monotonic() + DEADLINE_S
-        while wanted not in self.text:
+        while not condition():
             left = end - time.monotonic()
             if left <= 0 or not self._read(left):
-                raise AssertionError(f"{wanted!r} never appeared; the screen:\n{self.text}")
+                raise AssertionError(f"{otherwise}; the screen:\n{self.text}")
 
     def wait_exit(self) -> int:
         """The exit code, once the program has ended and all it wrote is on the screen."""

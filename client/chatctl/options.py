@@ -16,7 +16,7 @@ from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 
 def invocation_of(ctx: click.Context) -> Invocation:
     found = ctx.find_object(Invocation)
-    assert found is not None, "program.run puts one into every context"  # noqa: S101 - for the type checker
+    assert found is not None, "program.run puts one into every context"
     return found
 
 
@@ -143,7 +143,7 @@ class Group(_ExamplesFirst, click.Group):
         if module is None:
             return None
         command = getattr(import_module(module), f"{cmd_name}_command")
-        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        assert isinstance(command, click.Command)
         return command
 
     def resolve_command(

@@ -164,7 +164,7 @@ class Stream:
 
     async def _serve(self) -> DaemonUnreachable:
         """Reads until the connection ends; says why it did."""
-        assert self._socket is not None  # noqa: S101 - only called once connected
+        assert self._socket is not None
         try:
             while True:
                 await self._on_document(await self._receive(self._socket))
@@ -182,7 +182,7 @@ class Stream:
                 delay = min(delay * 2, BACKOFF_MOST_S)
 
     async def _connect(self) -> "Subscribed":
-        assert self._session is not None  # noqa: S101 - open() made it
+        assert self._session is not None
         async with self._deadline():
             socket = await self._open_socket(self._session)
             try:

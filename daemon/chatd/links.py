@@ -304,7 +304,7 @@ class Connection(asyncio.Protocol):
                 case WriteBytes(data):
                     self._write(data)
                 case MessagesReceived(messages):
-                    assert self.link is not None, "messages before the session was established"  # noqa: S101
+                    assert self.link is not None, "messages before the session was established"
                     self._links.post(Received(self.link, messages))
                 case Established():
                     self._handle_established(output)
@@ -329,7 +329,7 @@ class Connection(asyncio.Protocol):
         return self._error is None and not self.closing
 
     def _own_address(self) -> str:
-        assert self._transport is not None, "failed before it was connected"  # noqa: S101
+        assert self._transport is not None, "failed before it was connected"
         name = self._transport.get_extra_info("sockname")
         return join_address(name[0], name[1])
 

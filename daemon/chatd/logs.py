@@ -3,7 +3,9 @@
 Never a message's text, never a key.
 """
 
+import io
 import logging
+import os
 import sys
 from typing import TextIO
 
@@ -18,8 +20,36 @@ _LEVELS = {
 }
 
 
-def configure(level: str, log_format: str, stream: TextIO = sys.stderr) -> bool:
+class LogStream(io.TextIOBase):
+    """Standard error that cannot fail: its reader may go away, or its disk fill, and links must not care."""
+
+    encoding = "utf-8"
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> int:
+        data = text.encode(errors="backslashreplace")
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:
+            pass  # there is nobody left to tell
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
+def configure(level: str, log_format: str, stream: TextIO | None = None) -> bool:
     """Set up logging for the process; whether it is the people's format."""
+    stream = stream or sys.stderr
     console = log_format == "console" or (log_format == "auto" and stream.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(

@@ -40,6 +40,7 @@ from chatd.server import Server
 from chatd.settings import Settings
 from chatd.store import Damaged, Store
 
+STDERR = 2
 EXIT_FAILED = 1
 EXIT_USAGE = 3
 
@@ -95,6 +96,7 @@ def command(context: click.Context, /, **values: Any) -> None:
 
 def main() -> NoReturn:
     """The console script. Exits 0 after a stop, 1 when it cannot run, 3 for wrong flags or settings."""
+    sys.stderr = logs.LogStream(STDERR)
     try:
         command.main(prog_name="chatd", standalone_mode=False)
     except click.ClickException as error:
@@ -145,7 +147,7 @@ class Daemon:
     async def run(self) -> None:
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, stopping.set)
         store = self._store
         driver = Driver(store)

@@ -94,12 +94,12 @@ def message_id(payload: bytes) -> MessageId:
 
 def check_text(text: str) -> None:
     """Raises TextEmpty, TextTooLong or TextNotUnicode; what a person may send, before it is signed."""
-    if not text.strip():
-        raise TextEmpty
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise TextNotUnicode from None
+    if not any(char.isprintable() and not char.isspace() for char in text):
+        raise TextEmpty
     if size > MAX_TEXT_BYTES:
         raise TextTooLong(size, MAX_TEXT_BYTES)
 

@@ -237,7 +237,7 @@ class Session:
     @property
     def _peer_id(self) -> PeerId:
         peer_id = self._handshake.peer_id
-        assert peer_id is not None, "asked for before the proof was checked"  # noqa: S101
+        assert peer_id is not None, "asked for before the proof was checked"
         return peer_id
 
     def _on_hello(self, frame: bytes) -> list[SessionOutput]:

@@ -205,7 +205,7 @@ def test_signature_of_another_size_is_malformed(size: int) -> None:
 # What people may send
 
 
-@pytest.mark.parametrize("text", ["x", " x ", "ü" * 8192, "\0", "👩‍👩‍👧"])
+@pytest.mark.parametrize("text", ["x", " x ", "ü" * 8192, "a\0b", "👩‍👩‍👧"])
 def test_text_that_may_be_sent_fits_an_envelope(text: str) -> None:
     check_text(text)
     envelope = chat(BOB, text)
@@ -216,6 +216,8 @@ def test_text_that_may_be_sent_fits_an_envelope(text: str) -> None:
 def test_text_that_may_not_be_sent_says_why() -> None:
     with pytest.raises(TextEmpty):
         check_text(" \n\t ")
+    with pytest.raises(TextEmpty):
+        check_text("\x01\u200b\r")  # shows nothing either
     with pytest.raises(TextNotUnicode):
         check_text("\udc80")
     with pytest.raises(TextTooLong) as caught:

@@ -224,7 +224,7 @@ def test_message_that_cannot_be_sent_says_why_and_is_not_kept(
 
 
 @pytest.mark.parametrize(
-    "text", ["x" * MAX_TEXT_BYTES, "é" * (MAX_TEXT_BYTES // 2), "\0", "\x1b[2J", "\U0001f600"]
+    "text", ["x" * MAX_TEXT_BYTES, "é" * (MAX_TEXT_BYTES // 2), "a\0b", "\x1b[2J", "\U0001f600"]
 )
 def test_message_comes_back_as_it_was_sent(daemon: Daemon, text: str) -> None:
     sent = daemon.call("message.send", text=text)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
+from prompt_toolkit.key_binding.bindings.named_commands import get_by_name
 from prompt_toolkit.output import DummyOutput
 
 from chatctl.env import Place
@@ -17,7 +19,8 @@ from chatctl.style import PLAIN
 from tests.client.fakechatd import DEADLINE_S, FakeChatd, fake_chatd, snapshot
 from tests.client.test_chat import Daemon, FakeScreen
 
-CTRL_C, CTRL_D, UP, ENTER = "\x03", "\x04", "\x1b[A", "\r"
+CTRL_C, CTRL_D, CTRL_O, UP, ENTER = "\x03", "\x04", "\x0f", "\x1b[A", "\r"
+CTRL_E, ESCAPE, F5 = "\x05", "\x1b", "\x1b[15~"
 
 
 class Person:
@@ -154,3 +157,34 @@ async def test_text_stays_in_the_line_while_the_daemon_is_away(person: Person) -
 async def test_tab_completes_a_command(person: Person) -> None:
     person.type("/pee\t")
     await person.sees(lambda: person.line == "/peers")
+
+
+@pytest.mark.parametrize("keys", [ESCAPE + ENTER, ESCAPE + "\n"])
+async def test_alt_enter_starts_a_line_of_the_same_message(person: Person, keys: str) -> None:
+    person.type("one" + keys + "two")
+    await person.sees(lambda: person.line == "one\ntwo")
+    person.type(ENTER)
+    await person.sees(lambda: person.said() == ["one\ntwo"])
+    assert person.line == ""
+
+
+@pytest.mark.parametrize("keys", [CTRL_O, ESCAPE + "#"])
+async def test_key_that_readline_accepts_a_line_with_changes_nothing(person: Person, keys: str) -> None:
+    person.type("precious" + keys + "!")
+    await person.sees(lambda: person.line == "precious!")
+    assert person.terminal.session.app.is_running
+    assert person.said() == []
+
+
+@pytest.mark.parametrize("command", ["accept-line", "operate-and-get-next", "insert-comment"])
+async def test_command_that_accepts_a_line_leaves_the_prompt_and_its_text(
+    person: Person, command: str
+) -> None:
+    session = person.terminal.session
+    bindings = KeyBindings()
+    bindings.add("f5")(get_by_name(command))
+    assert session.app.key_bindings is not None
+    session.app.key_bindings = merge_key_bindings([session.app.key_bindings, bindings])
+    person.type("precious" + F5 + CTRL_E + "!")
+    await person.sees(lambda: person.line.endswith("precious!"))
+    assert session.app.is_running

@@ -53,6 +53,17 @@ def test_chat_keeps_the_typed_line_when_a_message_comes_in(ann: Daemon, bob: Dae
         bob.wait_text("half a sentence")
 
 
+def test_chat_takes_several_lines_as_one_message(ann: Daemon, bob: Daemon) -> None:
+    with chat(ann) as terminal:
+        terminal.wait_for("#lobby>")
+        terminal.type("first\x1b\rsecond")
+        terminal.wait_for("#lobby> first\n        second")
+        terminal.type("\x0f, third\r")
+        bob.wait_text("first\nsecond, third")
+        terminal.enter("/quit")
+        assert terminal.wait_exit() == 0
+
+
 def test_chat_commands_answer(ann: Daemon, bob: Daemon) -> None:
     ann.call("message.send", text="from before")
     with chat(ann) as terminal:

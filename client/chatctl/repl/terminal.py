@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -63,6 +64,16 @@ def terminal_screen() -> Iterator[TerminalScreen]:
             yield TerminalScreen(proxy)
 
 
+def _stay(_: Buffer) -> bool:
+    """Instead of prompt-toolkit's own, which ends the prompt: what is typed stays."""
+    return True
+
+
+def _continuation(width: int, _: int, is_soft_wrap: int) -> str:
+    """The further lines of a message stand under its first; a long line uses the whole width."""
+    return "" if is_soft_wrap else " " * width
+
+
 class Terminal:
     def __init__(self, chat: "Chat", *, colour: bool) -> None:
         self._chat = chat
@@ -74,7 +85,9 @@ class Terminal:
             key_bindings=self._bindings(),
             color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
             erase_when_done=True,
+            prompt_continuation=_continuation,
         )
+        self.session.default_buffer.accept_handler = _stay
 
     async def run(self) -> None:
         """Until /quit, Ctrl-D or a signal that ends us."""
@@ -142,6 +155,16 @@ class Terminal:
         @bindings.add("enter", filter=in_input)
         def _(event: KeyPressEvent) -> None:
             self._enter(event)
+
+        @bindings.add("escape", "enter", filter=in_input)
+        @bindings.add("escape", "c-j", filter=in_input)
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.newline(copy_margin=False)
+
+        @bindings.add("c-o")
+        @bindings.add("escape", "#")
+        def _(_event: KeyPressEvent) -> None:
+            """Readline's, which take the line as entered."""
 
         @bindings.add("c-c", filter=in_input)
         @bindings.add("<sigint>")

@@ -9,9 +9,10 @@ import re
 
 TAB = "    "
 
+_CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # Cc but for tab and newline
 _INVISIBLE = (
-    r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # Cc but for tab and newline
-    r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    _CONTROLS
+    + r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     r"\u3164\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     r"\ud800-\udfff"
 )
@@ -48,6 +49,11 @@ def clean_line(text: str) -> str:
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip(" ")
     return " ".join(_line_pattern().sub("", text).split())
+
+
+def without_controls(text: str) -> str:
+    """What somebody typed: controls are slips of the keyboard there, all else is meant."""
+    return re.sub(f"[{_CONTROLS}]", "", text)
 
 
 def escape_json(document: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatctl.safetext import clean_line, clean_text, escape_json
+from chatctl.safetext import clean_line, clean_text, escape_json, without_controls
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 ZERO_WIDTHS = "\u200b\u2060\u2061\u2064\ufeff\u00ad\u034f\u180e\u3164\u115f"
@@ -88,3 +88,10 @@ def test_json_is_harmless_and_says_the_same(value: dict[str, str], indent: int |
     assert_harmless(document.replace("\u200d", "").replace("\u200c", ""))
     assert "\u200d" not in document
     assert json.loads(document) == value
+
+
+def test_typed_text_loses_controls_only() -> None:
+    assert (
+        without_controls("a\x00\x1a\x1b[1m\r\x7f\x9bb\tc\nd \u202e👩\u200d👧")
+        == "a[1mb\tc\nd \u202e👩\u200d👧"
+    )

@@ -20,7 +20,7 @@ from tests.client.fakechatd import DEADLINE_S, FakeChatd, fake_chatd, snapshot
 from tests.client.test_chat import Daemon, FakeScreen
 
 CTRL_C, CTRL_D, CTRL_O, UP, ENTER = "\x03", "\x04", "\x0f", "\x1b[A", "\r"
-CTRL_E, ESCAPE, F5 = "\x05", "\x1b", "\x1b[15~"
+CTRL_E, CTRL_G, CTRL_Q, CTRL_Z, ESCAPE, F5 = "\x05", "\x07", "\x11", "\x1a", "\x1b", "\x1b[15~"
 
 
 class Person:
@@ -188,3 +188,18 @@ async def test_command_that_accepts_a_line_leaves_the_prompt_and_its_text(
     person.type("precious" + F5 + CTRL_E + "!")
     await person.sees(lambda: person.line.endswith("precious!"))
     assert session.app.is_running
+
+
+async def test_control_characters_are_not_sent(person: Person) -> None:
+    person.type("be" + CTRL_Q + CTRL_G + CTRL_Q + ESCAPE + "ll" + CTRL_Q + CTRL_G)
+    await person.sees(lambda: person.line == "be\x07\x1bll\x07")
+    person.type(ENTER)
+    await person.sees(lambda: person.said() == ["bell"])
+
+
+async def test_ctrl_z_suspends(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    suspended: list[bool] = []
+    monkeypatch.setattr(person.terminal.session.app, "suspend_to_background", lambda: suspended.append(True))
+    person.type("half" + CTRL_Z + "way")
+    await person.sees(lambda: person.line == "halfway")
+    assert suspended == [True]

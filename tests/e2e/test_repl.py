@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Spawn
-from tests.support.daemon import Daemon, run
+from tests.support.daemon import BIN, Daemon, run
 from tests.support.terminal import Terminal
 
 
@@ -62,6 +62,21 @@ def test_chat_takes_several_lines_as_one_message(ann: Daemon, bob: Daemon) -> No
         bob.wait_text("first\nsecond, third")
         terminal.enter("/quit")
         assert terminal.wait_exit() == 0
+
+
+def test_chat_is_suspended_and_taken_up_again(ann: Daemon, bob: Daemon) -> None:
+    script = f"{BIN / 'chat'} --home {ann.home}; echo; echo 'in the shell'; read answer; fg"
+    with Terminal("/bin/bash", "-m", "-c", script) as shell:  # only a job of a shell can be suspended
+        shell.wait_for("#lobby>")
+        shell.type("half a sen\x1a")
+        shell.wait_for("in the shell")
+        bob.call("message.send", text="meanwhile")
+        shell.type("\n")
+        shell.wait_for("meanwhile")
+        shell.type("tence\r")
+        bob.wait_text("half a sentence")
+        shell.enter("/quit")
+        assert shell.wait_exit() == 0
 
 
 def test_chat_commands_answer(ann: Daemon, bob: Daemon) -> None:

@@ -24,7 +24,7 @@ from chatctl.failures import ClientFailure, DaemonUnreachable
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.completion import ChatCompleter
 from chatctl.repl.lines import Call, Say, parse
-from chatctl.safetext import clean_line
+from chatctl.safetext import clean_line, without_controls
 
 if TYPE_CHECKING:
     from chatctl.repl.chat import Chat
@@ -86,6 +86,7 @@ class Terminal:
             color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
             erase_when_done=True,
             prompt_continuation=_continuation,
+            enable_suspend=True,
         )
         self.session.default_buffer.accept_handler = _stay
 
@@ -175,7 +176,7 @@ class Terminal:
 
     def _enter(self, event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        line = buffer.text
+        line = buffer.text = without_controls(buffer.text)
         if isinstance(parse(line), Say) and not self._chat.stream.connected:
             why = DaemonUnreachable("", "not sent, the daemon is away", "press Enter again once it is back")
             self._chat.show(self._chat.view.error(why))

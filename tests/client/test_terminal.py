@@ -115,6 +115,13 @@ async def test_prompt_shows_the_room(person: Person) -> None:
     await person.sees(lambda: person.terminal.prompt() == [("bold", "#tea> ")])
 
 
+async def test_prompt_says_when_no_room_is_left_and_names_the_next_one(person: Person) -> None:
+    person.type("/leave tea" + ENTER + "/leave" + ENTER)
+    await person.sees(lambda: person.terminal.prompt() == [("bold", "(no room)> ")])
+    person.type("/join tea" + ENTER)
+    await person.sees(lambda: person.terminal.prompt() == [("bold", "#tea> ")])
+
+
 async def test_command_is_echoed_above_its_answer(person: Person) -> None:
     person.type("/id" + ENTER)
     await person.screen.wait_for("public key")

@@ -38,6 +38,8 @@ def test_greeting_says_who_where_and_with_how_many(conversation: Conversation, v
     assert "in #lobby, 1 peer;" in view.greeting()
     conversation.peers = 2
     assert "in #lobby, 2 peers;" in view.greeting()
+    conversation.rooms.clear()
+    assert "in no room, 2 peers;" in view.greeting()
 
 
 def test_message_of_another_room_is_shown_with_its_room(view: View) -> None:

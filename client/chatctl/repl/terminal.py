@@ -120,7 +120,9 @@ class Terminal:
 
     def prompt(self) -> StyleAndTextTuples:
         away = "" if self._chat.stream.connected else " (daemon away)"
-        return [("bold", f"#{self._chat.conversation.room}{away}> ")]
+        conversation = self._chat.conversation
+        where = f"#{conversation.room}" if conversation.rooms else "(no room)"
+        return [("bold", f"{where}{away}> ")]
 
     async def _work(self) -> None:
         while not self._chat.over:

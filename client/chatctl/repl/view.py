@@ -31,7 +31,8 @@ class View:
         now = self._conversation
         who = f"{clean_line(now.me['username'])} ({render.short_id(now.me['peer_id'])})"
         peers = "no peers yet" if not now.peers else f"{now.peers} peer{'s' if now.peers > 1 else ''}"
-        return self.note(f"you are {who} in {render.room_label(now.room)}, {peers}; /help lists the commands")
+        where = render.room_label(now.room) if now.rooms else "no room"
+        return self.note(f"you are {who} in {where}, {peers}; /help lists the commands")
 
     def note(self, text: str) -> str:
         return self._style.dim(f"-- {text}")

@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
     )
 
 MAX_MEMBERS_SHOWN = 12
+MAX_LINES_SHOWN = 50
+"""Of one message: about a screen, so that nobody scrolls away what others said."""
+
 INDENT = "    "
 
 
@@ -60,8 +63,21 @@ def message(
     """One message. Its further lines are indented, so that none of them looks like a message of its own."""
     nick = style.nick(nicks.label(shown["author"], shown["username"]), shown["author"])
     room = style.dim(room_label(shown["room"])) + " " if in_room else ""
-    text = clean_text(shown["text"]).replace("\n", "\n" + INDENT)
+    text = ("\n" + INDENT).join(_lines(shown["text"], style))
     return f"{style.dim(moment(shown, pattern, zone))} {room}{nick}: {text}"
+
+
+def _lines(text: str, style: Style) -> list[str]:
+    """Those that are shown: one blank line for several, and no more than MAX_LINES_SHOWN."""
+    lines = clean_text(text).split("\n")
+    folded = [
+        line for before, line in zip(["-", *lines], lines, strict=False) if before.strip() or line.strip()
+    ]
+    more = len(folded) - MAX_LINES_SHOWN
+    if more <= 0:
+        return folded
+    rest = f"... {more} more line{'s' if more > 1 else ''}; chatctl history --json shows all"
+    return [*folded[:MAX_LINES_SHOWN], style.dim(rest)]
 
 
 def history(

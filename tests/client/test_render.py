@@ -8,6 +8,7 @@ import pytest
 from chatcore.api import Member, Message, Peer, Status
 from chatctl import render
 from chatctl.nicks import Nicks
+from chatctl.style import Style
 
 ANN, BOB = "k3f9" + "a" * 48, "zz27" + "b" * 48
 ZONE = timezone(timedelta(hours=2))
@@ -54,6 +55,32 @@ def test_message_of_another_room_names_it() -> None:
 def test_message_of_several_lines_cannot_pass_for_several_messages() -> None:
     shown = render.message(message("one\n13:00 bob: two\r\nthree"), Nicks(), zone=ZONE)
     assert shown == "13:00 ann: one\n    13:00 bob: two\n    three"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one\n\ntwo", ["13:00 ann: one", "", "two"]),
+        ("one" + "\n" * 5000 + "two\n", ["13:00 ann: one", "", "two", ""]),
+        ("one" + "\n \t\u3000\u200b" * 5000 + "\ntwo", ["13:00 ann: one", "", "two"]),
+        ("\n" * 5000, ["13:00 ann:"]),
+    ],
+)
+def test_message_of_blank_lines_shows_one_for_several(text: str, lines: list[str]) -> None:
+    shown = render.message(message(text), Nicks(), zone=ZONE)
+    assert [line.strip() for line in shown.split("\n")] == lines
+
+
+def test_message_of_many_lines_shows_the_first_and_counts_the_rest() -> None:
+    lines = [f"line {number}" for number in range(1000)]
+    whole = render.message(message("\n".join(lines[:50])), Nicks(), zone=ZONE)
+    assert whole.endswith("\n    line 49")
+    cut = render.message(message("\n".join(lines)), Nicks(), Style(8), zone=ZONE).split("\n")
+    assert cut[49:] == [
+        "    line 49",
+        "    \x1b[2m... 950 more lines; chatctl history --json shows all\x1b[0m",
+    ]
+    assert "... 1 more line;" in render.message(message("\n".join(lines[:51])), Nicks())
 
 
 def test_message_cannot_reach_the_terminal() -> None:

@@ -77,6 +77,9 @@ class Links:
         self.hello = hello
         self.bytes_in = 0
         self.bytes_out = 0
+        self.degraded = 0
+        """Messages announced instead of sent, because the link's queue was full."""
+
         self.dropped = 0
         self._last_id = 0
         self._open: dict[LinkId, Connection] = {}
@@ -156,12 +159,17 @@ class Links:
 
     def send(self, output: Send) -> None:
         encoded = encode_message(output.message)
+        instead = None if output.instead is None else encode_message(output.instead)
         for link in output.links:
             connection = self._open.get(link)
             if connection is None or not connection.writing:
                 continue
             if connection.outbox.put(encoded, output.priority):
                 self._dirty[connection] = None
+            elif instead is not None and connection.outbox.put(instead, Priority.CONTROL):
+                self._dirty[connection] = None
+                self.degraded += 1
+                connection.watch_slowness()
             elif output.priority is Priority.CONTROL:
                 connection.fail(
                     TooSlow()

@@ -61,6 +61,20 @@ class Methods:
             "messages_duplicate": counters.duplicate,
             "messages_forwarded": counters.forwarded,
             "messages_dropped": self._links.dropped,
+            "messages_degraded": self._links.degraded,
+            "copies_per_message": _ratio(counters.received + counters.duplicate, counters.received),
+            "grafts": counters.grafts,
+            "prunes": counters.prunes,
+            "missing_then_fetched": counters.fetched,
+            "broken_promises": counters.promises_broken,
+            "rooms": {
+                room.name: {
+                    "eager_links": len(room.active),
+                    "lazy_links": self._node.lazy_links(room.id),
+                    "spare_links": len(room.neighbours) - len(room.active),
+                }
+                for room in self._node.rooms.values()
+            },
             "refused": dict(sorted(counters.refused.items())),
             "bytes_in": self._links.bytes_in,
             "bytes_out": self._links.bytes_out,
@@ -131,6 +145,10 @@ class Methods:
         names = (entry.name for entry in self._store.rooms() if entry.room_id == room)
         # The home may have served another network, whose rooms of the same names are not ours.
         return next((name for name in names if room_id(self._node.config.network, name) == room), None)
+
+
+def _ratio(copies: int, messages: int) -> float | None:
+    return round(copies / messages, 3) if messages else None
 
 
 def _room_change(reply: object) -> api.RoomChange:

@@ -55,8 +55,10 @@ class AddressBook:
         known.next_try = 0.0
 
     def learn(self, address: str, peer_id: PeerId) -> None:
+        if address in self._book or address in self._own:
+            return
         learned = len(self._book) - sum(entry.kept for entry in self._book.values())
-        if address not in self._book and address not in self._own and learned < MAX_LEARNED:
+        if learned < MAX_LEARNED:
             self._book[address] = Address(address, kept=False, peer_id=peer_id)
 
     def due(self, mono: float, linked: Collection[PeerId], wanted: int) -> list[Address]:
@@ -70,6 +72,18 @@ class AddressBook:
         for entry in chosen:
             entry.dialling = True
         return chosen
+
+    def is_kept(self, address: str) -> bool:
+        entry = self._book.get(address)
+        return entry is not None and entry.kept
+
+    def take(self, address: str, mono: float) -> bool:
+        """Mark one address as being dialled. False when it is not to be dialled now."""
+        entry = self._book.get(address)
+        if entry is None or entry.dialling or entry.next_try > mono:
+            return False
+        entry.dialling = True
+        return True
 
     def next_due(self, linked: Collection[PeerId], *, learned_too: bool) -> float | None:
         """When `due` will next have something to say, on the monotonic clock."""

@@ -127,9 +127,24 @@ class Stats(TypedDict):
     messages_duplicate: int
     messages_forwarded: int
     messages_dropped: int
+    messages_degraded: int
+    copies_per_message: float | None
+    grafts: int
+    prunes: int
+    missing_then_fetched: int
+    broken_promises: int
+    rooms: dict[str, "RoomLinks"]
     refused: dict[str, int]
     bytes_in: int
     bytes_out: int
+
+
+class RoomLinks(TypedDict):
+    """`eager_links` are active neighbours, `lazy_links` those that get announcements only, per author."""
+
+    eager_links: int
+    lazy_links: int
+    spare_links: int
 
 
 class IdentityInfo(TypedDict):

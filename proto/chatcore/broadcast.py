@@ -1,37 +1,210 @@
-"""Spreading a new message in a room: to `fanout` random neighbours, while its hop budget lasts."""
+"""Spreading messages: eager push on a tree per author, announcements beside it (Plumtree, Leitao 2007).
 
-from collections.abc import Sequence
+A new author floods. Whoever has had `copies_wanted` copies asks further senders to stop, for that author
+only; they announce ids instead, and what is announced but does not come is fetched. Knows nothing of who is
+active in a room: it is told.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from chatcore.config import GossipConfig
+from chatcore.counters import Counters
 from chatcore.envelopes import Envelope
-from chatcore.events import Priority, Send
-from chatcore.ids import LinkId
-from chatcore.messages import Publish
-from chatcore.rng import Rng
+from chatcore.events import GraftDue, IhaveDue, Output, Priority, Send, SetTimer
+from chatcore.identity import peer_id_of
+from chatcore.ids import LinkId, MessageId, RoomId
+from chatcore.links import Link
+from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune
+from chatcore.missing import Missing, Wanted
+from chatcore.recent import Held, Recent, ShortId, short_id
+from chatcore.trees import Trees
+
+RttOf = Callable[[LinkId], float | None]
+"""Seconds to a link and back; None when it is gone."""
+
+MAX_WELCOME_IDS = 64
+"""Announced to a new neighbour; more is history's business."""
+
+MAX_RETRANSMISSIONS = 3
+"""Of one message to one link; more would let a peer make us send for it."""
+
+MAX_ROUNDS = 3
+"""How often each announcer is asked before the message is left to history repair."""
 
 
 class Broadcast:
-    def __init__(self, config: GossipConfig, rng: Rng) -> None:
+    def __init__(self, config: GossipConfig, counters: Counters) -> None:
         self._config = config
-        self._rng = rng
+        self._counters = counters
+        self._recent = Recent()
+        self._missing = Missing(config)
+        self._trees = Trees()
+        self._announcing: dict[LinkId, list[ShortId]] = {}
 
-    def publish(self, envelope: Envelope, neighbours: Sequence[LinkId]) -> list[Send]:
-        """Our own message goes to every neighbour: it has no other copies yet."""
-        return self._send(envelope, self._config.ttl, tuple(neighbours))
+    # Spreading
 
-    def forward(
-        self, envelope: Envelope, hops: int, neighbours: Sequence[LinkId], source: LinkId
-    ) -> list[Send]:
-        """Somebody's message, new here. `hops` is what its sender left us, clamped to our own budget."""
+    def publish(self, envelope: Envelope, active: Collection[LinkId]) -> list[Output]:
+        """Our own: to every active link, pruned or not, because nobody else has it yet."""
+        held = self._recent.add(envelope, self._config.ttl, [])
+        return self._push(held, list(active))
+
+    def spread(
+        self, envelope: Envelope, hops: int, senders: list[Link], active: Collection[LinkId], mono: float
+    ) -> list[Output]:
+        """Somebody's, new here and truly theirs. `senders` are all the links it came over until now.
+
+        `hops` is what its sender left us, clamped to our own budget: with none left it is announced only, so
+        a low budget costs time and not messages. What is ephemeral then stops.
+        """
         budget = min(hops, self._config.ttl)
-        others = [link for link in neighbours if link != source]
-        if budget <= 0:
-            return []
-        if len(others) > self._config.fanout:
-            others = self._rng.sample(others, self._config.fanout)
-        return self._send(envelope, budget - 1, tuple(others))
+        held = self._recent.add(envelope, max(0, budget - 1), [link.link for link in senders])
+        self._handle_arrival(short_id(envelope.id))
+        outputs = self._ask_to_stop(held, senders[self._config.copies_wanted :])
+        if budget <= 0 and not envelope.durable:
+            return outputs
+        lazy = self._trees.lazy(envelope.room, envelope.author) if budget > 0 else active
+        others = [link for link in active if link not in held.holders]
+        outputs += self._push(held, [link for link in others if link not in lazy])
+        return outputs + self._announce(held, [link for link in others if link in lazy], mono)
 
-    def _send(self, envelope: Envelope, hops: int, links: tuple[LinkId, ...]) -> list[Send]:
+    def _push(self, held: Held, links: Sequence[LinkId]) -> list[Output]:
         if not links:
             return []
-        return [Send(links, Publish.of(envelope, hops), Priority.LIVE)]
+        held.holders.update(links)
+        if held.durable:
+            self._counters.forwarded += len(links)
+        instead = Ihave((short_id(held.publish.id),))
+        return [Send(tuple(links), held.publish, Priority.LIVE, instead=instead)]
+
+    def _announce(self, held: Held, links: Iterable[LinkId], mono: float) -> list[Output]:
+        outputs: list[Output] = []
+        for link in links:
+            if not self._announcing:
+                outputs = [SetTimer(IhaveDue(), mono + self._config.ihave_batch_s)]
+            self._announcing.setdefault(link, []).append(short_id(held.publish.id))
+        return outputs
+
+    def welcome(self, link: LinkId, room: RoomId) -> list[Output]:
+        """To a new neighbour: the last messages, of which it may have missed some before it was one."""
+        found = self._recent.newest(room, MAX_WELCOME_IDS)
+        shorts = tuple([short for short, held in found if link not in held.holders])
+        return [Send((link,), Ihave(shorts), Priority.LIVE)] if shorts else []
+
+    def handle_ihave_due(self) -> list[Output]:
+        outputs: list[Output] = []
+        for link, shorts in self._announcing.items():
+            # Whoever sent or announced it to us meanwhile need not be told.
+            fresh = [short for short in shorts if self._lacks(link, short)]
+            for start in range(0, len(fresh), MAX_SHORT_IDS):
+                batch = tuple(fresh[start : start + MAX_SHORT_IDS])
+                outputs.append(Send((link,), Ihave(batch), Priority.LIVE))
+        self._announcing = {}
+        return outputs
+
+    def _lacks(self, link: LinkId, short: ShortId) -> bool:
+        held = self._recent.get(short)
+        return held is not None and link not in held.holders
+
+    # Copies
+
+    def on_copy(self, message_id: MessageId, link: Link) -> list[Output]:
+        """One more copy of what we hold, or held."""
+        held = self._recent.get(short_id(message_id))
+        if held is None:
+            self._handle_arrival(short_id(message_id))
+            return []
+        held.copies += 1
+        held.holders.add(link.link)
+        return self._ask_to_stop(held, [link] if held.copies > self._config.copies_wanted else [])
+
+    def _ask_to_stop(self, held: Held, links: Iterable[Link]) -> list[Output]:
+        outputs: list[Output] = []
+        author = peer_id_of(held.author)
+        for link in links:
+            if link.peer_id == author:
+                continue  # it always pushes, and to everybody
+            self._counters.prunes += 1
+            outputs.append(Send((link.link,), Prune((short_id(held.publish.id),)), Priority.CONTROL))
+        return outputs
+
+    def on_prune(self, link: LinkId, message: Prune) -> None:
+        for short in message.ids:
+            held = self._recent.get(ShortId(short))
+            if held is not None:
+                held.holders.add(link)
+                self._trees.prune(held.room, held.author, link)
+
+    # Announcements
+
+    def on_ihave(self, link: LinkId, message: Ihave, mono: float) -> list[Output]:
+        before = self._missing.next_due()
+        for short in map(ShortId, message.ids):
+            held = self._recent.get(short)
+            if held is not None:
+                held.holders.add(link)
+            else:
+                self._missing.announce(short, link, mono)
+        return self._graft_timer(before)
+
+    def handle_graft_due(self, mono: float, rtt_of: RttOf) -> list[Output]:
+        """Ask for what should have come by now, each announcer in turn."""
+        asks: dict[LinkId, list[bytes]] = {}
+        for short, wanted in self._missing.pop_due(mono):
+            link = self._next_announcer(wanted, rtt_of)
+            if link is None:
+                self._counters.promises_broken += 1
+                self._missing.give_up(short)
+                continue
+            if wanted.asked:
+                self._counters.promises_broken += 1
+            wanted.asked.append(link)
+            asks.setdefault(link, []).append(short)
+            self._missing.put_off(short, mono + self._config.graft_retry_s + (rtt_of(link) or 0.0))
+        self._counters.grafts += sum(map(len, asks.values()))
+        outputs: list[Output] = [
+            Send((link,), Graft(tuple(shorts[start : start + MAX_SHORT_IDS])), Priority.CONTROL)
+            for link, shorts in asks.items()
+            for start in range(0, len(shorts), MAX_SHORT_IDS)
+        ]
+        return outputs + self._graft_timer(None)
+
+    def _next_announcer(self, wanted: Wanted, rtt_of: RttOf) -> LinkId | None:
+        """The announcer asked least often; None when all are gone or have been asked enough."""
+        while wanted.announcers:
+            link = wanted.announcers.popleft()
+            if rtt_of(link) is not None and wanted.asked.count(link) < MAX_ROUNDS:
+                wanted.announcers.append(link)
+                return link
+        return None
+
+    def _graft_timer(self, before: float | None) -> list[Output]:
+        due = self._missing.next_due()
+        return [] if due is None or due == before else [SetTimer(GraftDue(), due)]
+
+    def on_graft(self, link: LinkId, message: Graft) -> list[Output]:
+        """Asked for what we announced: send it, and push that author to this link from now on."""
+        outputs: list[Output] = []
+        for short in map(ShortId, message.ids):
+            held = self._recent.get(short)
+            if held is None:
+                continue
+            self._trees.graft(held.room, held.author, link)
+            served = held.served.get(link, 0)
+            if served >= MAX_RETRANSMISSIONS:
+                continue
+            held.served[link] = served + 1
+            outputs += self._push(held, [link])
+        return outputs
+
+    def _handle_arrival(self, short: ShortId) -> None:
+        wanted = self._missing.arrived(short)
+        if wanted is not None and wanted.asked:
+            self._counters.fetched += 1
+
+    def lazy_links(self, room: RoomId) -> int:
+        """Pruned links of a room, over all its authors."""
+        return self._trees.lazy_links(room)
+
+    def handle_link_gone(self, link: LinkId) -> None:
+        self._announcing.pop(link, None)
+        self._trees.forget(link)

@@ -32,10 +32,25 @@ class LinkConfig:
 @dataclass(frozen=True, slots=True)
 class GossipConfig:
     fanout: int = 8
-    """Neighbours a new message is handed to. Gossipsub runs 6 to 12 (libp2p specs, gossipsub-v1.1)."""
+    """Active neighbours per room to aim at. Gossipsub runs 6 to 12 (libp2p specs, gossipsub-v1.1)."""
 
     ttl: int = 16
-    """Hop budget. A random 8-regular graph of 10,000 nodes has diameter 6; the rest is slack for a chain."""
+    """Eager hops: with none left a message is announced, not pushed. A random 8-regular graph of 10,000
+    nodes has diameter 6; the rest is slack for a chain."""
+
+    copies_wanted: int = 2
+    """Copies after which further senders are asked to stop. One is cheaper, and slower to heal."""
+
+    ihave_batch_s: float = 0.005
+    graft_after_s: float = 0.080
+    """What was announced usually comes by itself within a few link delays (Plumtree, section 3.3)."""
+
+    graft_retry_s: float = 0.040
+    """Beyond a round trip to the announcer asked, before the next one is."""
+
+    shuffle_every_s: float = 10.0
+    full_mesh_below: int = 12
+    """Rooms smaller than this need no overlay: everybody is linked with everybody."""
 
     seen_keep_s: float = 1200.0
     """Twice the accepted clock skew, so that no ephemeral message outlives the memory of it."""
@@ -46,6 +61,9 @@ class GossipConfig:
 
 @dataclass(frozen=True, slots=True)
 class PresenceConfig:
+    announced: bool = True
+    """Whether this node says that it is there."""
+
     refresh_s: float = 15.0
     missed_intervals: int = 3
     """Reaped after three silent intervals: 45 s by default, as in the rust-libp2p messengers."""

@@ -18,5 +18,17 @@ class Counters:
     forwarded: int = 0
     """Copies handed on to neighbours, our own included."""
 
+    grafts: int = 0
+    """Messages we asked an announcer for."""
+
+    prunes: int = 0
+    """Times we asked a neighbour to stop pushing an author."""
+
+    fetched: int = 0
+    """Messages that came only because we asked."""
+
+    promises_broken: int = 0
+    """Messages announced to us that did not come when asked for."""
+
     refused: Counter[str] = field(default_factory=Counter)
     """What peers and strangers sent that was not taken, by the kind of the error."""

@@ -47,7 +47,22 @@ class PresenceDue:
     """Time to refresh our own presence and to reap members gone silent."""
 
 
-TimerKey = PingDue | DialDue | PresenceDue
+@dataclass(frozen=True, slots=True)
+class IhaveDue:
+    """Announcements have been gathered for long enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraftDue:
+    """Something announced should have come by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleDue:
+    """Time to mix whom we know in each room, and to mend our neighbourhood there."""
+
+
+TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | ShuffleDue
 
 # Inputs
 
@@ -202,11 +217,12 @@ Input = (
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One message to some links; encoded once."""
+    """One message to some links; encoded once. A link whose queue has no room for it gets `instead`."""
 
     links: tuple[LinkId, ...]
     message: LinkMessage
     priority: Priority
+    instead: LinkMessage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 Nothing is remembered as seen before its signature has held, or a forged copy could shut out the true one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from chatcore.clock import Now, is_future, is_stale
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope, open_envelope
-from chatcore.ids import MessageId, RoomId
+from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.index import Index
 from chatcore.limits import SeenIds
 from chatcore.messages import Publish
@@ -20,6 +20,8 @@ from chatcore.messages import Publish
 class Candidate:
     envelope: Envelope
     hops: int
+    senders: list[LinkId]
+    """The link it came over, and those that brought copies while the signature is being checked."""
 
 
 class Inbox:
@@ -31,41 +33,57 @@ class Inbox:
         self._counters = counters
         self._messages = SeenIds(config.seen_keep_s, config.seen_most, mono)
         self._ephemera = SeenIds(config.seen_keep_s, config.seen_most, mono)
-        self._checking: set[tuple[MessageId, bytes]] = set()
+        self._checking: dict[tuple[MessageId, bytes], Candidate] = {}
 
-    def admit(self, publishes: Iterable[Publish], rooms: Iterable[RoomId], now: Now) -> list[Candidate]:
-        """Those worth a signature check. Raises Malformed for an envelope that does not decode."""
-        candidates = [
-            Candidate(self._open(publish), publish.hops) for publish in publishes if self._is_new(publish)
-        ]
-        known = self._index.known([item.envelope.id for item in candidates if item.envelope.durable])
-        admitted = []
-        for candidate in candidates:
-            envelope = candidate.envelope
-            key = (envelope.id, envelope.signature)
-            if not envelope.durable and envelope.author == self._own_key:
-                continue  # our own presence, come round
-            if envelope.id in known or key in self._checking:
-                self._counters.duplicate += envelope.durable
-            elif (reason := _refusal(envelope, rooms, now)) is not None:
-                self._counters.refused[reason] += 1
+    def admit(
+        self, publishes: Iterable[Publish], link: LinkId, rooms: Collection[RoomId], now: Now
+    ) -> tuple[list[Candidate], list[MessageId]]:
+        """Those worth a signature check, and the ids of those that are copies of what was accepted before.
+
+        Raises Malformed for an envelope that does not decode; then none is admitted.
+        """
+        copies: list[MessageId] = []
+        fresh: list[Candidate] = []
+        for publish in publishes:
+            if self._is_copy(publish):
+                copies.append(publish.id)
             else:
-                self._checking.add(key)
-                admitted.append(candidate)
-        return admitted
+                envelope = open_envelope(publish.payload, publish.signature, publish.id)
+                fresh.append(Candidate(envelope, publish.hops, [link]))
+        known = self._index.known([item.envelope.id for item in fresh if item.envelope.durable])
+        return [item for item in fresh if self._admits(item, link, known, rooms, now)], copies
 
-    def _is_new(self, publish: Publish) -> bool:
+    def _is_copy(self, publish: Publish) -> bool:
         if publish.id in self._messages:
             self._counters.duplicate += 1
-            return False
-        return publish.id not in self._ephemera
+            return True
+        return publish.id in self._ephemera
 
-    def _open(self, publish: Publish) -> Envelope:
-        return open_envelope(publish.payload, publish.signature, publish.id)
+    def _admits(
+        self, item: Candidate, link: LinkId, known: Collection[MessageId], rooms: Collection[RoomId], now: Now
+    ) -> bool:
+        envelope = item.envelope
+        if not envelope.durable and envelope.author == self._own_key:
+            return False  # our own presence, come round
+        if envelope.id in known:
+            self._counters.duplicate += 1
+            return False
+        key = (envelope.id, envelope.signature)
+        checking = self._checking.get(key)
+        if checking is not None:
+            self._counters.duplicate += envelope.durable
+            checking.senders.append(link)
+            return False
+        reason = _refusal(envelope, rooms, now)
+        if reason is not None:
+            self._counters.refused[reason] += 1
+            return False
+        self._checking[key] = item
+        return True
 
     def accept(self, envelope: Envelope, now: Now) -> bool:
         """The signature holds. False when another copy came through in the meantime."""
-        self._checking.discard((envelope.id, envelope.signature))
+        self._checking.pop((envelope.id, envelope.signature), None)
         if envelope.id in self._messages or envelope.id in self._ephemera:
             self._counters.duplicate += envelope.durable
             return False
@@ -73,7 +91,7 @@ class Inbox:
         return True
 
     def reject(self, envelope: Envelope) -> None:
-        self._checking.discard((envelope.id, envelope.signature))
+        self._checking.pop((envelope.id, envelope.signature), None)
 
     def remember(self, envelope: Envelope, now: Now) -> None:
         seen = self._messages if envelope.durable else self._ephemera
@@ -84,7 +102,7 @@ class Inbox:
         self._messages.discard(message_id)
 
 
-def _refusal(envelope: Envelope, rooms: Iterable[RoomId], now: Now) -> str | None:
+def _refusal(envelope: Envelope, rooms: Collection[RoomId], now: Now) -> str | None:
     """Why an envelope is not taken, though its sender did no wrong; None when it is."""
     if envelope.room not in rooms:
         return "not_in_room"

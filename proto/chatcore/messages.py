@@ -29,6 +29,8 @@ MAX_USER_AGENT_BYTES = 64
 MAX_REASON_BYTES = 128
 MAX_PEER_RECORDS = 32
 MAX_HOPS = 255
+SHORT_ID_BYTES = 8
+MAX_SHORT_IDS = 1024
 MAX_NONCE = 2**64 - 1
 MAX_MINOR = 65_535
 
@@ -42,6 +44,14 @@ TYPE_ROOMS = 4
 TYPE_PEER_REQUEST = 5
 TYPE_PEER_RESPONSE = 6
 TYPE_PUBLISH = 16
+TYPE_IHAVE = 17
+TYPE_GRAFT = 18
+TYPE_PRUNE = 19
+TYPE_NEIGHBOR = 20
+TYPE_NEIGHBOR_REPLY = 21
+TYPE_DISCONNECT = 22
+TYPE_SHUFFLE = 23
+TYPE_SHUFFLE_REPLY = 24
 MAX_TYPE = 255
 
 
@@ -114,13 +124,88 @@ class Publish(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Ihave:
+    """The sender holds these messages, by their first `SHORT_ID_BYTES` bytes."""
+
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Graft:
+    """Send these announced messages, and push their authors from now on."""
+
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Stop pushing the authors of these messages: enough copies come from others."""
+
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """Let us be active neighbours in a room. `urgent` when the sender has too few to be without."""
+
+    room: RoomId
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborReply:
+    """The answer, and in any case some other members to try."""
+
+    room: RoomId
+    accepted: bool
+    members: tuple[PeerRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """No longer active neighbours in a room; the link may stay."""
+
+    room: RoomId
+
+
+@dataclass(frozen=True, slots=True)
+class Shuffle:
+    """Some members of a room the sender knows, for as many in return."""
+
+    room: RoomId
+    members: tuple[PeerRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleReply:
+    room: RoomId
+    members: tuple[PeerRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownMessage:
     """A type of a newer minor version."""
 
     type: int
 
 
-LinkMessage = Publish | Hello | Goodbye | Ping | Pong | Rooms | PeerRequest | PeerResponse | UnknownMessage
+MembershipMessage = Neighbor | NeighborReply | Disconnect | Shuffle | ShuffleReply
+
+LinkMessage = (
+    Publish
+    | Ihave
+    | Graft
+    | Prune
+    | MembershipMessage
+    | Hello
+    | Goodbye
+    | Ping
+    | Pong
+    | Rooms
+    | PeerRequest
+    | PeerResponse
+    | UnknownMessage
+)
 
 
 def encode_message(message: LinkMessage) -> bytes:
@@ -152,9 +237,29 @@ def encode_message(message: LinkMessage) -> bytes:
         case PeerRequest(most):
             return pack((TYPE_PEER_REQUEST, most))
         case PeerResponse(peers):
-            return pack((TYPE_PEER_RESPONSE, [(record.peer_id, record.address) for record in peers]))
+            return pack((TYPE_PEER_RESPONSE, _pack_records(peers)))
+        case Ihave(ids):
+            return pack((TYPE_IHAVE, b"".join(ids)))
+        case Graft(ids):
+            return pack((TYPE_GRAFT, b"".join(ids)))
+        case Prune(ids):
+            return pack((TYPE_PRUNE, b"".join(ids)))
+        case Neighbor(room, urgent):
+            return pack((TYPE_NEIGHBOR, room, int(urgent)))
+        case NeighborReply(room, accepted, members):
+            return pack((TYPE_NEIGHBOR_REPLY, room, int(accepted), _pack_records(members)))
+        case Disconnect(room):
+            return pack((TYPE_DISCONNECT, room))
+        case Shuffle(room, members):
+            return pack((TYPE_SHUFFLE, room, _pack_records(members)))
+        case ShuffleReply(room, members):
+            return pack((TYPE_SHUFFLE_REPLY, room, _pack_records(members)))
         case UnknownMessage(type_):
             raise ValueError(f"type {type_} has no encoding here")
+
+
+def _pack_records(records: Iterable[PeerRecord]) -> list[tuple[bytes, str]]:
+    return [(record.peer_id, record.address) for record in records]
 
 
 def pack_batches(encoded: Iterable[bytes]) -> list[bytes]:
@@ -267,8 +372,23 @@ def _decode_hello(item: list[Any]) -> Hello:
     )
 
 
-def _decode_peer_response(item: list[Any]) -> PeerResponse:
-    return PeerResponse(tuple(_peer_record(value) for value in _list(item, 1, MAX_PEER_RECORDS)))
+def _records(item: list[Any], index: int) -> tuple[PeerRecord, ...]:
+    return tuple([_peer_record(value) for value in _list(item, index, MAX_PEER_RECORDS)])
+
+
+def _short_ids(item: list[Any]) -> tuple[bytes, ...]:
+    joined = _field(item, 1)
+    if (
+        type(joined) is not bytes
+        or len(joined) % SHORT_ID_BYTES
+        or not 0 < len(joined) <= MAX_SHORT_IDS * SHORT_ID_BYTES
+    ):
+        raise Malformed(f"message type {item[0]} without its ids")
+    return tuple([joined[at : at + SHORT_ID_BYTES] for at in range(0, len(joined), SHORT_ID_BYTES)])
+
+
+def _room(item: list[Any]) -> RoomId:
+    return RoomId(_digest(_field(item, 1)))
 
 
 def _peer_record(value: Any) -> PeerRecord:
@@ -288,5 +408,13 @@ _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_PONG: lambda item: Pong(_int(item, 1, MAX_NONCE)),
     TYPE_ROOMS: lambda item: Rooms(_rooms(item, 1)),
     TYPE_PEER_REQUEST: lambda item: PeerRequest(_int(item, 1, MAX_PEER_RECORDS)),
-    TYPE_PEER_RESPONSE: _decode_peer_response,
+    TYPE_PEER_RESPONSE: lambda item: PeerResponse(_records(item, 1)),
+    TYPE_IHAVE: lambda item: Ihave(_short_ids(item)),
+    TYPE_GRAFT: lambda item: Graft(_short_ids(item)),
+    TYPE_PRUNE: lambda item: Prune(_short_ids(item)),
+    TYPE_NEIGHBOR: lambda item: Neighbor(_room(item), bool(_int(item, 2, 1))),
+    TYPE_NEIGHBOR_REPLY: lambda item: NeighborReply(_room(item), bool(_int(item, 2, 1)), _records(item, 3)),
+    TYPE_DISCONNECT: lambda item: Disconnect(_room(item)),
+    TYPE_SHUFFLE: lambda item: Shuffle(_room(item), _records(item, 2)),
+    TYPE_SHUFFLE_REPLY: lambda item: ShuffleReply(_room(item), _records(item, 2)),
 }

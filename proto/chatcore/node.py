@@ -15,9 +15,11 @@ from chatcore.counters import Counters
 from chatcore.envelopes import Chat, Envelope, check_text
 from chatcore.errors import (
     BadSignature,
+    ClosedByPeer,
     LocalError,
     Malformed,
     NotInRoom,
+    RemoteError,
     Stopping,
     StoreFailed,
     TooManyRooms,
@@ -28,6 +30,8 @@ from chatcore.events import (
     Connect,
     DialDue,
     DialFailed,
+    GraftDue,
+    IhaveDue,
     Input,
     JobId,
     JoinRoom,
@@ -53,32 +57,39 @@ from chatcore.events import (
     SendText,
     SentReply,
     SetTimer,
+    ShuffleDue,
     Started,
     Stop,
     StoredMessage,
     StrangerRefused,
     TimerFired,
     Verified,
-    Verify,
 )
+from chatcore.gossip import Gossip
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, RoomId
-from chatcore.inbox import Candidate, Inbox
 from chatcore.index import Index
-from chatcore.links import Links
-from chatcore.messages import MAX_ROOMS, Publish, Rooms
+from chatcore.links import Link, Links
+from chatcore.messages import (
+    MAX_ROOMS,
+    Disconnect,
+    Goodbye,
+    Graft,
+    Ihave,
+    LinkMessage,
+    MembershipMessage,
+    Neighbor,
+    NeighborReply,
+    Prune,
+    Publish,
+    Rooms,
+    Shuffle,
+    ShuffleReply,
+)
 from chatcore.names import LOBBY, room_id, room_name
 from chatcore.peers import Peers
 from chatcore.rng import Rng
 from chatcore.room import Room
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """Signatures being checked, all from one link."""
-
-    link: LinkId
-    candidates: list[Candidate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +139,20 @@ class Node:
         self.links = Links(config.link, identity.peer_id, rng)
         self.rooms: dict[RoomId, Room] = {}
         self._peers = Peers(config, identity.peer_id, self.links, self.counters, rng)
-        self._inbox = Inbox(config.gossip, index, self.counters, own_key=identity.public_key, mono=now.mono)
         self._clock = clock or HybridClock()
+        self._gossip = Gossip(
+            config.gossip,
+            own_key=identity.public_key,
+            rooms=self.rooms,
+            links=self.links,
+            clock=self._clock,
+            index=index,
+            counters=self.counters,
+            mono=now.mono,
+        )
         self._rng = rng
         self._last_job = 0
-        self._checks: dict[JobId, _Check] = {}
+        self._unsettled = False
         self._commits: dict[JobId, _Commit] = {}
         self._stopping = False
         lobby = room_id(config.network, LOBBY)
@@ -140,19 +160,28 @@ class Node:
         self._first_lobby = None if lobby in known else RoomRecord(lobby, LOBBY, joined=True)
         for record in known.values():
             if record.joined:
-                self._enter(record)
+                self._enter(record, now)
         if self._first_lobby is not None:
-            self._enter(self._first_lobby)
+            self._enter(self._first_lobby, now)
 
     @property
     def room_ids(self) -> frozenset[RoomId]:
         """What hello tells a new peer."""
         return frozenset(self.rooms)
 
+    def lazy_links(self, room: RoomId) -> int:
+        return self._gossip.lazy_links(room)
+
     def unreached(self) -> list[Address]:
         return self._peers.unreached()
 
     def handle(self, event: Input, now: Now) -> list[Output]:
+        outputs = self._route(event, now)
+        if self._unsettled and not self._stopping:
+            outputs += self._mend(now)
+        return outputs
+
+    def _route(self, event: Input, now: Now) -> list[Output]:
         match event:
             case Received():
                 return self._handle_received(event, now)
@@ -175,9 +204,9 @@ class Node:
             case LinkUp():
                 return self._handle_link_up(event, now)
             case LinkDown():
-                return self._peers.handle_link_down(event, now)
+                return self._handle_link_down(event, now)
             case DialFailed():
-                return self._peers.handle_dial_failed(event, now)
+                return self._handle_dial_failed(event, now)
             case ReadingPaused():
                 return self._handle_paused(event, now)
             case StrangerRefused():
@@ -193,27 +222,40 @@ class Node:
 
     def _handle_started(self, now: Now) -> list[Output]:
         outputs = self._peers.handle_started(now)
-        outputs.append(self._next_presence(now))
+        outputs += [self._next_presence(now), self._next_shuffle(now)]
         if self._first_lobby is not None:
             outputs.append(self._persist(_Moving(None, self._first_lobby)))
         return outputs
 
     def _handle_stop(self, now: Now) -> list[Output]:
         self._stopping = True
-        leaving = [output for room in self.rooms.values() for output in room.handle_leaving(now)]
-        return [*leaving, *self._peers.handle_stop(now)]
+        leaving = [output for room in self.rooms.values() for output in self._say_leave(room, now)]
+        before = list(self.links)
+        outputs = self._peers.handle_stop(now)
+        self._forget_links(before)
+        return [*leaving, *outputs]
+
+    def _say_leave(self, room: Room, now: Now) -> list[Output]:
+        word = room.leave(now)
+        return [] if word is None else self._gossip.publish(word, room, now)
 
     def _handle_timer(self, event: TimerFired, now: Now) -> list[Output]:
         if self._stopping:
             return []
         match event.key:
             case PingDue():
-                return self._peers.handle_ping_due(now)
+                return self._handle_ping_due(now)
             case DialDue():
                 return self._peers.handle_dial_due(now)
+            case IhaveDue():
+                return self._gossip.handle_ihave_due()
+            case GraftDue():
+                return self._gossip.handle_graft_due(now)
             case PresenceDue():
-                refreshed = [output for room in self.rooms.values() for output in room.handle_refresh(now)]
+                refreshed = [output for room in self.rooms.values() for output in self._refresh(room, now)]
                 return [*refreshed, self._next_presence(now)]
+            case ShuffleDue():
+                return self._handle_shuffle_due(now)
             case _:
                 assert_never(event.key)
 
@@ -222,15 +264,88 @@ class Node:
         wait = self.config.presence.refresh_s * self._rng.uniform(0.8, 1.0)
         return SetTimer(PresenceDue(), now.mono + wait)
 
+    def _next_shuffle(self, now: Now) -> SetTimer:
+        wait = self.config.gossip.shuffle_every_s * self._rng.uniform(0.8, 1.2)
+        return SetTimer(ShuffleDue(), now.mono + wait)
+
+    def _handle_shuffle_due(self, now: Now) -> list[Output]:
+        self._unsettled = True
+        mixed = [output for room in self.rooms.values() for output in room.handle_shuffle_due(now)]
+        active = {link for room in self.rooms.values() for link in room.active}
+        before = list(self.links)
+        retired = self._peers.retire_spares(active, now)
+        self._forget_links(before)
+        return [*mixed, *retired, self._next_shuffle(now)]
+
+    def _refresh(self, room: Room, now: Now) -> list[Output]:
+        outputs, word = room.refresh(now)
+        return outputs if word is None else [*outputs, *self._gossip.publish(word, room, now)]
+
+    # Links, and the neighbourhoods made of them
+
     def _handle_link_up(self, event: LinkUp, now: Now) -> list[Output]:
+        before = list(self.links)
         outputs = self._peers.handle_link_up(event, now)
+        self._forget_links(before)
         link = self.links.get(event.link)
         if link is not None:
+            self._unsettled = True
             if event.told != self.room_ids:
                 outputs.append(Send((link.link,), Rooms(self.room_ids), Priority.CONTROL))
-            for shared in self.rooms.values():
-                if shared.id in link.rooms:
-                    outputs += shared.handle_neighbour(link.link, now)
+            outputs += self._greet(link, link.rooms, now)
+        return outputs
+
+    def _greet(self, link: Link, rooms: Iterable[RoomId], now: Now) -> list[Output]:
+        shared = [self.rooms[room] for room in rooms if room in self.rooms]
+        return [output for room in shared for output in room.greet(link.link, now)]
+
+    def _handle_link_down(self, event: LinkDown, now: Now) -> list[Output]:
+        before = list(self.links)
+        outputs = self._peers.handle_link_down(event, now)
+        self._forget_links(before)
+        return outputs
+
+    def _drop(self, link: Link, error: RemoteError, now: Now, *, farewell: bool = True) -> list[Output]:
+        before = list(self.links)
+        outputs = self._peers.drop(link, error, now, farewell=farewell)
+        self._forget_links(before)
+        return outputs
+
+    def _handle_ping_due(self, now: Now) -> list[Output]:
+        before = list(self.links)
+        outputs = self._peers.handle_ping_due(now)
+        self._forget_links(before)
+        return outputs
+
+    def _forget_links(self, before: Iterable[Link]) -> None:
+        """Let every machine know of the links that are no more."""
+        for link in before:
+            if self.links.get(link.link) is None:
+                self._unsettled = True
+                self._gossip.handle_link_gone(link.link)
+                for room in self.rooms.values():
+                    room.handle_link_gone(link)
+
+    def _handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
+        record = self._peers.record_at(event.address)
+        if record is not None:
+            self._unsettled = True
+            for room in self.rooms.values():
+                room.handle_dead(record)
+        return self._peers.handle_dial_failed(event, now)
+
+    def _mend(self, now: Now) -> list[Output]:
+        """After anything that may have changed who our neighbours are."""
+        self._unsettled = False
+        outputs: list[Output] = []
+        for room in self.rooms.values():
+            asks, wanted = room.mend(now)
+            outputs += [*asks, *self._peers.seek(wanted, now)]
+            for link in room.newly_active():
+                outputs += self._gossip.welcome(link, room.id)
+            word = room.arrive(now)
+            if word is not None:
+                outputs += self._gossip.publish(word, room, now)
         return outputs
 
     def _handle_paused(self, event: ReadingPaused, now: Now) -> list[Output]:
@@ -253,50 +368,50 @@ class Node:
             if type(message) is Publish:
                 publishes.append(message)
             elif self.links.get(event.link) is link:  # not let go of by a message before
-                outputs += self._peers.on_message(link, message, now)
-        if not publishes:
-            return outputs
-        try:
-            candidates = self._inbox.admit(publishes, self.rooms.keys(), now)
-        except Malformed as error:
-            return outputs + self._peers.drop(link, error, now)
-        if candidates:
-            outputs.append(self._check(event.link, candidates))
+                outputs += self._on_message(link, message, now)
+        if publishes:
+            try:
+                outputs += self._gossip.on_publishes(link, publishes, self._next_job(), now)
+            except Malformed as error:
+                outputs += self._drop(link, error, now)
         return outputs
 
-    def _check(self, link: LinkId, candidates: list[Candidate]) -> Verify:
-        job = self._next_job()
-        self._checks[job] = _Check(link, candidates)
-        return Verify(job, link, tuple([item.envelope for item in candidates]))
+    def _on_message(self, link: Link, message: LinkMessage, now: Now) -> list[Output]:
+        match message:
+            case Ihave() | Graft() | Prune():
+                return self._gossip.on_message(link, message, now)
+            case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
+                return self._on_membership(link, message, now)
+            case Rooms(rooms):
+                return self._on_rooms(link, rooms, now)
+            case Goodbye(reason):
+                return self._drop(link, ClosedByPeer(reason), now, farewell=False)
+            case _:
+                return self._peers.on_message(link, message, now)
+
+    def _on_membership(self, link: Link, message: MembershipMessage, now: Now) -> list[Output]:
+        room = self.rooms.get(message.room)
+        if room is None or message.room not in link.rooms:
+            self.counters.refused["not_in_room"] += 1
+            return []
+        self._unsettled = True
+        return room.on_message(link, message, now)
+
+    def _on_rooms(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
+        new, left = rooms - link.rooms, link.rooms - rooms
+        link.rooms = rooms
+        for room in left & self.room_ids:
+            self.rooms[room].handle_link_gone(link)
+        self._unsettled = True
+        return self._greet(link, new, now)
 
     def _handle_verified(self, event: Verified, now: Now) -> list[Output]:
-        check = self._checks.pop(event.job)
-        outputs: list[Output] = []
-        keep: list[Envelope] = []
-        forged = False
-        for item, holds in zip(check.candidates, event.results, strict=True):
-            envelope = item.envelope
-            if not holds:
-                self._inbox.reject(envelope)
-                forged = True
-            elif self._inbox.accept(envelope, now):
-                outputs += self._accept(item, check.link, now)
-                if envelope.durable:
-                    keep.append(envelope)
-        if keep:
-            outputs.append(self._persist(_Keeping(tuple(keep))))
-        if forged:
-            outputs += self._handle_forgery(check.link, now)
-        return outputs
-
-    def _accept(self, item: Candidate, source: LinkId, now: Now) -> list[Output]:
-        self._clock.witness(item.envelope.stamp)
-        room = self.rooms.get(item.envelope.room)
-        if room is None:
-            return []  # left while the signature was checked
-        outputs = room.handle_verified(item.envelope, item.hops, source, now)
-        if item.envelope.durable:
-            self._count_forwards(outputs)
+        checked = self._gossip.handle_verified(event, now)
+        outputs = checked.outputs
+        if checked.keep:
+            outputs.append(self._persist(_Keeping(checked.keep)))
+        if checked.forger is not None:
+            outputs += self._handle_forgery(checked.forger, now)
         return outputs
 
     def _handle_forgery(self, source: LinkId, now: Now) -> list[Output]:
@@ -306,10 +421,7 @@ class Node:
         if link is None:
             self.counters.refused[error.kind] += 1
             return []
-        return [Notice("forged_message", link.address, error), *self._peers.drop(link, error, now)]
-
-    def _count_forwards(self, outputs: Iterable[Output]) -> None:
-        self.counters.forwarded += sum(len(output.links) for output in outputs if isinstance(output, Send))
+        return [Notice("forged_message", link.address, error), *self._drop(link, error, now)]
 
     # The store's answers
 
@@ -351,11 +463,9 @@ class Node:
         ]
 
     def _handle_sent(self, commit: _Sending, stored: tuple[StoredMessage, ...], now: Now) -> list[Output]:
-        self._inbox.remember(commit.envelope, now)
         self.counters.sent += 1
-        copies = commit.room.publish(commit.envelope)
-        self._count_forwards(copies)
-        handed_to = sum(len(copy.links) for copy in copies)
+        copies = self._gossip.publish(commit.envelope, commit.room, now)
+        handed_to = sum(len(copy.links) for copy in copies if isinstance(copy, Send))
         reply = SentReply(commit.envelope, commit.room.name, handed_to)
         return [*copies, Replied(commit.request, reply), *self._news(stored)]
 
@@ -366,7 +476,7 @@ class Node:
         match commit:
             case _Keeping(envelopes):
                 for envelope in envelopes:
-                    self._inbox.forget(envelope.id)
+                    self._gossip.forget(envelope.id)
                 return [notice]
             case _Sending(request):
                 return [notice, Rejected(request, error)]
@@ -440,14 +550,17 @@ class Node:
         if not changed:
             return outputs
         if record.joined:
-            room = self._enter(record)
-            outputs += [*self._tell_rooms(), *room.handle_entered(now)]
+            room = self._enter(record, now)
+            self._unsettled = True
+            outputs += self._tell_rooms()
+            for link in self.links:
+                outputs += self._greet(link, link.rooms & {room.id}, now)
         else:
             room = self.rooms.pop(record.room)
-            outputs += [*room.handle_leaving(now), *self._tell_rooms()]
+            outputs += [*self._say_leave(room, now), *self._tell_rooms()]
         return [*outputs, RoomChanged(record.name, record.joined)]
 
-    def _enter(self, record: RoomRecord) -> Room:
+    def _enter(self, record: RoomRecord, now: Now) -> Room:
         room = Room(
             record.name,
             record.room,
@@ -456,6 +569,7 @@ class Node:
             config=self.config,
             links=self.links,
             rng=self._rng,
+            mono=now.mono,
         )
         self.rooms[record.room] = room
         return room

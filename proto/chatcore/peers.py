@@ -3,6 +3,8 @@
 Joins the address book and the table of links; neither knows the other. Knows nothing of messages in rooms.
 """
 
+from collections.abc import Collection, Iterable
+
 from chatcore.addressbook import Address, AddressBook
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
@@ -34,16 +36,22 @@ from chatcore.messages import (
     MAX_PEER_RECORDS,
     Goodbye,
     LinkMessage,
+    PeerRecord,
     PeerRequest,
     PeerResponse,
     Ping,
     Pong,
-    Rooms,
 )
 from chatcore.names import normal_address
 from chatcore.rng import Rng
 
 DIAL_PAUSE_S = 0.25
+
+MAX_SPARES = 4
+SPARE_AFTER_S = 30.0
+
+FEW_LINKS = 3
+"""With fewer, addresses from peer exchange are dialled for themselves; otherwise rooms say whom they want."""
 STOPPING = "the node is stopping"
 
 
@@ -61,6 +69,14 @@ class LinkReplaced(RemoteError):
 
     def __init__(self) -> None:
         super().__init__("another link to the same peer took its place")
+
+
+class LinkSpare(RemoteError):
+    kind = "spare"
+    fault = False
+
+    def __init__(self) -> None:
+        super().__init__("no room needs this link")
 
 
 class NodeFull(RemoteError):
@@ -121,8 +137,16 @@ class Peers:
         return outputs
 
     def _turn_away(self, event: LinkUp, error: RemoteError, now: Now) -> list[Output]:
+        """With other addresses to try, where the other side came to get into the network."""
         if event.dialled is not None:
             self._book.handle_failed(event.dialled, now.mono, str(error))
+        elif isinstance(error, NodeFull):
+            others = PeerResponse(self._sample(None, MAX_PEER_RECORDS))
+            return [
+                Send((event.link,), others, Priority.CONTROL),
+                _farewell(event.link, error),
+                CloseLink(event.link, error),
+            ]
         return [_farewell(event.link, error), CloseLink(event.link, error)]
 
     def handle_link_down(self, event: LinkDown, now: Now) -> list[Output]:
@@ -148,6 +172,39 @@ class Peers:
             self._book.handle_lost(link.dialled, now.mono, now.mono - link.since, str(error))
         return [_changed(link, up=False, reason=str(error))]
 
+    def seek(self, records: Iterable[PeerRecord], now: Now) -> list[Output]:
+        """Members of a room that it wants to be linked with: dial those that may be dialled now."""
+        if self._stopping:
+            return []
+        outputs: list[Output] = []
+        for record in records:
+            if not self._links.full and self._links.to(record.peer_id) is None:
+                self._book.learn(record.address, record.peer_id)
+                if self._book.take(record.address, now.mono):
+                    outputs.append(Dial(record.address, record.peer_id))
+        return outputs
+
+    def retire_spares(self, active: Collection[LinkId], now: Now) -> list[Output]:
+        """Close links we dialled that no room uses, but for a few that are warm when a neighbour is lost.
+
+        What the operator asked for by address stays.
+        """
+        spares = [
+            link
+            for link in self._links
+            if link.link not in active
+            and link.dialled is not None
+            and not self._book.is_kept(link.dialled)
+            and now.mono - link.since > SPARE_AFTER_S
+        ]
+        retired = spares[: max(0, len(spares) - MAX_SPARES)]  # the table is in order of age
+        return [output for link in retired for output in self.drop(link, LinkSpare(), now)]
+
+    def record_at(self, address: str) -> PeerRecord | None:
+        """Who is, or was, behind an address."""
+        peer_id = self._book.peer_at(address)
+        return None if peer_id is None else PeerRecord(peer_id, address)
+
     def handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
         if isinstance(event.error, SelfDialed):
             self._book.handle_self(event.address)
@@ -172,7 +229,7 @@ class Peers:
         if self._stopping or self._links.full:
             return []
         linked = self._links.peer_ids
-        room = self._config.gossip.fanout - len(self._links)
+        room = FEW_LINKS - len(self._links)
         outputs: list[Output] = [
             Dial(entry.address, entry.expected) for entry in self._book.due(now.mono, linked, room)
         ]
@@ -200,14 +257,10 @@ class Peers:
                 return [Send((link.link,), Pong(nonce), Priority.CONTROL)]
             case Pong():
                 self._links.on_pong(link, message, now.mono)
-            case Rooms(rooms):
-                link.rooms = rooms
             case PeerRequest(most):
                 return self._on_peer_request(link, most, now)
             case PeerResponse():
                 return self._on_peer_response(link, message, now)
-            case Goodbye(reason):
-                return self.drop(link, ClosedByPeer(reason), now, farewell=False)
             case _:
                 pass  # a type of a newer minor version, or a second hello: nothing for us
         return []
@@ -216,10 +269,13 @@ class Peers:
         if not self._links.may_ask_peers(link, now.mono):
             self._counters.refused["peer_request_rate"] += 1
             return []
-        records = [other.record() for other in self._links if other is not link]
+        response = PeerResponse(self._sample(link, min(most, MAX_PEER_RECORDS)))
+        return [Send((link.link,), response, Priority.CONTROL)]
+
+    def _sample(self, to: Link | None, most: int) -> tuple[PeerRecord, ...]:
+        records = [other.record() for other in self._links if other is not to]
         found = [record for record in records if record is not None]
-        found = self._rng.sample(found, min(most, MAX_PEER_RECORDS, len(found)))
-        return [Send((link.link,), PeerResponse(tuple(found)), Priority.CONTROL)]
+        return tuple(self._rng.sample(found, min(most, len(found))))
 
     def _on_peer_response(self, link: Link, message: PeerResponse, now: Now) -> list[Output]:
         if not link.asked_peers:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from chatcore.config import PresenceConfig
-from chatcore.envelopes import Announce, Envelope, Leave
+from chatcore.envelopes import MAX_INTERVAL_S, Announce, Envelope, Leave
 from chatcore.ids import PeerId
 
 MAX_MEMBERS = 10_000
 """A full roster takes no new member; messages from people beyond it are shown all the same."""
 
+MAX_REFRESHES_PER_S = 4
 MAX_LEFT = 1024
 """Leaves remembered so that older messages still on their way do not bring a member back; oldest go first."""
 
@@ -27,6 +28,12 @@ class Presence:
         self._config = config
         self._members: dict[PeerId, Member] = {}
         self._left: dict[PeerId, int] = {}
+
+    @property
+    def interval_s(self) -> float:
+        """How often we announce ourselves: rarer in a large room, so that nobody hears over 4 a second."""
+        scaled = len(self._members) / MAX_REFRESHES_PER_S
+        return min(max(self._config.refresh_s, scaled), float(MAX_INTERVAL_S))
 
     @property
     def members(self) -> list[Member]:

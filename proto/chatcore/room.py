@@ -1,17 +1,19 @@
-"""One room's swarm: which links are in it, how messages spread in it, who is present.
+"""One room's swarm: who our neighbours in it are, and who is present.
 
-Joins broadcast and presence in plain sight; neither knows the other.
+Joins membership and presence in plain sight; neither knows the other.
 """
 
-from chatcore.broadcast import Broadcast
+from collections.abc import Collection
+
 from chatcore.clock import HybridClock, Now, is_stale
 from chatcore.config import NodeConfig
 from chatcore.envelopes import Announce, Body, Envelope, Join, Leave, seal
 from chatcore.events import MemberChanged, Output, Priority, Send
 from chatcore.identity import Identity, peer_id_of
 from chatcore.ids import LinkId, RoomId
-from chatcore.links import Links
-from chatcore.messages import Publish
+from chatcore.links import Link, Links
+from chatcore.membership import Membership
+from chatcore.messages import MembershipMessage, PeerRecord, Publish
 from chatcore.presence import Member, Presence
 from chatcore.rng import Rng
 
@@ -27,6 +29,7 @@ class Room:
         config: NodeConfig,
         links: Links,
         rng: Rng,
+        mono: float,
     ) -> None:
         self.name = name
         self.id = room_id
@@ -34,13 +37,21 @@ class Room:
         self._clock = clock
         self._config = config
         self._links = links
-        self._broadcast = Broadcast(config.gossip, rng)
+        self._membership = Membership(room_id, config.gossip, links, own=identity.peer_id, rng=rng, mono=mono)
         self._presence = Presence(config.presence)
         self._announced = False
+        self._welcomed: set[LinkId] = set()
+        self._refresh_at = 0.0
 
     @property
     def neighbours(self) -> list[LinkId]:
+        """Every linked peer in the room."""
         return [link.link for link in self._links if self.id in link.rooms]
+
+    @property
+    def active(self) -> Collection[LinkId]:
+        """Those that messages are pushed and announced to."""
+        return self._membership.active
 
     @property
     def members(self) -> list[Member]:
@@ -51,45 +62,77 @@ class Room:
         stamp = self._clock.tick(now.wall_ms)
         return seal(self._identity, self.id, stamp, self._config.username, body)
 
-    def publish(self, envelope: Envelope) -> list[Send]:
-        return self._broadcast.publish(envelope, self.neighbours)
+    # Neighbours
 
-    def handle_verified(self, envelope: Envelope, hops: int, source: LinkId, now: Now) -> list[Output]:
-        """Somebody's message, new and truly theirs: hand it on, and note who is here."""
-        outputs: list[Output] = [*self._broadcast.forward(envelope, hops, self.neighbours, source)]
+    def mend(self, now: Now) -> tuple[list[Output], list[PeerRecord]]:
+        """What brings the active view to its size: requests to linked members, and members to link with."""
+        return self._membership.fill(now.mono)
+
+    def newly_active(self) -> set[LinkId]:
+        """Neighbours since the last call."""
+        active = set(self._membership.active)
+        new = active - self._welcomed
+        self._welcomed = active
+        return new
+
+    def handle_link_gone(self, link: Link) -> None:
+        self._membership.handle_link_gone(link)
+
+    def handle_dead(self, record: PeerRecord) -> None:
+        self._membership.handle_dead(record.peer_id)
+
+    def on_message(self, link: Link, message: MembershipMessage, now: Now) -> list[Output]:
+        return self._membership.on_message(link, message, now.mono)
+
+    def handle_shuffle_due(self, now: Now) -> list[Output]:
+        return self._membership.handle_shuffle_due(now.mono)
+
+    # Presence
+
+    def handle_heard(self, envelope: Envelope, now: Now) -> list[Output]:
+        """Somebody's message, new and truly theirs: note who is here."""
         author = peer_id_of(envelope.author)
         # What somebody said long ago does not make them present.
-        if author != self._identity.peer_id and not is_stale(envelope.stamp, now):
-            change = self._presence.handle_envelope(author, envelope, now.mono)
-            if change is not None:
-                outputs.append(self._changed(change, joined=self._presence.is_member(author)))
-        return outputs
-
-    def handle_entered(self, now: Now) -> list[Output]:
-        """We are in this room: tell whoever is linked already."""
-        return self._announce(tuple(self.neighbours), now)
-
-    def handle_neighbour(self, link: LinkId, now: Now) -> list[Output]:
-        """A peer of this room is linked: tell it that we are here."""
-        return self._announce((link,), now)
-
-    def handle_refresh(self, now: Now) -> list[Output]:
-        outputs: list[Output] = [
-            self._changed(member, joined=False) for member in self._presence.reap(now.mono)
-        ]
-        return outputs + self._announce(tuple(self.neighbours), now)
-
-    def handle_leaving(self, now: Now) -> list[Output]:
-        self._announced = False
-        return [*self.publish(self.seal(Leave(), now))]
-
-    def _announce(self, links: tuple[LinkId, ...], now: Now) -> list[Output]:
-        if not links:
+        if author == self._identity.peer_id or is_stale(envelope.stamp, now):
             return []
-        body = Announce(round(self._config.presence.refresh_s)) if self._announced else Join()
+        change = self._presence.handle_envelope(author, envelope, now.mono)
+        return [] if change is None else [self._changed(change, joined=self._presence.is_member(author))]
+
+    def arrive(self, now: Now) -> Envelope | None:
+        """The word that we are here, once, as soon as there is somebody to tell."""
+        if self._announced or not self.active or not self._config.presence.announced:
+            return None
         self._announced = True
-        envelope = self.seal(body, now)
-        return [Send(links, Publish.of(envelope, self._config.gossip.ttl), Priority.LIVE)]
+        self._put_off_refresh(now)
+        return self.seal(Join(), now)
+
+    def greet(self, link: LinkId, now: Now) -> list[Output]:
+        """To one new neighbour alone, who would else hear of us only at the next refresh."""
+        if not self._config.presence.announced:
+            return []
+        greeting = self.seal(self._announcement(), now)
+        return [Send((link,), Publish.of(greeting, 0), Priority.LIVE)]
+
+    def refresh(self, now: Now) -> tuple[list[Output], Envelope | None]:
+        """Who has gone silent, and our own announcement when it is due."""
+        gone: list[Output] = [self._changed(member, joined=False) for member in self._presence.reap(now.mono)]
+        if not self._announced or now.mono < self._refresh_at:
+            return gone, None
+        self._put_off_refresh(now)
+        return gone, self.seal(self._announcement(), now)
+
+    def _put_off_refresh(self, now: Now) -> None:
+        # `refresh` is called up to one configured pause after that, and must not be a whole one late.
+        self._refresh_at = now.mono + self._presence.interval_s - self._config.presence.refresh_s
+
+    def leave(self, now: Now) -> Envelope | None:
+        if not self._announced:
+            return None
+        self._announced = False
+        return self.seal(Leave(), now)
+
+    def _announcement(self) -> Announce:
+        return Announce(round(self._presence.interval_s))
 
     def _changed(self, member: Member, *, joined: bool) -> MemberChanged:
         return MemberChanged(self.name, member.peer_id, member.username, joined)

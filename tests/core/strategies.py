@@ -14,15 +14,25 @@ from chatcore.messages import (
     MAX_NONCE,
     MAX_PEER_RECORDS,
     MAX_ROOMS,
+    MAX_SHORT_IDS,
+    SHORT_ID_BYTES,
+    Disconnect,
     Goodbye,
+    Graft,
     Hello,
+    Ihave,
+    Neighbor,
+    NeighborReply,
     PeerRecord,
     PeerRequest,
     PeerResponse,
     Ping,
     Pong,
+    Prune,
     Publish,
     Rooms,
+    Shuffle,
+    ShuffleReply,
 )
 
 digests = st.binary(min_size=32, max_size=32)
@@ -74,6 +84,11 @@ publishes = st.builds(
     st.binary(min_size=1, max_size=200) | st.just(bytes(MAX_PAYLOAD_BYTES)),
     st.binary(min_size=64, max_size=64),
 )
+records = st.lists(st.builds(PeerRecord, peer_ids, addresses), max_size=MAX_PEER_RECORDS).map(tuple)
+short_ids = st.one_of(
+    st.lists(st.binary(min_size=SHORT_ID_BYTES, max_size=SHORT_ID_BYTES), min_size=1, max_size=9).map(tuple),
+    st.just(tuple(number.to_bytes(SHORT_ID_BYTES, "big") for number in range(MAX_SHORT_IDS))),
+)
 link_messages = st.one_of(
     publishes,
     hellos,
@@ -83,9 +98,15 @@ link_messages = st.one_of(
     st.frozensets(room_ids, max_size=8).map(Rooms),
     st.just(Rooms(frozenset(RoomId(bytes([n % 256, n // 256]) + bytes(30)) for n in range(MAX_ROOMS)))),
     st.integers(0, MAX_PEER_RECORDS).map(PeerRequest),
-    st.lists(st.builds(PeerRecord, peer_ids, addresses), max_size=MAX_PEER_RECORDS).map(
-        lambda records: PeerResponse(tuple(records))
-    ),
+    records.map(PeerResponse),
+    short_ids.map(Ihave),
+    short_ids.map(Graft),
+    short_ids.map(Prune),
+    st.builds(Neighbor, room_ids, st.booleans()),
+    st.builds(NeighborReply, room_ids, st.booleans(), records),
+    room_ids.map(Disconnect),
+    st.builds(Shuffle, room_ids, records),
+    st.builds(ShuffleReply, room_ids, records),
 )
 
 # Broken things

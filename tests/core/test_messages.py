@@ -14,16 +14,25 @@ from chatcore.messages import (
     MAX_BATCH_MESSAGES,
     MAX_PLAINTEXT_BYTES,
     MAX_ROOMS,
+    MAX_SHORT_IDS,
+    Disconnect,
     Goodbye,
+    Graft,
     Hello,
+    Ihave,
     LinkMessage,
+    Neighbor,
+    NeighborReply,
     PeerRecord,
     PeerRequest,
     PeerResponse,
     Ping,
     Pong,
+    Prune,
     Publish,
     Rooms,
+    Shuffle,
+    ShuffleReply,
     UnknownMessage,
     decode_batch,
     encode_message,
@@ -35,6 +44,7 @@ from tests.support.core import BOB, chat
 
 ROOM = RoomId(bytes(range(32)))
 PEER = PeerId(bytes(range(32, 64)))
+RECORD = PeerRecord(PEER, "a.example:1")
 HELLO = Hello(0, ("x",), "main", "chatd/0.1", 8080, "ann", frozenset({ROOM}))
 
 
@@ -54,7 +64,19 @@ def batch(*items: Any) -> bytes:
         (Pong(2**64 - 1), [3, 2**64 - 1]),
         (Rooms(frozenset({ROOM})), [4, [bytes(ROOM)]]),
         (PeerRequest(32), [5, 32]),
-        (PeerResponse((PeerRecord(PEER, "a.example:1"),)), [6, [[bytes(PEER), "a.example:1"]]]),
+        (PeerResponse((RECORD,)), [6, [[bytes(PEER), "a.example:1"]]]),
+        (Ihave((b"8 bytes.", b"and more")), [17, b"8 bytes.and more"]),
+        (Graft((b"8 bytes.",)), [18, b"8 bytes."]),
+        (Prune((b"8 bytes.",)), [19, b"8 bytes."]),
+        (Neighbor(ROOM, urgent=True), [20, bytes(ROOM), 1]),
+        (NeighborReply(ROOM, accepted=False, members=()), [21, bytes(ROOM), 0, []]),
+        (
+            NeighborReply(ROOM, accepted=True, members=(RECORD,)),
+            [21, bytes(ROOM), 1, [[bytes(PEER), "a.example:1"]]],
+        ),
+        (Disconnect(ROOM), [22, bytes(ROOM)]),
+        (Shuffle(ROOM, (RECORD,)), [23, bytes(ROOM), [[bytes(PEER), "a.example:1"]]]),
+        (ShuffleReply(ROOM, ()), [24, bytes(ROOM), []]),
     ],
 )
 def test_message_is_written_as_the_protocol_has_it(message: LinkMessage, fields: list[Any]) -> None:
@@ -133,7 +155,7 @@ def test_empty_batch_is_malformed() -> None:
         decode_batch(b"\x90")
 
 
-@pytest.mark.parametrize("type_", [7, 15, 17, 255])
+@pytest.mark.parametrize("type_", [7, 15, 25, 255])
 def test_unknown_type_is_carried_on(type_: int) -> None:
     assert decode_batch(batch([type_, "whatever", [1]])) == (UnknownMessage(type_),)
 
@@ -211,6 +233,31 @@ def hello_with(index: int, value: Any) -> list[Any]:
         [16, 1, bytes(MAX_PAYLOAD_BYTES + 1), bytes(64)],
         [16, 1, b"payload", bytes(63)],
         [16, 1, b"payload", "x" * 64],
+        [17],
+        [17, b""],
+        [17, b"7 bytes"],
+        [17, "8 chars."],
+        [17, [b"8 bytes."]],
+        [17, bytes(8 * MAX_SHORT_IDS + 8)],
+        [18, b""],
+        [18, b"9 bytes.."],
+        [19, b""],
+        [19, None],
+        [20],
+        [20, bytes(ROOM)],
+        [20, bytes(31), 0],
+        [20, bytes(ROOM), 2],
+        [20, bytes(ROOM), True],
+        [21, bytes(ROOM), 1],
+        [21, bytes(ROOM), -1, []],
+        [21, bytes(ROOM), 1, [[bytes(PEER), "a.example"]]],
+        [21, bytes(ROOM), 1, [[bytes(PEER), "a.example:1"]] * 33],
+        [22],
+        [22, "x" * 32],
+        [23, bytes(ROOM)],
+        [23, bytes(ROOM), [[bytes(PEER)]]],
+        [24, bytes(33), []],
+        [24, bytes(ROOM), [[bytes(PEER), "a.example:1"]] * 33],
         HELLO_FIELDS[:7],
         hello_with(1, 65_536),
         hello_with(2, ["x"] * 33),

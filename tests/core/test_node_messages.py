@@ -9,6 +9,7 @@ from chatcore.errors import BadSignature, Malformed, StoreFailed
 from chatcore.events import (
     CloseLink,
     Committed,
+    IhaveDue,
     MemberChanged,
     MessageAdded,
     Notice,
@@ -24,7 +25,8 @@ from chatcore.events import (
     Verify,
 )
 from chatcore.ids import LinkId
-from chatcore.messages import Goodbye, Ping, Pong, Publish, UnknownMessage
+from chatcore.messages import Goodbye, Ihave, Neighbor, Ping, Pong, Publish, UnknownMessage
+from chatcore.recent import short_id
 from tests.support.core import (
     ANN,
     BOB,
@@ -42,6 +44,7 @@ from tests.support.core import (
     of_kind,
     one,
     publish,
+    pushed,
     sent,
     written,
 )
@@ -51,7 +54,7 @@ from tests.support.core import (
 
 def test_chat_is_checked_then_handed_on_then_stored_then_told() -> None:
     book = Playbook()
-    bob, carl = book.link(BOB), book.link(CARL)
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
     hi = chat(BOB, "hi")
 
     received = book.receive(bob, publish(hi, hops=5))
@@ -59,7 +62,7 @@ def test_chat_is_checked_then_handed_on_then_stored_then_told() -> None:
 
     checked = book.verify(received)
     assert checked == [
-        Send((carl,), publish(hi, hops=4), Priority.LIVE),
+        pushed([carl], publish(hi, hops=4)),
         MemberChanged("lobby", BOB.peer_id, "somebody", joined=True),
         Persist(job_of(checked), messages=(hi,)),
     ]
@@ -77,29 +80,33 @@ def test_chat_is_not_told_before_its_commit() -> None:
     assert book.node.counters.received == 0
 
 
-def test_chat_goes_to_fanout_neighbours_and_never_back_to_its_source() -> None:
-    book = Playbook(gossip=GossipConfig(fanout=3))
-    source = book.link(BOB)
-    others = book.links(9)
+def test_chat_goes_to_active_neighbours_and_never_back_to_its_source() -> None:
+    book = Playbook(gossip=GossipConfig(fanout=4, full_mesh_below=0))
+    source = book.neighbour(BOB)
+    others = book.links(20)
+    for link in others:
+        book.receive(link, Neighbor(LOBBY, urgent=False))
+    active = book.active()
+    assert 4 <= len(active) <= 6
 
     ((links, _),) = sent(book.hear(source, chat(BOB, "hi")), Publish)
 
-    assert len(links) == len(set(links)) == 3
-    assert set(links) <= set(others)
+    assert len(links) == len(set(links))
+    assert set(links) == active - {source}
 
 
 def test_chat_goes_to_all_neighbours_when_they_are_few() -> None:
-    book = Playbook(gossip=GossipConfig(fanout=3))
-    source = book.link(BOB)
-    others = book.links(3)
+    book = Playbook()
+    source = book.neighbour(BOB)
+    others = book.neighbours(9)
 
     assert [links for links, _ in sent(book.hear(source, chat(BOB, "hi")), Publish)] == [tuple(others)]
 
 
 def test_chat_stays_in_its_room() -> None:
     book = Playbook()
-    source = book.link(BOB)
-    book.link(CARL, rooms=[WINE])
+    source = book.neighbour(BOB)
+    book.neighbour(CARL, rooms=[WINE])
 
     assert sent(book.hear(source, chat(BOB, "hi")), Publish) == []
     assert book.texts == ["hi"]
@@ -108,23 +115,25 @@ def test_chat_stays_in_its_room() -> None:
 @pytest.mark.parametrize(("came", "left"), [(5, 4), (16, 15), (17, 15), (255, 15), (1, 0)])
 def test_hop_budget_is_one_less_at_each_node_and_clamped_to_our_own(came: int, left: int) -> None:
     book = Playbook()
-    source = book.link(BOB)
-    book.link(CARL)
+    source = book.neighbour(BOB)
+    book.neighbour(CARL)
 
     ((_, copy),) = sent(book.hear(source, chat(BOB, "hi"), hops=came), Publish)
 
     assert copy.hops == left
 
 
-def test_message_without_hops_left_is_kept_and_not_handed_on() -> None:
+def test_message_without_hops_left_is_kept_and_announced_but_not_handed_on() -> None:
     book = Playbook()
-    source = book.link(BOB)
-    book.link(CARL)
+    source = book.neighbour(BOB)
+    carl = book.neighbour(CARL)
+    hi = chat(BOB, "hi")
 
-    outputs = book.hear(source, chat(BOB, "hi"), hops=0)
+    outputs = book.hear(source, hi, hops=0)
 
     assert sent(outputs, Publish) == []
     assert [news.stored.envelope.body for news in of(outputs, MessageAdded)] == [Chat("hi")]
+    assert sent(book.fire(IhaveDue()), Ihave) == [((carl,), Ihave((short_id(hi.id),)))]
 
 
 # Dedup
@@ -132,7 +141,7 @@ def test_message_without_hops_left_is_kept_and_not_handed_on() -> None:
 
 def test_copy_from_another_link_is_counted_and_dropped() -> None:
     book = Playbook()
-    bob, carl = book.link(BOB), book.link(CARL)
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
     hi = chat(BOB, "hi")
     book.hear(bob, hi)
 
@@ -143,7 +152,7 @@ def test_copy_from_another_link_is_counted_and_dropped() -> None:
 
 def test_copies_that_come_while_the_signature_is_checked_are_checked_once() -> None:
     book = Playbook()
-    bob, carl = book.link(BOB), book.link(CARL)
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
     hi = chat(BOB, "hi")
 
     first = book.receive(bob, publish(hi), publish(hi))
@@ -244,8 +253,8 @@ def test_ephemeral_copy_is_dropped_and_not_counted_as_a_message() -> None:
 
 def test_forwarded_presence_is_not_counted_as_a_message() -> None:
     book = Playbook()
-    bob = book.link(BOB)
-    book.link(CARL)
+    bob = book.neighbour(BOB)
+    book.neighbour(CARL)
 
     assert sent(book.hear(bob, written(BOB, Join())), Publish) != []
     assert book.node.counters.forwarded == 0
@@ -381,7 +390,7 @@ def test_input_of_an_unknown_link_is_ignored() -> None:
 
 def test_check_outlives_its_link() -> None:
     book = Playbook()
-    bob, carl = book.link(BOB), book.link(CARL)
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
     received = book.receive(bob, publish(chat(BOB, "last words")))
     book.link_down(bob)
 
@@ -394,7 +403,7 @@ def test_check_outlives_its_link() -> None:
 
 def test_unknown_durable_kind_is_handed_on_and_stored_and_not_told() -> None:
     book = Playbook()
-    bob, carl = book.link(BOB), book.link(CARL)
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
     novelty = of_kind(BOB, 77, "whatever", [1, [2]])
 
     outputs = book.hear(bob, novelty)
@@ -406,7 +415,7 @@ def test_unknown_durable_kind_is_handed_on_and_stored_and_not_told() -> None:
 
 def test_unknown_ephemeral_kind_is_handed_on_and_not_stored() -> None:
     book = Playbook()
-    bob, carl = book.link(BOB), book.link(CARL)
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
     novelty = of_kind(BOB, 200, "whatever")
 
     assert sent(book.hear(bob, novelty), Publish) == [((carl,), publish(novelty, hops=15))]
@@ -440,7 +449,7 @@ def test_unknown_message_type_is_ignored_and_what_follows_is_not() -> None:
 
 def test_own_message_is_stored_before_it_is_sent_answered_or_told() -> None:
     book = Playbook()
-    bob, carl = book.link(BOB), book.link(CARL)
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
 
     said = book.say("hello")
     persist = one(said, Persist)
@@ -455,7 +464,7 @@ def test_own_message_is_stored_before_it_is_sent_answered_or_told() -> None:
         Chat("hello"),
     )
     assert book.commit(said) == [
-        Send((bob, carl), publish(hello, hops=16), Priority.LIVE),
+        pushed([bob, carl], publish(hello, hops=16)),
         Replied(book.next_request() - 1, SentReply(hello, "lobby", handed_to=2)),  # type: ignore[arg-type]  # int
         MessageAdded("lobby", StoredMessage(1, hello)),
     ]
@@ -464,15 +473,15 @@ def test_own_message_is_stored_before_it_is_sent_answered_or_told() -> None:
 
 
 def test_own_message_goes_to_more_neighbours_than_fanout() -> None:
-    book = Playbook(gossip=GossipConfig(fanout=2))
-    links = book.links(5)
+    book = Playbook(gossip=GossipConfig(fanout=4))
+    links = book.neighbours(6)
 
     assert [to for to, _ in sent(book.settle(book.say("hello")), Publish)] == [tuple(links)]
 
 
 def test_own_message_without_neighbours_is_answered_as_handed_to_nobody() -> None:
     book = Playbook()
-    book.link(BOB, rooms=[WINE])
+    book.neighbour(BOB, rooms=[WINE])
 
     outputs = book.settle(book.say("hello"))
 
@@ -482,7 +491,7 @@ def test_own_message_without_neighbours_is_answered_as_handed_to_nobody() -> Non
 
 def test_own_message_whose_commit_fails_is_rejected_and_never_sent() -> None:
     book = Playbook()
-    book.link(BOB)
+    book.neighbour(BOB)
 
     notice, rejected = book.fail(book.say("hello"), "disk full")
 
@@ -508,7 +517,7 @@ def test_message_of_others_whose_commit_fails_may_be_received_again() -> None:
 
 def test_own_message_that_comes_back_is_a_copy() -> None:
     book = Playbook()
-    bob = book.link(BOB)
+    bob = book.neighbour(BOB)
     book.settle(book.say("hello"))
 
     assert book.receive(bob, publish(book.stored[0].envelope)) == []
@@ -547,7 +556,7 @@ def test_forged_stamp_does_not_move_the_clock() -> None:
 def test_message_for_a_room_left_meanwhile_is_told_to_nobody() -> None:
     book = Playbook()
     book.settle(book.join("wine"))
-    bob = book.link(BOB, rooms=[WINE])
+    bob = book.neighbour(BOB, rooms=[WINE])
     received = book.receive(bob, publish(chat(BOB, "cheers", room=WINE)))
     book.settle(book.leave("wine"))
 
@@ -560,7 +569,7 @@ def test_message_for_a_room_left_meanwhile_is_told_to_nobody() -> None:
 def test_own_message_for_a_room_left_meanwhile_is_sent_all_the_same() -> None:
     book = Playbook()
     book.settle(book.join("wine"))
-    bob = book.link(BOB, rooms=[WINE])
+    bob = book.neighbour(BOB, rooms=[WINE])
     said = book.say("cheers", "wine")
     book.settle(book.leave("wine"))
 
@@ -569,6 +578,17 @@ def test_own_message_for_a_room_left_meanwhile_is_sent_all_the_same() -> None:
     assert [links for links, _ in sent(outputs, Publish)] == [(bob,)]
     assert len(of(outputs, Replied)) == 1
     assert of(outputs, MessageAdded) == []
+
+
+def test_own_message_for_a_room_left_meanwhile_goes_to_no_link_that_is_gone() -> None:
+    book = Playbook()
+    book.settle(book.join("wine"))
+    bob, carl = book.neighbour(BOB, rooms=[WINE]), book.neighbour(CARL, rooms=[WINE])
+    said = book.say("cheers", "wine")
+    book.settle(book.leave("wine"))
+    book.link_down(bob)
+
+    assert [links for links, _ in sent(book.commit(said), Publish)] == [(carl,)]
 
 
 def test_stamps_start_after_the_last_one_stored() -> None:

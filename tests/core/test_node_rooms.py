@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatcore.envelopes import Join, Leave, open_envelope
+from chatcore.envelopes import Announce, Join, Leave, open_envelope
 from chatcore.errors import (
     BadName,
     LocalError,
@@ -28,8 +28,22 @@ from chatcore.events import (
     SetTimer,
     Started,
 )
-from chatcore.messages import MAX_ROOMS, Publish, Rooms
-from tests.support.core import BOB, CARL, DORA, LOBBY, TEA, WINE, Playbook, lobby, of, one, sent, written
+from chatcore.messages import MAX_ROOMS, Neighbor, Publish, Rooms
+from tests.support.core import (
+    BOB,
+    CARL,
+    DORA,
+    LOBBY,
+    TEA,
+    WINE,
+    Playbook,
+    lobby,
+    of,
+    one,
+    pushed,
+    sent,
+    written,
+)
 
 
 def bodies(outputs: list[Publish]) -> list[object]:
@@ -90,28 +104,34 @@ def test_lobbies_of_two_networks_are_two_rooms() -> None:
 
 def test_join_is_stored_before_it_is_answered_and_told() -> None:
     book = Playbook()
-    bob = book.link(BOB, rooms=[LOBBY, WINE])
+    bob = book.neighbour(BOB, rooms=[LOBBY, WINE])
 
     asked = book.join("#Wine")
     assert asked == [Persist(one(asked, Persist).job, rooms=(RoomRecord(WINE, "wine", joined=True),))]
     assert book.node.room_ids == {LOBBY}
 
     outputs = book.commit(asked)
-    ((_, entering),) = sent(outputs, Publish)
+    ((_, greeting),) = sent(outputs, Publish)
     assert outputs == [
         Replied(one(outputs, Replied).request, RoomReply("wine", changed=True)),
         Send((bob,), Rooms(frozenset({LOBBY, WINE})), Priority.CONTROL),
-        Send((bob,), entering, Priority.LIVE),
+        Send((bob,), greeting, Priority.LIVE),
         RoomChanged("wine", joined=True),
+        Send((bob,), Neighbor(WINE, urgent=True), Priority.CONTROL),
     ]
+    assert greeting.hops == 0
+    assert bodies([greeting]) == [Announce(15)]
+
+    ((links, entering),) = sent(book.befriend(bob, outputs), Publish)
+    assert (links, entering.hops) == ((bob,), 16)
     assert bodies([entering]) == [Join()]
 
 
 def test_leave_is_stored_before_it_is_answered_and_told() -> None:
     book = Playbook()
     book.settle(book.join("wine"))
-    bob = book.link(BOB, rooms=[LOBBY, WINE])
-    carl = book.link(CARL)
+    bob = book.neighbour(BOB, rooms=[LOBBY, WINE])
+    carl = book.neighbour(CARL)
 
     asked = book.leave("wine")
     assert asked == [Persist(one(asked, Persist).job, rooms=(RoomRecord(WINE, "wine", joined=False),))]
@@ -121,7 +141,7 @@ def test_leave_is_stored_before_it_is_answered_and_told() -> None:
     ((_, leaving),) = sent(outputs, Publish)
     assert outputs == [
         Replied(one(outputs, Replied).request, RoomReply("wine", changed=True)),
-        Send((bob,), leaving, Priority.LIVE),
+        pushed([bob], leaving),
         Send((bob, carl), Rooms(frozenset({LOBBY})), Priority.CONTROL),
         RoomChanged("wine", joined=False),
     ]
@@ -175,12 +195,13 @@ def test_leave_whose_commit_fails_is_rejected_and_we_stay_in() -> None:
 
 def test_room_joined_again_opens_with_join() -> None:
     book = Playbook()
-    book.link(BOB)
+    bob = book.neighbour(BOB)
     book.settle(book.leave("lobby"))
 
     outputs = book.settle(book.join("lobby"))
 
-    assert bodies([message for _, message in sent(outputs, Publish)]) == [Join()]
+    assert bodies([message for _, message in sent(outputs, Publish)]) == [Announce(15)]  # to the link alone
+    assert bodies([message for _, message in sent(book.befriend(bob, outputs), Publish)]) == [Join()]
 
 
 # A room's neighbours
@@ -189,9 +210,9 @@ def test_room_joined_again_opens_with_join() -> None:
 def test_rooms_message_replaces_what_hello_said() -> None:
     book = Playbook()
     book.settle(book.join("wine"))
-    bob = book.link(BOB)
+    bob = book.neighbour(BOB)
 
-    book.receive(bob, Rooms(frozenset({WINE})))
+    book.befriend(bob, book.receive(bob, Rooms(frozenset({WINE}))))
 
     assert sent(book.settle(book.say("hello", "lobby")), Publish) == []
     assert len(sent(book.settle(book.say("cheers", "wine")), Publish)) == 1

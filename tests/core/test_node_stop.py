@@ -33,7 +33,7 @@ def stopped(book: Playbook) -> list[Output]:
 def test_stop_says_leave_in_every_room_and_goodbye_on_every_link() -> None:
     book = Playbook()
     book.settle(book.join("wine"))
-    bob, carl = book.link(BOB, rooms=[LOBBY, WINE]), book.link(CARL)
+    bob, carl = book.neighbour(BOB, rooms=[LOBBY, WINE]), book.neighbour(CARL)
 
     outputs = stopped(book)
 
@@ -51,7 +51,7 @@ def test_stop_says_leave_in_every_room_and_goodbye_on_every_link() -> None:
 
 def test_goodbye_leaves_after_everything_that_is_queued() -> None:
     book = Playbook()
-    book.link(BOB)
+    book.neighbour(BOB)
 
     priorities = {type(output.message): output.priority for output in of(stopped(book), Send)}
 
@@ -71,7 +71,7 @@ def test_requests_are_rejected_while_stopping() -> None:
 
 def test_message_on_its_way_to_disk_is_answered_while_stopping() -> None:
     book = Playbook()
-    book.link(BOB)
+    book.neighbour(BOB)
     said = book.say("last words")
     stopped(book)
 
@@ -81,12 +81,16 @@ def test_message_on_its_way_to_disk_is_answered_while_stopping() -> None:
     assert book.texts == ["last words"]
 
 
-def test_message_under_check_is_stored_while_stopping() -> None:
+def test_message_under_check_is_stored_and_handed_to_nobody_while_stopping() -> None:
     book = Playbook()
-    received = book.receive(book.link(BOB), publish(chat(BOB, "hi")))
+    received = book.receive(book.neighbour(BOB), publish(chat(BOB, "hi")))
+    book.neighbour(CARL)
     stopped(book)
 
-    assert len(of(book.settle(received), MessageAdded)) == 1
+    outputs = book.settle(received)
+
+    assert len(of(outputs, MessageAdded)) == 1
+    assert of(outputs, Send) == []
 
 
 @pytest.mark.parametrize("key", [PingDue(), DialDue(), PresenceDue()])

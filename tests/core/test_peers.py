@@ -43,6 +43,7 @@ from chatcore.links import PEER_REQUEST_EVERY_S
 from chatcore.messages import (
     MAX_PEER_RECORDS,
     Goodbye,
+    Neighbor,
     PeerRecord,
     PeerRequest,
     PeerResponse,
@@ -51,7 +52,7 @@ from chatcore.messages import (
     Publish,
     Rooms,
 )
-from chatcore.peers import LinkReplaced
+from chatcore.peers import FEW_LINKS, LinkReplaced
 from tests.support.core import (
     ANN,
     BOB,
@@ -103,17 +104,24 @@ def test_link_up_is_told_pinged_and_hears_of_us() -> None:
         PeerChanged(BOB.peer_id, "somebody", "192.0.2.7:40000", outbound=False, up=True, reason=""),
         Send((book.newest,), ping, Priority.CONTROL),
         Send((book.newest,), here, Priority.LIVE),
+        Send((book.newest,), Neighbor(LOBBY, urgent=True), Priority.CONTROL),
     ]
+    assert here.hops == 0  # nobody else need hear of it
+    assert open_envelope(here.payload, here.signature).body == Announce(15)
+
+
+def test_first_neighbour_hears_that_we_joined_and_the_next_that_we_are_still_here() -> None:
+    book = Playbook()
+    outputs = book.link_up(BOB)
+    ((links, here),) = sent(book.befriend(book.newest, outputs), Publish)
+    assert (links, here.hops) == ((book.newest,), 16)
     assert open_envelope(here.payload, here.signature).body == Join()
 
-
-def test_second_link_hears_that_we_are_still_here() -> None:
-    book = Playbook()
-    book.link(BOB)
-
-    ((_, here),) = sent(book.link_up(CARL), Publish)
-
+    outputs = book.link_up(CARL)
+    ((links, here),) = sent(outputs, Publish)
+    assert (links, here.hops) == ((book.newest,), 0)
     assert open_envelope(here.payload, here.signature).body == Announce(15)
+    assert sent(book.befriend(book.newest, outputs), Publish) == []
 
 
 def test_link_of_a_peer_in_other_rooms_hears_no_presence() -> None:
@@ -350,11 +358,14 @@ def test_address_of_a_replaced_link_is_not_dialled_while_the_peer_is_linked() ->
 
 def test_link_beyond_the_most_is_turned_away_with_goodbye() -> None:
     book = Playbook(link=LinkConfig(max_peers=2))
-    book.links(2)
+    book.link(CARL, dialled=FRIEND, port=8080)
+    book.link(DORA)
 
     outputs = book.link_up(BOB)
 
+    others = PeerResponse((PeerRecord(CARL.peer_id, FRIEND),))
     assert outputs == [
+        Send((book.newest,), others, Priority.CONTROL),
         Send((book.newest,), Goodbye("all 2 places for peers are taken"), Priority.BULK),
         CloseLink(book.newest, one(outputs, CloseLink).error),
     ]
@@ -641,13 +652,13 @@ def test_peer_request_is_answered_once_in_ten_seconds() -> None:
     assert book.refused == {"peer_request_rate": 1}
 
 
-def test_peer_response_is_dialled_up_to_fanout() -> None:
-    book = Playbook(gossip=GossipConfig(fanout=4))
+def test_peer_response_is_dialled_until_links_are_a_few() -> None:
+    book = Playbook()
     friend = book.link(BOB, dialled=FRIEND)
 
     outputs = book.receive(friend, records(20))
 
-    assert len(dials(outputs)) == 3
+    assert len(dials(outputs)) == FEW_LINKS - 1
 
 
 def test_peer_response_nobody_asked_for_is_ignored() -> None:
@@ -677,9 +688,9 @@ def test_our_own_address_is_not_learned_nor_that_of_a_linked_peer() -> None:
 
 
 def test_learned_addresses_are_dialled_only_while_links_are_few() -> None:
-    book = Playbook(gossip=GossipConfig(fanout=2))
+    book = Playbook()
     friend = book.link(BOB, dialled=FRIEND)
-    book.link(CARL)
+    book.links(FEW_LINKS - 1)
 
     outputs = book.receive(friend, records(5))
 
@@ -688,10 +699,11 @@ def test_learned_addresses_are_dialled_only_while_links_are_few() -> None:
 
 
 def test_learned_address_is_dialled_when_a_link_is_lost() -> None:
-    book = Playbook(gossip=GossipConfig(fanout=2))
+    book = Playbook()
     friend = book.link(BOB, dialled=FRIEND)
     carl = book.link(CARL)
-    book.receive(friend, records(5))
+    book.links(FEW_LINKS - 2)
+    assert dials(book.receive(friend, records(5))) == []
 
     assert len(dials(book.link_down(carl))) == 1
 

@@ -139,7 +139,7 @@ def test_own_presence_that_comes_back_changes_nothing() -> None:
 
 def test_refresh_goes_to_the_rooms_neighbours() -> None:
     book = Playbook()
-    bob, carl = book.link(BOB), book.link(CARL)
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
 
     ((links, here),) = sent(book.fire(PresenceDue()), Publish)
 
@@ -154,7 +154,7 @@ def test_refresh_without_neighbours_says_nothing() -> None:
 
 def test_announced_interval_is_the_configured_one() -> None:
     book = Playbook(presence=PresenceConfig(refresh_s=30))
-    book.link(BOB)
+    book.neighbour(BOB)
 
     ((_, here),) = sent(book.fire(PresenceDue()), Publish)
 

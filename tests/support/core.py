@@ -25,6 +25,7 @@ from chatcore.events import (
     LinkUp,
     Output,
     Persist,
+    Priority,
     Received,
     RequestId,
     RoomRecord,
@@ -39,9 +40,10 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, RoomId
-from chatcore.messages import Hello, LinkMessage, Publish
+from chatcore.messages import Hello, Ihave, LinkMessage, Neighbor, NeighborReply, Publish
 from chatcore.names import room_id
 from chatcore.node import Node
+from chatcore.recent import short_id
 from chatcore.wire import pack
 
 START = Now(1_000.0, 1_700_000_000_000)
@@ -99,6 +101,11 @@ def publish(envelope: Envelope, hops: int = FULL_TTL) -> Publish:
     return Publish.of(envelope, hops)
 
 
+def pushed(links: Iterable[LinkId], message: Publish) -> Send:
+    """As a message is pushed: a link with a full queue hears at least that there is one."""
+    return Send(tuple(links), message, Priority.LIVE, instead=Ihave((short_id(message.id),)))
+
+
 def hello(
     username: str = "somebody", *, rooms: Iterable[RoomId] = (LOBBY,), port: int = 0, network: str = "main"
 ) -> Hello:
@@ -122,6 +129,20 @@ def sent(outputs: Iterable[Output], kind: type[Kind]) -> list[tuple[tuple[LinkId
         for output in outputs
         if isinstance(output, Send) and isinstance(output.message, kind)
     ]
+
+
+def link_to(
+    peer: Identity,
+    number: int,
+    *,
+    rooms: Iterable[RoomId] = (LOBBY,),
+    dialled: str | None = None,
+    port: int = 0,
+) -> LinkUp:
+    """A link as it comes up, for what is tested without a node."""
+    greeting = hello(rooms=rooms, port=port)
+    binding = number.to_bytes(32, "big")
+    return LinkUp(LinkId(number), peer.peer_id, greeting, "192.0.2.7:40000", None, frozenset(), binding)
 
 
 class MemoryIndex:
@@ -226,6 +247,41 @@ class Playbook:
     def links(self, count: int, *, rooms: Iterable[RoomId] = (LOBBY,)) -> list[LinkId]:
         """Links to that many peers, none of them among ANN to DORA."""
         return [self.link(identity(number), rooms=rooms) for number in range(100, 100 + count)]
+
+    def neighbour(
+        self,
+        peer: Identity,
+        *,
+        dialled: str | None = None,
+        address: str = "192.0.2.7:40000",
+        rooms: Iterable[RoomId] = (LOBBY,),
+        port: int = 0,
+    ) -> LinkId:
+        """A link, and an active neighbour in every room that both are in."""
+        outputs = self.link_up(peer, dialled=dialled, address=address, rooms=rooms, port=port)
+        self.befriend(self.newest, outputs)
+        return self.newest
+
+    def befriend(self, link: LinkId, outputs: Iterable[Output]) -> list[Output]:
+        """The peer says yes to what it was asked among the outputs, and asks where it was not."""
+        found = self.node.links.get(link)
+        assert found is not None
+        asked = {message.room for links, message in sent(outputs, Neighbor) if link in links}
+        result: list[Output] = []
+        for shared, room in self.node.rooms.items():
+            if shared in asked:
+                result += self.receive(link, NeighborReply(shared, accepted=True, members=()))
+            elif shared in found.rooms and link not in room.active:
+                result += self.receive(link, Neighbor(shared, urgent=False))
+            assert (link in room.active) == (shared in found.rooms)
+        return result
+
+    def neighbours(self, count: int, *, rooms: Iterable[RoomId] = (LOBBY,)) -> list[LinkId]:
+        """Active neighbours, none of them among ANN to DORA."""
+        return [self.neighbour(identity(number), rooms=rooms) for number in range(100, 100 + count)]
+
+    def active(self, room: RoomId = LOBBY) -> set[LinkId]:
+        return set(self.node.rooms[room].active)
 
     def link_down(self, link: LinkId, error: RemoteError | None = None) -> list[Output]:
         return self.handle(LinkDown(link, error or ClosedByPeer()))

@@ -42,6 +42,7 @@ from chatcore.events import (
     SendText,
     SetTimer,
     Started,
+    Stop,
     StoredMessage,
     TimerFired,
     TimerKey,
@@ -55,7 +56,7 @@ from chatcore.node import Node
 from tests.support.core import START, MemoryIndex
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Member:
     """One node, its store, and what its people were told."""
 
@@ -69,6 +70,7 @@ class Member:
     timers: dict[TimerKey, float] = field(default_factory=dict)
     links: dict[LinkId, "Wire"] = field(default_factory=dict)
     publishes_received: int = 0
+    listens: bool = True
 
     @property
     def address(self) -> str:
@@ -96,7 +98,7 @@ class Member:
         }
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Wire:
     """One end of a link. Bytes put in come out at the other end."""
 
@@ -157,7 +159,7 @@ class Network:
         self.post(self[name], Connect(self._request(), self[to].address))
 
     def line(self, names: Iterable[str]) -> None:
-        """Each linked with the next and, as nobody seems to have dialled, nobody asks for more peers."""
+        """Each linked with the next, and so it stays: nobody says where it could be dialled."""
         for one, other in itertools.pairwise(names):
             self._link_up(self[one], self[other], dialled=None)
         self.run()
@@ -188,6 +190,8 @@ class Network:
         self.now = Now(self.now.mono + seconds, self.now.wall_ms + round(seconds * 1000))
 
     def post(self, member: Member, event: Input) -> None:
+        if isinstance(event, Stop):
+            member.listens = False
         self._inputs.append((member, event))
 
     def run(self, most: int = 100_000) -> None:
@@ -207,7 +211,7 @@ class Network:
 
     def _perform(self, member: Member, output: Output) -> None:
         match output:
-            case Send(links, message):
+            case Send(links, message):  # no queue is ever full here
                 for link in links:
                     self._send(member, link, message)
             case CloseLink(link):
@@ -251,15 +255,16 @@ class Network:
         name = address.partition(".")[0]
         if name == member.name:
             self.post(member, DialFailed(address, SelfDialed()))
-        elif name not in self.members:
-            self.post(member, DialFailed(address, Unreachable("no such name")))
+        elif name not in self.members or not self[name].listens:
+            self.post(member, DialFailed(address, Unreachable("nobody answers")))
         else:
             self._link_up(member, self[name], dialled=address)
 
     def _link_up(self, dialler: Member, listener: Member, *, dialled: str | None) -> None:
         wires = (self._wire(dialler, dialled), self._wire(listener, None))
         wires[0].other, wires[1].other = wires[1], wires[0]
-        hellos = [self._hello(wire.owner) for wire in wires]
+        port = 0 if dialled is None else 8080
+        hellos = [self._hello(wire.owner, port) for wire in wires]
         for place, wire in enumerate(wires):
             mine, theirs = hellos[place], hellos[1 - place]
             address = f"{wire.other.owner.name}.example:40000"
@@ -276,11 +281,9 @@ class Network:
         owner.links[wire.link] = wire
         return wire
 
-    def _hello(self, member: Member) -> Hello:
+    def _hello(self, member: Member, port: int) -> Hello:
         config = member.node.config
-        return Hello(
-            PROTOCOL_MINOR, (), config.network, "test", config.listen_port, member.name, member.node.room_ids
-        )
+        return Hello(PROTOCOL_MINOR, (), config.network, "test", port, member.name, member.node.room_ids)
 
     def _close(self, wire: Wire) -> None:
         if not wire.closed:

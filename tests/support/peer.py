@@ -16,7 +16,18 @@ from chatcore.frames import encode_frame
 from chatcore.handshake import Credentials
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
-from chatcore.messages import Hello, LinkMessage, Ping, Pong, Publish, encode_message
+from chatcore.messages import (
+    Graft,
+    Hello,
+    Ihave,
+    LinkMessage,
+    Neighbor,
+    NeighborReply,
+    Ping,
+    Pong,
+    Publish,
+    encode_message,
+)
 from chatcore.names import LOBBY, room_id, split_address
 from chatcore.session import (
     BytesReceived,
@@ -115,9 +126,21 @@ class Peer:
                     self.established = output
                 case MessagesReceived(messages):
                     self.received += messages
+                    self._be_a_neighbour(messages)
                 case Failed(error):
                     self.failed = error
         self._changed.set()
+
+    def _be_a_neighbour(self, messages: Sequence[LinkMessage]) -> None:
+        """Say yes to whoever wants to push messages to us, and ask for what is announced."""
+        replies: list[LinkMessage] = [
+            NeighborReply(message.room, accepted=True, members=())
+            for message in messages
+            if isinstance(message, Neighbor)
+        ]
+        replies += [Graft(message.ids) for message in messages if isinstance(message, Ihave)]
+        if replies:
+            self._feed(SendEncoded([encode_message(reply) for reply in replies]))
 
     async def until(self, condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
         """Wait for something this peer hears to make it so. Raises TimeoutError."""

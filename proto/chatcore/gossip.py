@@ -1,0 +1,131 @@
+"""Messages of others on their road through this node: from a link by way of the signature check into a room.
+
+Joins inbox, broadcast and rooms; none knows the others.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from chatcore.broadcast import Broadcast
+from chatcore.clock import HybridClock, Now
+from chatcore.config import GossipConfig
+from chatcore.counters import Counters
+from chatcore.envelopes import Envelope
+from chatcore.events import JobId, Output, Verified, Verify
+from chatcore.ids import LinkId, MessageId, RoomId
+from chatcore.inbox import Candidate, Inbox
+from chatcore.index import Index
+from chatcore.links import Link, Links
+from chatcore.messages import Graft, Ihave, Prune, Publish
+from chatcore.room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of a batch of signature checks. `forger` is the link that brought a message nobody signed."""
+
+    outputs: list[Output]
+    keep: tuple[Envelope, ...]
+    forger: LinkId | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    link: LinkId
+    candidates: list[Candidate]
+
+
+class Gossip:
+    def __init__(
+        self,
+        config: GossipConfig,
+        *,
+        own_key: bytes,
+        rooms: Mapping[RoomId, Room],
+        links: Links,
+        clock: HybridClock,
+        index: Index,
+        counters: Counters,
+        mono: float,
+    ) -> None:
+        self._rooms = rooms
+        self._links = links
+        self._clock = clock
+        self._inbox = Inbox(config, index, counters, own_key=own_key, mono=mono)
+        self._broadcast = Broadcast(config, counters)
+        self._checks: dict[JobId, _Check] = {}
+
+    def publish(self, envelope: Envelope, room: Room, now: Now) -> list[Output]:
+        """Our own, to every active neighbour."""
+        self._inbox.remember(envelope, now)
+        # A room left meanwhile no longer hears of links that go.
+        active = [link for link in room.active if self._links.get(link) is not None]
+        return self._broadcast.publish(envelope, active)
+
+    def forget(self, message_id: MessageId) -> None:
+        self._inbox.forget(message_id)
+
+    def on_publishes(self, link: Link, publishes: Iterable[Publish], job: JobId, now: Now) -> list[Output]:
+        """Raises Malformed. `job` is used up when there is something to check."""
+        admitted, copies = self._inbox.admit(publishes, link.link, self._rooms.keys(), now)
+        outputs: list[Output] = []
+        for message_id in copies:
+            outputs += self._broadcast.on_copy(message_id, link)
+        if admitted:
+            self._checks[job] = _Check(link.link, admitted)
+            outputs.append(Verify(job, link.link, tuple([item.envelope for item in admitted])))
+        return outputs
+
+    def handle_verified(self, event: Verified, now: Now) -> Checked:
+        check = self._checks.pop(event.job)
+        outputs: list[Output] = []
+        keep: list[Envelope] = []
+        forger = None
+        for item, holds in zip(check.candidates, event.results, strict=True):
+            if not holds:
+                self._inbox.reject(item.envelope)
+                forger = check.link
+            elif self._inbox.accept(item.envelope, now):
+                outputs += self._spread(item, now)
+                if item.envelope.durable:
+                    keep.append(item.envelope)
+        return Checked(outputs, tuple(keep), forger)
+
+    def _spread(self, item: Candidate, now: Now) -> list[Output]:
+        envelope = item.envelope
+        self._clock.witness(envelope.stamp)
+        room = self._rooms.get(envelope.room)
+        if room is None:
+            return []  # left while the signature was checked
+        senders = [link for of in item.senders if (link := self._links.get(of)) is not None]
+        outputs = self._broadcast.spread(envelope, item.hops, senders, room.active, now.mono)
+        return outputs + room.handle_heard(envelope, now)
+
+    def on_message(self, link: Link, message: Ihave | Graft | Prune, now: Now) -> list[Output]:
+        match message:
+            case Ihave():
+                return self._broadcast.on_ihave(link.link, message, now.mono)
+            case Graft():
+                return self._broadcast.on_graft(link.link, message)
+            case Prune():
+                self._broadcast.on_prune(link.link, message)
+                return []
+
+    def welcome(self, link: LinkId, room: RoomId) -> list[Output]:
+        return self._broadcast.welcome(link, room)
+
+    def handle_ihave_due(self) -> list[Output]:
+        return self._broadcast.handle_ihave_due()
+
+    def handle_graft_due(self, now: Now) -> list[Output]:
+        return self._broadcast.handle_graft_due(now.mono, self._rtt_of)
+
+    def _rtt_of(self, link: LinkId) -> float | None:
+        found = self._links.get(link)
+        return None if found is None else found.rtt_s or 0.0
+
+    def handle_link_gone(self, link: LinkId) -> None:
+        self._broadcast.handle_link_gone(link)
+
+    def lazy_links(self, room: RoomId) -> int:
+        return self._broadcast.lazy_links(room)

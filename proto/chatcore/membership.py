@@ -1,0 +1,273 @@
+"""Who our active neighbours in one room are: two views, as in HyParView (Leitao et al. 2007), hardened.
+
+At least half of the active view we choose ourselves, and nothing another node asks for ever takes those from
+us. Links of the room beyond the active view are warm spares. Knows addresses and links; dials nothing itself.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from chatcore.config import GossipConfig
+from chatcore.events import Output, Priority, Send
+from chatcore.ids import LinkId, PeerId, RoomId
+from chatcore.links import Link, Links
+from chatcore.messages import (
+    Disconnect,
+    MembershipMessage,
+    Neighbor,
+    NeighborReply,
+    PeerRecord,
+    Shuffle,
+    ShuffleReply,
+)
+from chatcore.rng import Rng
+
+MAX_PASSIVE = 128
+"""Known members beyond our neighbours; a newcomer to a full view takes a random one's place."""
+
+SAMPLE = 8
+"""Records in a reply or a shuffle."""
+
+ASK_AGAIN_S = 10.0
+"""Before a member that said no, or did not answer, is asked again."""
+
+URGENT_EVERY_S = 2.0
+"""An urgent request may push a neighbour out only so often, per room; own choices it never does."""
+
+SWAP_HALF_LIFE_S = 120.0
+"""Mixing: a young node swaps one of its choices at half of its shuffles, an old one hardly ever."""
+
+
+@dataclass(slots=True)
+class Neighbour:
+    chosen: bool
+    since: float
+
+
+class Membership:
+    def __init__(
+        self, room: RoomId, config: GossipConfig, links: Links, *, own: PeerId, rng: Rng, mono: float
+    ) -> None:
+        self._room = room
+        self._config = config
+        self._links = links
+        self._own = own
+        self._rng = rng
+        self._born = mono
+        self._active: dict[LinkId, Neighbour] = {}
+        self._passive: dict[PeerId, PeerRecord] = {}
+        self._asked: dict[LinkId, float] = {}
+        self._waiting: dict[LinkId, float] = {}
+        self._swapping = False
+        self._evicted_at = -URGENT_EVERY_S
+
+    @property
+    def active(self) -> Collection[LinkId]:
+        return self._active.keys()
+
+    @property
+    def spares(self) -> list[Link]:
+        return [link for link in self._members() if link.link not in self._active]
+
+    @property
+    def passive(self) -> Collection[PeerRecord]:
+        return self._passive.values()
+
+    def _members(self) -> Iterator[Link]:
+        """Linked peers that are in the room."""
+        return (link for link in self._links if self._room in link.rooms)
+
+    # How many
+
+    @property
+    def _small(self) -> bool:
+        """Few enough that everybody is everybody's neighbour."""
+        # Some places must be left: the next to come would else find none, and be an island with each other.
+        below = min(self._config.full_mesh_below, 2 + self._most - max(1, self._config.fanout // 4))
+        linked = sum(1 for _ in self._members())
+        if 1 + linked >= below:
+            return False
+        unlinked = sum(self._links.to(peer_id) is None for peer_id in self._passive)
+        return 1 + linked + unlinked < below
+
+    @property
+    def _to_choose(self) -> int:
+        return max(2, -(-self._config.fanout // 2))
+
+    @property
+    def _most(self) -> int:
+        return self._config.fanout + self._config.fanout // 2
+
+    @property
+    def _most_guests(self) -> int:
+        """Neighbours that chose us: a little above the average, which keeps degrees even."""
+        return self._to_choose + max(1, self._config.fanout // 4)
+
+    def _chosen(self) -> int:
+        return sum(neighbour.chosen for neighbour in self._active.values())
+
+    def lacking(self) -> int:
+        """Choices still to be made, those being asked not counted."""
+        if self._small:
+            return 0
+        return self._wanted + self._swapping - self._chosen() - len(self._asked)
+
+    @property
+    def _wanted(self) -> int:
+        """Choices to have; with next to no guests, one more."""
+        guests = len(self._active) - self._chosen()
+        return max(self._to_choose, self._to_choose + 1 - guests)
+
+    # Filling the active view
+
+    def fill(self, mono: float) -> tuple[list[Output], list[PeerRecord]]:
+        """Ask linked members to be neighbours; and the members to link with because spares do not suffice."""
+        for asked in (self._asked, self._waiting):
+            for link in [link for link, until in asked.items() if until <= mono]:
+                del asked[link]
+        free = [
+            link for link in self.spares if link.link not in self._asked and link.link not in self._waiting
+        ]
+        if self._small:
+            outputs = [
+                self._ask(link, mono)
+                for link in free[: max(0, self._most - len(self._active) - len(self._asked))]
+            ]
+            return outputs, self._unlinked(self._config.full_mesh_below)
+        wanted = self.lacking()
+        if wanted <= 0:
+            return [], []
+        chosen = self._rng.sample(free, min(wanted, len(free)))
+        outputs = [self._ask(link, mono) for link in chosen]
+        return outputs, self._unlinked(wanted - len(chosen))
+
+    def _unlinked(self, most: int) -> list[PeerRecord]:
+        records = [record for record in self._passive.values() if self._links.to(record.peer_id) is None]
+        return self._rng.sample(records, min(most, len(records)))
+
+    def _ask(self, link: Link, mono: float) -> Output:
+        self._asked[link.link] = mono + ASK_AGAIN_S
+        urgent = len(self._active) < self._config.fanout // 4
+        return Send((link.link,), Neighbor(self._room, urgent), Priority.CONTROL)
+
+    # Links come and go
+
+    def handle_link_gone(self, link: Link) -> None:
+        """The peer is remembered, unless it left the room: it may come back, and its address was good."""
+        self._active.pop(link.link, None)
+        self._asked.pop(link.link, None)
+        self._waiting.pop(link.link, None)
+        record = link.record()
+        if self._room not in link.rooms:
+            self._passive.pop(link.peer_id, None)
+        elif record is not None:
+            self.learn((record,))
+
+    def handle_dead(self, peer_id: PeerId) -> None:
+        """Nobody answers at its address."""
+        self._passive.pop(peer_id, None)
+
+    def learn(self, records: Collection[PeerRecord]) -> None:
+        for record in records:
+            if record.peer_id == self._own or record.peer_id in self._passive:
+                continue
+            if len(self._passive) >= MAX_PASSIVE:
+                del self._passive[self._rng.sample(list(self._passive), 1)[0]]
+            self._passive[record.peer_id] = record
+
+    # What neighbours say
+
+    def on_message(self, link: Link, message: MembershipMessage, mono: float) -> list[Output]:
+        match message:
+            case Neighbor(_, urgent):
+                return self._on_neighbor(link, mono, urgent=urgent)
+            case NeighborReply():
+                return self._on_reply(link, message, mono)
+            case Disconnect():
+                self._active.pop(link.link, None)
+                self._waiting[link.link] = mono + ASK_AGAIN_S
+                return []
+            case Shuffle(_, members):
+                answer = ShuffleReply(self._room, self._sample(link))
+                self.learn(members)
+                return [Send((link.link,), answer, Priority.CONTROL)]
+            case ShuffleReply(_, members):
+                self.learn(members)
+                return []
+
+    def _on_neighbor(self, link: Link, mono: float, *, urgent: bool) -> list[Output]:
+        outputs: list[Output] = []
+        accepted = link.link in self._active
+        if not accepted:
+            outputs, accepted = self._admit(link, mono, urgent=urgent)
+        record = link.record()
+        if record is not None:
+            self.learn((record,))
+        reply = NeighborReply(self._room, accepted, self._sample(link))
+        return [*outputs, Send((link.link,), reply, Priority.CONTROL)]
+
+    def _admit(self, link: Link, mono: float, *, urgent: bool) -> tuple[list[Output], bool]:
+        guests = len(self._active) - self._chosen()
+        if link.link in self._asked:  # both asked: both chose
+            del self._asked[link.link]
+            self._active[link.link] = Neighbour(chosen=True, since=mono)
+            return [], True
+        if self._small or guests < self._most_guests:
+            if len(self._active) < self._most:
+                self._active[link.link] = Neighbour(chosen=False, since=mono)
+                return [], True
+        elif urgent and guests and mono - self._evicted_at >= URGENT_EVERY_S:
+            self._evicted_at = mono
+            evicted = self._rng.sample([of for of, item in self._active.items() if not item.chosen], 1)[0]
+            del self._active[evicted]
+            self._active[link.link] = Neighbour(chosen=False, since=mono)
+            return [Send((evicted,), Disconnect(self._room), Priority.CONTROL)], True
+        return [], False
+
+    def _on_reply(self, link: Link, reply: NeighborReply, mono: float) -> list[Output]:
+        self.learn(reply.members)
+        if self._asked.pop(link.link, None) is None:
+            return []  # unasked, or too late: it must not bring back what was given up
+        if not reply.accepted:
+            self._waiting[link.link] = mono + ASK_AGAIN_S
+            return []
+        self._active[link.link] = Neighbour(chosen=True, since=mono)
+        return self._finish_swap(link.link) if self._swapping else []
+
+    # Mixing
+
+    def handle_shuffle_due(self, mono: float) -> list[Output]:
+        outputs: list[Output] = []
+        if self._active:
+            partner = self._rng.sample(list(self._active), 1)[0]
+            link = self._links.get(partner)
+            if link is not None:
+                outputs.append(Send((partner,), Shuffle(self._room, self._sample(link)), Priority.CONTROL))
+        if not self._small and self._chosen() > self._wanted + self._swapping:
+            outputs += self._let_go_of_a_choice()
+        age = mono - self._born
+        if not self._small and self._rng.random() < 0.5 * 0.5 ** (age / SWAP_HALF_LIFE_S):
+            self._swapping = True
+        return outputs
+
+    def _finish_swap(self, newcomer: LinkId) -> list[Output]:
+        """The new choice is there; let go of an old one."""
+        self._swapping = False
+        others = [of for of, item in self._active.items() if item.chosen and of != newcomer]
+        return self._let_go_of_a_choice(newcomer) if len(others) >= self._to_choose else []
+
+    def _let_go_of_a_choice(self, but: LinkId | None = None) -> list[Output]:
+        chosen = [of for of, item in self._active.items() if item.chosen and of != but]
+        old = self._rng.sample(chosen, 1)[0]
+        del self._active[old]
+        return [Send((old,), Disconnect(self._room), Priority.CONTROL)]
+
+    def _sample(self, to: Link) -> tuple[PeerRecord, ...]:
+        """Some members for `to`: neighbours and others, itself not among them."""
+        known = {record.peer_id: record for record in self._passive.values()}
+        for member in self._members():
+            record = member.record()
+            if record is not None:
+                known[record.peer_id] = record
+        known.pop(to.peer_id, None)
+        return tuple(self._rng.sample(list(known.values()), min(SAMPLE, len(known))))

@@ -1,0 +1,76 @@
+"""Messages announced to us and not yet come: whom to ask for each, and when."""
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+
+from chatcore.config import GossipConfig
+from chatcore.ids import LinkId
+from chatcore.recent import ShortId
+
+MAX_MISSING = 8192
+"""A full table takes no further announcement: eager copies and history repair remain."""
+
+MAX_ANNOUNCERS = 16
+
+
+@dataclass(slots=True)
+class Wanted:
+    announcers: deque[LinkId]
+    due: float
+    asked: list[LinkId] = field(default_factory=list)
+
+
+class Missing:
+    def __init__(self, config: GossipConfig) -> None:
+        self._config = config
+        self._wanted: dict[ShortId, Wanted] = {}
+        self._heap: list[tuple[float, ShortId]] = []
+
+    def __len__(self) -> int:
+        return len(self._wanted)
+
+    def __contains__(self, short: ShortId) -> bool:
+        return short in self._wanted
+
+    def announce(self, short: ShortId, link: LinkId, mono: float) -> None:
+        wanted = self._wanted.get(short)
+        if wanted is not None:
+            if len(wanted.announcers) < MAX_ANNOUNCERS and link not in wanted.announcers:
+                wanted.announcers.append(link)
+        elif len(self._wanted) < MAX_MISSING:
+            self._wanted[short] = Wanted(deque([link]), mono + self._config.graft_after_s)
+            self._push(short)
+
+    def arrived(self, short: ShortId) -> Wanted | None:
+        """It came, by whatever road."""
+        return self._wanted.pop(short, None)
+
+    def next_due(self) -> float | None:
+        while self._heap:
+            due, short = self._heap[0]
+            wanted = self._wanted.get(short)
+            if wanted is not None and wanted.due == due:
+                return due
+            heapq.heappop(self._heap)  # it came, or was put off
+        return None
+
+    def pop_due(self, mono: float) -> list[tuple[ShortId, Wanted]]:
+        """What has waited long enough; each must be put off or given up."""
+        found: list[tuple[ShortId, Wanted]] = []
+        while True:
+            due = self.next_due()
+            if due is None or due > mono:
+                return found
+            short = heapq.heappop(self._heap)[1]
+            found.append((short, self._wanted[short]))
+
+    def put_off(self, short: ShortId, until: float) -> None:
+        self._wanted[short].due = until
+        self._push(short)
+
+    def give_up(self, short: ShortId) -> None:
+        del self._wanted[short]
+
+    def _push(self, short: ShortId) -> None:
+        heapq.heappush(self._heap, (self._wanted[short].due, short))

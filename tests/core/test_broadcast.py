@@ -1,0 +1,547 @@
+"""Spreading: pushed along a tree per author, announced beside it, fetched when it does not come."""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from chatcore.broadcast import MAX_RETRANSMISSIONS, MAX_ROUNDS, Broadcast
+from chatcore.config import GossipConfig, LinkConfig
+from chatcore.counters import Counters
+from chatcore.envelopes import Envelope, Join
+from chatcore.events import GraftDue, IhaveDue, Output, Priority, Send, SetTimer
+from chatcore.identity import Identity
+from chatcore.ids import LinkId
+from chatcore.links import Link, Links
+from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune, Publish
+from chatcore.missing import MAX_ANNOUNCERS, MAX_MISSING, Missing
+from chatcore.recent import MAX_RECENT_BYTES, MAX_RECENT_MESSAGES, Recent, ShortId, short_id
+from chatcore.trees import MAX_TREES, Trees
+from tests.support.core import (
+    ANN,
+    BOB,
+    CARL,
+    DORA,
+    FULL_TTL,
+    LOBBY,
+    START,
+    TEA,
+    WINE,
+    Playbook,
+    chat,
+    identity,
+    link_to,
+    publish,
+    pushed,
+    sent,
+    written,
+)
+
+RTT_S = 0.1
+
+
+class Spreading:
+    """A broadcast and its links: peer `identity(100 + n)` at link n, all of them active."""
+
+    def __init__(self, links: int = 5, **config: int) -> None:
+        self.now = START.mono
+        self.counters = Counters()
+        self.broadcast = Broadcast(GossipConfig(**config), self.counters)
+        self._links = Links(LinkConfig(), ANN.peer_id, random.Random(1))
+        self.active = [LinkId(number) for number in range(1, links + 1)]
+        for number in self.active:
+            self._links.add(link_to(identity(100 + number), number), self.now)
+
+    def at(self, number: int) -> Link:
+        link = self._links.get(LinkId(number))
+        assert link is not None
+        return link
+
+    def spread(self, envelope: Envelope, *senders: int, hops: int = FULL_TTL) -> list[Output]:
+        found = [self.at(number) for number in senders]
+        return self.broadcast.spread(envelope, hops, found, self.active, self.now)
+
+    def copy(self, envelope: Envelope, sender: int) -> list[Output]:
+        return self.broadcast.on_copy(envelope.id, self.at(sender))
+
+    def prune(self, envelope: Envelope, *links: int) -> None:
+        for link in links:
+            self.broadcast.on_prune(LinkId(link), Prune((short_id(envelope.id),)))
+
+    def graft(self, envelope: Envelope, link: int) -> list[Output]:
+        return self.broadcast.on_graft(LinkId(link), Graft((short_id(envelope.id),)))
+
+    def ihave(self, envelope: Envelope, link: int) -> list[Output]:
+        return self.broadcast.on_ihave(LinkId(link), Ihave((short_id(envelope.id),)), self.now)
+
+    def announced(self) -> dict[int, list[bytes]]:
+        batches = sent(self.broadcast.handle_ihave_due(), Ihave)
+        return {link: list(batch.ids) for links, batch in batches for link in links}
+
+    def ask(self) -> list[Output]:
+        """What the timer that asks for missing messages brings, at the time it was set for."""
+        return self.broadcast.handle_graft_due(self.now, self._rtt_of)
+
+    def _rtt_of(self, link: LinkId) -> float | None:
+        return None if self._links.get(link) is None else RTT_S
+
+    def lose(self, number: int) -> None:
+        self._links.remove(LinkId(number))
+        self.active.remove(LinkId(number))
+        self.broadcast.handle_link_gone(LinkId(number))
+
+
+def receivers(outputs: Iterable[Output]) -> list[int]:
+    return [link for links, _ in sent(outputs, Publish) for link in links]
+
+
+def pruned(outputs: Iterable[Output]) -> list[int]:
+    return [link for links, _ in sent(outputs, Prune) for link in links]
+
+
+def asked(outputs: Iterable[Output]) -> list[int]:
+    return [link for links, _ in sent(outputs, Graft) for link in links]
+
+
+def timer(outputs: Iterable[Output]) -> float:
+    (at,) = [output.at for output in outputs if isinstance(output, SetTimer)]
+    return at
+
+
+HI = chat(BOB, "hi")
+AGAIN = chat(BOB, "again")
+
+
+# Pushing
+
+
+def test_unknown_authors_message_is_pushed_to_all_active_links_but_its_senders() -> None:
+    spreading = Spreading()
+
+    outputs = spreading.spread(HI, 1, 2)
+
+    assert outputs == [pushed(map(LinkId, (3, 4, 5)), publish(HI, FULL_TTL - 1))]
+
+
+def test_third_copys_sender_is_asked_to_stop_for_that_author_only() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    assert spreading.copy(HI, 2) == []
+
+    outputs = spreading.copy(HI, 3)
+
+    assert outputs == [Send((LinkId(3),), Prune((short_id(HI.id),)), Priority.CONTROL)]
+    assert spreading.counters.prunes == 1
+
+
+def test_link_that_asked_to_stop_is_no_longer_pushed_that_author_in_that_room() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+
+    spreading.prune(HI, 4)
+
+    assert receivers(spreading.spread(AGAIN, 1)) == [2, 3, 5]
+    assert receivers(spreading.spread(chat(CARL, "hi"), 1)) == [2, 3, 4, 5]
+    assert receivers(spreading.spread(chat(BOB, "hi", room=WINE), 1)) == [2, 3, 4, 5]
+    assert (spreading.broadcast.lazy_links(LOBBY), spreading.broadcast.lazy_links(WINE)) == (1, 0)
+
+
+def test_copies_wanted_is_configured() -> None:
+    spreading = Spreading(copies_wanted=1)
+    spreading.spread(HI, 1)
+
+    assert pruned(spreading.copy(HI, 2)) == [2]
+
+
+def test_copies_that_came_while_the_signature_was_checked_count() -> None:
+    book = Playbook()
+    links = book.neighbours(4)
+    received = book.receive(links[0], publish(HI))
+    for link in links[1:3]:
+        assert book.receive(link, publish(HI)) == []
+
+    outputs = book.settle(received)
+
+    assert receivers(outputs) == [links[3]]
+    assert pruned(outputs) == [links[2]]
+    assert pruned(book.receive(links[3], publish(HI))) == [links[3]]
+
+
+def test_author_itself_is_never_asked_to_stop() -> None:
+    author = identity(103)
+    hers = chat(author, "mine")
+    spreading = Spreading()
+    assert pruned(spreading.spread(hers, 1, 2, 3, 4)) == [4]  # 3 is hers
+
+    assert spreading.copy(hers, 3) == []
+    assert pruned(spreading.copy(hers, 5)) == [5]
+
+
+def test_own_message_goes_to_links_that_asked_to_stop_too() -> None:
+    spreading = Spreading()
+    mine = chat(ANN, "hello")
+    spreading.broadcast.publish(mine, spreading.active)
+    spreading.prune(mine, 2, 3)
+
+    outputs = spreading.broadcast.publish(chat(ANN, "again"), spreading.active)
+
+    assert receivers(outputs) == [1, 2, 3, 4, 5]
+
+
+def test_copy_and_prune_for_what_is_long_forgotten_change_nothing() -> None:
+    spreading = Spreading()
+
+    assert spreading.copy(HI, 1) == []
+    spreading.prune(HI, 1)
+    assert spreading.broadcast.lazy_links(LOBBY) == 0
+    assert spreading.graft(HI, 1) == []
+
+
+# Announcing
+
+
+def test_pruned_links_get_one_batch_five_milliseconds_later() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    spreading.prune(HI, 4, 5)
+    more = [chat(BOB, f"{number}") for number in range(3)]
+
+    first = spreading.spread(more[0], 1)
+    later = [output for item in more[1:] for output in spreading.spread(item, 1)]
+
+    assert timer(first) == pytest.approx(START.mono + 0.005)
+    assert not any(isinstance(output, SetTimer) for output in later)
+    shorts = [short_id(item.id) for item in more]
+    assert spreading.announced() == {4: shorts, 5: shorts}
+    assert spreading.announced() == {}
+
+
+def test_link_that_showed_it_has_the_message_is_not_told_of_it() -> None:
+    spreading = Spreading(links=7)
+    spreading.spread(HI, 1)
+    spreading.prune(HI, 3, 4, 5, 6)
+    spreading.spread(AGAIN, 1)
+
+    spreading.copy(AGAIN, 3)
+    spreading.ihave(AGAIN, 4)
+    spreading.prune(AGAIN, 5)
+
+    assert spreading.announced() == {6: [short_id(AGAIN.id)]}
+
+
+def test_long_batch_is_cut_into_messages_of_the_greatest_length() -> None:
+    spreading = Spreading(links=2)
+    spreading.spread(HI, 1)
+    spreading.prune(HI, 2)
+    for number in range(MAX_SHORT_IDS + 1):
+        spreading.spread(chat(BOB, f"{number}"), 1)
+
+    batches = sent(spreading.broadcast.handle_ihave_due(), Ihave)
+
+    assert [(links, len(batch.ids)) for links, batch in batches] == [((2,), MAX_SHORT_IDS), ((2,), 1)]
+
+
+def test_durable_message_without_hops_left_is_announced_to_all() -> None:
+    spreading = Spreading()
+
+    assert receivers(spreading.spread(HI, 1, hops=0)) == []
+
+    assert sorted(spreading.announced()) == [2, 3, 4, 5]
+
+
+def test_ephemeral_message_without_hops_left_stops_here() -> None:
+    spreading = Spreading()
+
+    assert spreading.spread(written(BOB, Join()), 1, hops=0) == []
+    assert spreading.announced() == {}
+
+
+def test_ephemeral_message_with_a_hop_left_goes_one_further() -> None:
+    spreading = Spreading()
+    here = written(BOB, Join())
+
+    ((_, copy),) = sent(spreading.spread(here, 1, hops=1), Publish)
+
+    assert copy.hops == 0
+    assert spreading.counters.forwarded == 0
+
+
+# Fetching
+
+
+def test_announced_message_that_does_not_come_is_asked_for_from_one_announcer_after_the_other() -> None:
+    spreading = Spreading()
+    assert timer(spreading.ihave(HI, 1)) == pytest.approx(spreading.now + 0.080)
+    assert spreading.ihave(HI, 2) == []
+    assert asked(spreading.ask()) == []  # too early
+
+    spreading.now += 0.080
+    outputs = spreading.ask()
+    assert sent(outputs, Graft) == [((1,), Graft((short_id(HI.id),)))]
+    assert timer(outputs) == pytest.approx(spreading.now + 0.040 + RTT_S)
+    assert spreading.counters.promises_broken == 0
+
+    spreading.now = timer(outputs)
+    assert asked(spreading.ask()) == [2]
+    assert (spreading.counters.grafts, spreading.counters.promises_broken) == (2, 1)
+
+
+def test_message_that_comes_is_asked_for_no_more() -> None:
+    spreading = Spreading()
+    spreading.ihave(HI, 1)
+    spreading.spread(HI, 2)
+    spreading.now += 1
+
+    assert spreading.ask() == []
+    assert (spreading.counters.grafts, spreading.counters.fetched) == (0, 0)
+
+
+def test_fetched_message_is_counted() -> None:
+    spreading = Spreading()
+    spreading.ihave(HI, 1)
+    spreading.now += 1
+    assert asked(spreading.ask()) == [1]
+
+    spreading.spread(HI, 1)
+
+    assert spreading.counters.fetched == 1
+    spreading.now += 1
+    assert spreading.ask() == []
+
+
+def test_copy_of_what_is_held_no_more_is_an_arrival_too() -> None:
+    spreading = Spreading()
+    spreading.ihave(HI, 1)
+
+    spreading.copy(HI, 1)
+
+    spreading.now += 1
+    assert spreading.ask() == []
+
+
+def test_message_that_never_comes_is_given_up_after_three_rounds_each() -> None:
+    spreading = Spreading()
+    spreading.ihave(HI, 1)
+    spreading.ihave(HI, 2)
+    rounds: list[int] = []
+    for _ in range(20):
+        spreading.now += 1
+        rounds += asked(spreading.ask())
+
+    assert rounds == [1, 2] * MAX_ROUNDS
+    assert spreading.counters.promises_broken == len(rounds)
+
+
+def test_message_announced_again_after_it_was_given_up_is_asked_for_again() -> None:
+    spreading = Spreading()
+    for _ in range(2):
+        spreading.ihave(HI, 1)
+        rounds = []
+        for _ in range(20):
+            spreading.now += 1
+            rounds += asked(spreading.ask())
+        assert rounds == [1] * MAX_ROUNDS
+
+
+def test_announcer_that_is_gone_is_passed_over_and_takes_no_rounds_from_the_next() -> None:
+    spreading = Spreading()
+    spreading.ihave(HI, 1)
+    spreading.ihave(HI, 2)
+    spreading.now += 1
+    assert asked(spreading.ask()) == [1]
+    spreading.lose(1)
+    rounds = []
+    for _ in range(20):
+        spreading.now += 1
+        rounds += asked(spreading.ask())
+
+    assert rounds == [2] * MAX_ROUNDS
+
+
+def test_message_whose_announcers_are_all_gone_is_given_up() -> None:
+    spreading = Spreading()
+    spreading.ihave(HI, 1)
+    spreading.lose(1)
+    spreading.now += 1
+
+    assert spreading.ask() == []
+
+
+def test_many_missing_messages_are_asked_for_all_at_once_in_messages_of_the_greatest_length() -> None:
+    spreading = Spreading()
+    shorts = [number.to_bytes(8, "big") for number in range(MAX_SHORT_IDS + 1)]
+    for start in (0, MAX_SHORT_IDS):
+        batch = Ihave(tuple(shorts[start : start + MAX_SHORT_IDS]))
+        spreading.broadcast.on_ihave(LinkId(1), batch, spreading.now)
+    spreading.now += 1
+
+    grafts = sent(spreading.ask(), Graft)
+
+    assert sorted(short for _, graft in grafts for short in graft.ids) == shorts
+    assert [len(graft.ids) for _, graft in grafts] == [MAX_SHORT_IDS, 1]
+
+
+def test_timer_is_set_for_what_is_due_first() -> None:
+    spreading = Spreading()
+    first = timer(spreading.ihave(HI, 1))
+    spreading.now += 0.01
+    assert spreading.ihave(AGAIN, 1) == []  # the timer stands, and what is due later waits for it
+
+    spreading.now = first
+    assert timer(spreading.ask()) == pytest.approx(first + 0.01)
+
+
+# Being asked
+
+
+def test_graft_brings_the_message_and_undoes_the_prune() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    spreading.prune(HI, 4)
+
+    assert spreading.graft(HI, 4) == [pushed([LinkId(4)], publish(HI, FULL_TTL - 1))]
+
+    assert receivers(spreading.spread(AGAIN, 1)) == [2, 3, 4, 5]
+
+
+def test_graft_for_an_author_nobody_pruned_brings_the_message() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1, hops=0)
+
+    assert receivers(spreading.graft(HI, 4)) == [4]
+
+
+def test_message_is_served_three_times_to_each_link() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+
+    served = [receivers(spreading.graft(HI, 4)) for _ in range(10)]
+
+    assert served == [[4]] * MAX_RETRANSMISSIONS + [[]] * (10 - MAX_RETRANSMISSIONS)
+    assert receivers(spreading.graft(HI, 5)) == [5]
+
+
+# Links that go
+
+
+def test_link_gone_is_neither_announced_to_nor_remembered_as_pruned() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    spreading.prune(HI, 4, 5)
+    spreading.spread(AGAIN, 1)
+
+    spreading.lose(4)
+
+    assert spreading.announced() == {5: [short_id(AGAIN.id)]}
+    assert spreading.broadcast.lazy_links(LOBBY) == 1
+
+
+def test_link_gone_in_a_node_is_asked_for_nothing() -> None:
+    book = Playbook()
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
+    late = chat(DORA, "late")
+    for link in (bob, carl):
+        book.receive(link, Ihave((short_id(late.id),)))
+    book.link_down(bob)
+    book.wait(0.08)
+
+    assert asked(book.fire(GraftDue())) == [carl]
+    assert receivers(book.hear(carl, late)) == []
+    assert book.node.counters.fetched == 1
+
+
+def test_prune_and_graft_reach_the_tree_of_their_room() -> None:
+    book = Playbook()
+    bob, carl = book.neighbour(BOB), book.neighbour(CARL)
+    book.hear(bob, HI)
+    book.receive(carl, Prune((short_id(HI.id),)))
+    assert (book.node.lazy_links(LOBBY), book.node.lazy_links(TEA)) == (1, 0)
+    assert receivers(book.hear(bob, AGAIN)) == []
+    assert sent(book.fire(IhaveDue()), Ihave) == [((carl,), Ihave((short_id(AGAIN.id),)))]
+
+    assert receivers(book.receive(carl, Graft((short_id(AGAIN.id),)))) == [carl]
+    assert book.node.lazy_links(LOBBY) == 0
+
+
+# Memory
+
+
+def _short(number: int) -> ShortId:
+    return ShortId(number.to_bytes(8, "big"))
+
+
+def test_full_table_of_missing_messages_takes_no_more_and_keeps_the_old_ones() -> None:
+    missing = Missing(GossipConfig())
+    for number in range(MAX_MISSING + 1):
+        missing.announce(_short(number), LinkId(1), START.mono)
+    missing.announce(_short(0), LinkId(2), START.mono)
+
+    assert len(missing) == MAX_MISSING
+    assert _short(0) in missing
+    assert _short(MAX_MISSING) not in missing
+    assert len(missing.pop_due(START.mono + 1)) == MAX_MISSING
+
+
+def test_announcers_of_one_message_are_bounded_and_count_once() -> None:
+    missing = Missing(GossipConfig())
+    for number in [*range(MAX_ANNOUNCERS + 5), 0, 1]:
+        missing.announce(_short(0), LinkId(number), START.mono)
+
+    wanted = missing.arrived(_short(0))
+
+    assert wanted is not None
+    assert list(wanted.announcers) == list(range(MAX_ANNOUNCERS))
+
+
+def _held(recent: Recent, envelopes: Iterable[Envelope]) -> list[bool]:
+    return [recent.get(short_id(envelope.id)) is not None for envelope in envelopes]
+
+
+def _made_up(author: Identity, number: int, size: int) -> Envelope:
+    envelope = chat(author, "hi")
+    payload = number.to_bytes(8, "big") + bytes(size - 8)
+    return envelope._replace(id=type(envelope.id)(payload[:8] + bytes(24)), payload=payload)
+
+
+def test_oldest_recent_message_makes_way_beyond_the_most() -> None:
+    recent = Recent()
+    envelopes = [_made_up(BOB, number, 100) for number in range(MAX_RECENT_MESSAGES + 1)]
+    for envelope in envelopes:
+        recent.add(envelope, 1, [])
+
+    assert _held(recent, envelopes) == [False] + [True] * MAX_RECENT_MESSAGES
+
+
+def test_oldest_recent_messages_make_way_beyond_the_most_bytes() -> None:
+    recent = Recent()
+    size = MAX_RECENT_BYTES // 8
+    envelopes = [_made_up(BOB, number, size) for number in range(10)]
+    for envelope in envelopes:
+        recent.add(envelope, 1, [])
+
+    assert _held(recent, envelopes) == [False] * 2 + [True] * 8
+
+
+def test_message_that_comes_again_because_it_could_not_be_stored_takes_its_room_once() -> None:
+    recent = Recent()
+    size = MAX_RECENT_BYTES // 8
+    envelopes = [_made_up(BOB, number, size) for number in range(8)]
+    for envelope in envelopes:
+        recent.add(envelope, 1, [])
+    for _ in range(20):
+        recent.add(envelopes[0], 1, [])
+
+    assert _held(recent, envelopes) == [True] * 8
+
+
+def test_author_silent_for_longest_is_forgotten_first() -> None:
+    trees = Trees()
+    for number in range(MAX_TREES):
+        trees.prune(LOBBY, number.to_bytes(32, "big"), LinkId(1))
+    assert trees.lazy(LOBBY, bytes(32)) == {1}  # spoke again
+
+    trees.prune(LOBBY, b"x" * 32, LinkId(1))
+
+    assert len(trees) == MAX_TREES
+    assert trees.lazy(LOBBY, bytes(32)) == {1}
+    assert trees.lazy(LOBBY, (1).to_bytes(32, "big")) == set()

@@ -8,7 +8,7 @@ HOME_DIR ?= .run/home
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test lint format coverage demo bench clean forget
+.PHONY: help run chat test lint format coverage demo bench sim clean forget
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -49,6 +49,9 @@ demo: $(BIN)/chatd ## three daemons tell a story in a temporary folder, in under
 
 bench: $(VENV)/.dev ## measure throughput, latency, memory and start-up; prints a table, writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+sim: $(VENV)/.dev ## gossip on simulated networks of up to 10,000 nodes: table, build/sim.json, docs/img
+	@$(BIN)/python -m tests.sim $(ARGS)
 
 clean: ## remove what make made, but for .run
 	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,75 @@
+"""Every figure of the table: what it is called, and what the design promises for it."""
+
+from dataclasses import dataclass
+
+TABLE_NODES = (50, 500, 5_000, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`goals` maps a number of nodes to the goal from there down to the next; None promises nothing."""
+
+    row: str
+    name: str
+    title: str
+    unit: str = ""
+    goals: dict[int, float] | None = None
+    at_most: bool = True
+    digits: int = 2
+
+    def goal(self, nodes: int) -> float | None:
+        if self.goals is None:
+            return None
+        return self.goals[min((size for size in self.goals if size >= nodes), default=max(self.goals))]
+
+    def is_met(self, value: float, nodes: int) -> bool | None:
+        goal = self.goal(nodes)
+        if goal is None:
+            return None
+        return value <= goal if self.at_most else value >= goal
+
+
+def _each(*goals: float) -> dict[int, float]:
+    return dict(zip(TABLE_NODES, goals, strict=True))
+
+
+def _all(goal: float) -> dict[int, float]:
+    return {max(TABLE_NODES): goal}
+
+
+def _least(row: str, name: str, title: str, goal: float) -> Figure:
+    return Figure(row, name, title, "%", _all(goal), at_most=False, digits=3)
+
+
+FIGURES = (
+    _least("spread", "delivered", "delivered, no faults", 100),
+    Figure("spread", "copies_known", "copies per node, known author, r=2", "", _all(2.1)),
+    Figure("lean", "copies_known", "copies per node, known author, r=1", "", _all(1.1)),
+    _least("lean", "delivered", "delivered, r=1", 100),
+    Figure("spread", "copies_unknown", "copies per node, unknown author", "", _all(7.1)),
+    Figure("spread", "last_owd", "last delivery", "OWD", _each(3.2, 4.2, 5.5, 6.2)),
+    Figure("spread", "slowest_owd", "  of the slowest message", "OWD"),
+    Figure("spread", "floor_owd", "  by the fastest paths of the overlay", "OWD"),
+    Figure("spread", "p50_ms", "delivery, p50", "ms", digits=0),
+    Figure("spread", "p99_ms", "delivery, p99", "ms", digits=0),
+    Figure("spread", "hops", "most hops", "", _each(6, 9, 12, 13), digits=0),
+    Figure("spread", "wire_bytes", "wire bytes per node and 300 B message", "B", _all(900), digits=0),
+    Figure("spread", "quiet_bytes_s", "wire bytes per node and second when quiet", "B", digits=0),
+    Figure("spread", "degree", "neighbours per node", "", digits=1),
+    Figure("spread", "parts", "parts of the overlay", "", _all(1), digits=0),
+    _least("kill30", "at_kill", "30% killed: delivered of what was said then", 100),
+    _least("kill30", "later", "30% killed: delivered from 5 s after detection", 100),
+    Figure("kill30", "later_p99_ms", "30% killed: p99 once detected", "ms", _all(500), digits=0),
+    _least("kill50", "at_once", "50% killed: delivered at once", 99),
+    _least("kill50", "later", "50% killed: delivered from 5 s after detection", 100),
+    Figure("kill50", "later_p99_ms", "50% killed: p99 once detected", "ms", digits=0),
+    _least("drop20", "delivered", "20% drop silently: delivered", 100),
+    Figure("drop20", "p99_ms", "20% drop silently: p99", "ms", _all(320), digits=0),
+    _least("lie20", "delivered", "20% announce and never deliver: delivered", 100),
+    Figure("lie20", "p99_ms", "20% announce and never deliver: p99", "ms", digits=0),
+    _least("drop50", "delivered", "50% drop silently, active view 12: delivered", 100),
+    Figure("drop50", "p99_ms", "50% drop silently, active view 12: p99", "ms", _all(400), digits=0),
+    Figure("forged", "lost", "10,000 forged requests: own choices lost", "", _all(0), digits=0),
+    Figure("forged", "taken", "10,000 forged requests: active view taken", "%", digits=0),
+    Figure("forged", "answered", "10,000 forged requests: answered", "", at_most=False, digits=0),
+)

@@ -1,0 +1,128 @@
+"""Results as a table for people and as JSON for machines. Pure but for the writing."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.sim.goals import FIGURES, Figure
+from tests.sim.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One job that was done; `missing` says why there is no result."""
+
+    row: str
+    nodes: int
+    seed: int
+    seconds: float
+    result: Result | None
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure at one size, over all seeds."""
+
+    figure: Figure
+    nodes: int
+    values: dict[int, float]
+    """By seed."""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values.values())
+
+    @property
+    def worst(self) -> tuple[int, float]:
+        """The seed that did worst, and its value."""
+        choose = max if self.figure.at_most else min
+        return choose(self.values.items(), key=lambda item: item[1])
+
+    @property
+    def verdict(self) -> str:
+        met = self.figure.is_met(self.worst[1], self.nodes)
+        if met is None:
+            return ""
+        if met:
+            return "met"
+        return "met by median" if self.figure.is_met(self.median, self.nodes) else "missed"
+
+
+def lines_of(runs: Sequence[Run]) -> list[Line]:
+    lines = []
+    for figure in FIGURES:
+        for nodes in sorted({run.nodes for run in runs}):
+            values = {
+                run.seed: run.result.figures[figure.name]
+                for run in runs
+                if (run.row, run.nodes) == (figure.row, nodes)
+                and run.result is not None
+                and figure.name in run.result.figures
+            }
+            if values:
+                lines.append(Line(figure, nodes, values))
+    return lines
+
+
+def table(runs: Sequence[Run]) -> str:
+    head = f"{'figure':<50} {'nodes':>6} {'goal':>9} {'median':>9} {'worst':>9} {'seed':>6}  verdict"
+    return "\n".join([head, "-" * len(head), *map(_line, lines_of(runs)), *_missing(runs)])
+
+
+def _line(line: Line) -> str:
+    figure = line.figure
+    goal = figure.goal(line.nodes)
+    promise = "" if goal is None else f"{'<=' if figure.at_most else '>='} {goal:g}"
+    seed, worst = line.worst
+    name = f"{figure.title}{', ' if figure.unit else ''}{figure.unit}"
+    return (
+        f"{name:<50} {line.nodes:>6} {promise:>9} {line.median:>9.{figure.digits}f}"
+        f" {worst:>9.{figure.digits}f} {seed:>6}  {line.verdict}"
+    ).rstrip()
+
+
+def _missing(runs: Sequence[Run]) -> list[str]:
+    return sorted({f"{run.row}: not yet ({run.missing})" for run in runs if run.missing})
+
+
+def write_json(runs: Sequence[Run], about: dict[str, object], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figures = [
+        {
+            "row": line.figure.row,
+            "figure": line.figure.name,
+            "nodes": line.nodes,
+            "goal": line.figure.goal(line.nodes),
+            "median": line.median,
+            "values": line.values,
+            "verdict": line.verdict,
+        }
+        for line in lines_of(runs)
+    ]
+    jobs = [
+        {
+            "row": run.row,
+            "nodes": run.nodes,
+            "seed": run.seed,
+            "seconds": round(run.seconds, 2),
+            "missing": run.missing,
+            **_details(run.result),
+        }
+        for run in runs
+    ]
+    path.write_text(json.dumps({"about": about, "figures": figures, "jobs": jobs}, indent=1) + "\n")
+
+
+def _details(result: Result | None) -> dict[str, object]:
+    if result is None:
+        return {}
+    return {
+        "events": result.events,
+        "trace": result.trace,
+        "figures": result.figures,
+        "messages_by_type": result.notes,
+        "curves": result.curves,
+    }

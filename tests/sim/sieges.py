@@ -1,0 +1,57 @@
+"""Many strangers against one node: they beg it to be its neighbours until it should have lost its own."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chatcore.messages import Neighbor, NeighborReply
+from tests.sim.attackers import LOBBY, Attacker
+from tests.sim.hosts import Host
+from tests.sim.network import World
+from tests.sim.overlay import Plan, active_links, bring_up, chosen_links
+from tests.sim.results import Result, with_gossip
+
+NODES = 30
+SETTLE_S = 15.0
+
+SIEGES = 20
+"""Worlds for every seed: fifty seeds make 1,000."""
+
+ATTACKERS = 20
+ROUNDS = 10
+BATCH = 50
+"""20 attackers x 10 rounds x 50 make 10,000 requests."""
+
+ROUND_S = 0.5
+
+
+def begged(plan: Plan) -> Result:
+    """Once in each of many small worlds. Nobody mixes, so a choice that is lost is lost to a request."""
+    small = with_gossip(replace(plan, nodes=NODES, join_s=5.0, settle_s=SETTLE_S), shuffle_every_s=3600.0)
+    events, lost, answered, taken = 0, 0, 0, 0.0
+    for number in range(SIEGES):
+        world = bring_up(replace(small, seed=plan.seed * SIEGES + number))
+        victim = world.hosts[number % NODES]
+        before = chosen_links(victim)
+        crowd = [Attacker(world, f"m{place}") for place in range(ATTACKERS)]
+        _beg(world, victim, crowd)
+        lost += len(before.difference(active_links(victim)))
+        strangers = {attacker.host for attacker in crowd}
+        active = [victim.ends[link].other.host in strangers for link in active_links(victim)]
+        taken = max(taken, sum(active) / max(1, len(active)))
+        answered += sum(isinstance(message, NeighborReply) for item in crowd for message in item.heard)
+        events += world.events
+    figures = {"lost": lost, "taken": 100 * taken, "answered": answered / SIEGES}
+    return Result(figures, events=events)
+
+
+def _beg(world: World, victim: Host, crowd: Sequence[Attacker]) -> None:
+    for attacker in crowd:
+        attacker.dial(victim)
+    world.run_for(1.0)
+    for _ in range(ROUNDS):
+        for attacker in crowd:
+            if victim.peer_id in attacker.links:
+                attacker.send(victim, *[Neighbor(LOBBY, urgent=number % 2 == 0) for number in range(BATCH)])
+            else:
+                attacker.dial(victim)
+        world.run_for(ROUND_S)

@@ -1,0 +1,146 @@
+"""Figures, verdicts and pictures from results made up by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.sim.__main__ import jobs_of, main, parse
+from tests.sim.goals import FIGURES, Figure
+from tests.sim.measure import Spread, percentile, spread_of
+from tests.sim.overlay import components, eccentricity_s
+from tests.sim.plots import averaged, draw
+from tests.sim.report import Line, Run, lines_of, table
+from tests.sim.results import Result, histogram
+from tests.sim.rows import ROWS
+from tests.sim.tally import Trail
+
+GRAPH = [[(1, 1.0), (2, 5.0)], [(0, 1.0), (2, 1.5)], [(1, 1.5), (0, 5.0)], [(4, 1.0)], [(3, 1.0)]]
+
+
+def trail() -> Trail:
+    """Said by host 0 at 10 s; host 3 never got it."""
+    made = Trail(b"id", 0, 10.0, 4, 16)  # type: ignore[arg-type]  # any bytes will do
+    for host, (at, copies, hops) in enumerate([(10.0, 3, 2), (10.2, 1, 1), (10.1, 2, 2), (-1.0, 0, 0)]):
+        made.times[host], made.copies[host], made.hops[host] = at, copies, hops
+    return made
+
+
+def test_spread_leaves_out_the_author_and_those_who_do_not_count() -> None:
+    whole = spread_of(trail(), range(4))
+    assert whole.delivered == pytest.approx(2 / 3)
+    assert whole.times == pytest.approx((0.1, 0.2))
+    assert whole.last_s == pytest.approx(0.2)
+    assert (whole.copies, whole.hops) == (1.0, (1, 2))
+    assert whole.within(0.15) == pytest.approx(1 / 3)
+    assert spread_of(trail(), [0, 1, 2]).delivered == 1.0
+
+
+def test_newcomer_does_not_count_for_what_was_said_before() -> None:
+    assert spread_of(trail(), range(9)).delivered == spread_of(trail(), range(4)).delivered
+
+
+def test_percentile_takes_the_one_that_so_many_do_not_exceed() -> None:
+    values = [float(number) for number in range(1, 101)]
+    assert (percentile(values, 0.5), percentile(values, 0.99), percentile(values, 1.0)) == (
+        51.0,
+        100.0,
+        100.0,
+    )
+    assert percentile([], 0.5) == float("inf")
+
+
+def test_shortest_path_may_go_round() -> None:
+    assert eccentricity_s(GRAPH, 0) == 2.5
+
+
+def test_components_come_largest_first() -> None:
+    assert components(GRAPH, range(5)) == [3, 2]
+    assert components(GRAPH, [0, 2, 3]) == [2, 1]
+
+
+@pytest.mark.parametrize(("nodes", "goal"), [(20, 3.0), (50, 3.0), (51, 4.0), (500, 4.0), (9_999, 4.0)])
+def test_goal_is_that_of_the_next_size_named(nodes: int, goal: float) -> None:
+    assert Figure("row", "name", "title", goals={50: 3.0, 500: 4.0}).goal(nodes) == goal
+
+
+@pytest.mark.parametrize(
+    ("values", "at_most", "verdict"),
+    [
+        ((1.0, 2.0, 3.0), True, "met"),
+        ((1.0, 2.0, 4.0), True, "met by median"),
+        ((1.0, 4.0, 4.0), True, "missed"),
+        ((3.0, 4.0, 5.0), False, "met"),
+        ((2.0, 4.0, 5.0), False, "met by median"),
+        ((2.0, 2.0, 5.0), False, "missed"),
+    ],
+)
+def test_verdict_judges_the_worst_seed(values: tuple[float, ...], at_most: bool, verdict: str) -> None:
+    figure = Figure("row", "name", "title", goals={50: 3.0}, at_most=at_most)
+    assert Line(figure, 50, dict(enumerate(values))).verdict == verdict
+
+
+def made_up() -> list[Run]:
+    curves = {
+        "delivery": [(0.0, 0.0), (0.1, 100.0)],
+        "copies": [(2.0, 100.0)],
+        "hops": [(1.0, 50.0), (2.0, 50.0)],
+    }
+    return [
+        Run("spread", 50, seed, 1.5, Result({"copies_known": 2.0 + seed / 10}, curves, {}, 1000, "00"))
+        for seed in (1, 2)
+    ] + [Run("forged", 50, 1, 0.0, None, "nothing to forge")]
+
+
+def test_table_names_the_worst_seed_and_what_is_missing() -> None:
+    (line,) = lines_of(made_up())
+    assert line.median == pytest.approx(2.15)
+    assert line.worst == (2, 2.2)
+    text = table(made_up())
+    assert "copies per node, known author, r=2" in text
+    assert "met by median" not in text
+    assert "missed" in text
+    assert "forged: not yet (nothing to forge)" in text
+
+
+def test_curves_are_averaged_over_seeds() -> None:
+    assert averaged(made_up(), "spread", "hops") == {50: [(1.0, 50.0), (2.0, 50.0)]}
+    assert averaged(made_up(), "kill30", "recovery") == {}
+
+
+def test_histogram_is_in_percent() -> None:
+    assert histogram([2, 2, 2, 3]) == [(2.0, 75.0), (3.0, 25.0)]
+
+
+def test_pictures_are_drawn_of_what_there_is(tmp_path: Path) -> None:
+    drawn = draw(made_up(), tmp_path)
+    assert [path.name for path in drawn] == ["sim-delivery.png", "sim-copies.png", "sim-hops.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+
+
+def test_every_figure_belongs_to_a_row() -> None:
+    assert {figure.row for figure in FIGURES} <= set(ROWS)
+    assert len({(figure.row, figure.name) for figure in FIGURES}) == len(FIGURES)
+
+
+def test_every_row_size_and_seed_is_a_job_but_faults_stop_at_5_000() -> None:
+    jobs = jobs_of(parse(["--nodes", "50", "10000", "--seeds", "3", "4", "--ttl", "6"]))
+    assert len(jobs) == 2 * (len(ROWS) + 2)
+    assert {job.plan.gossip.ttl for job in jobs} == {6}
+    assert {job.plan.nodes for job in jobs if job.row == "kill30"} == {50}
+    asked = jobs_of(parse(["kill30", "--nodes", "10000", "--seeds", "1"]))
+    assert [(job.row, job.plan.nodes) for job in asked] == [("kill30", 10_000)]
+
+
+def test_small_run_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "build" / "sim.json"
+    argv = ["spread", "drop20", "--nodes", "12", "--seeds", "1", "--jobs", "1", "--settle", "5", "--no-plots"]
+    assert main([*argv, "--json", str(output)]) == 0
+    assert "copies per node, unknown author" in capsys.readouterr().out
+    written = json.loads(output.read_text())
+    assert [job["row"] for job in written["jobs"]] == ["spread", "drop20"]
+    assert written["jobs"][0]["events"] > 0
+
+
+def test_spread_of_nobody_is_not_delivered() -> None:
+    assert Spread(0.0, (), 0.0, (), ()).last_s == float("inf")

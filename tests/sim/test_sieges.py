@@ -1,0 +1,14 @@
+"""A siege is one: the requests arrive, are answered, and cost the besieged nothing of its own."""
+
+import pytest
+
+from tests.sim import sieges
+from tests.sim.overlay import Plan
+
+
+def test_beggars_are_heard_and_take_no_choice_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sieges, "SIEGES", 1)
+    monkeypatch.setattr(sieges, "ROUNDS", 2)
+    figures = sieges.begged(Plan(50, 1)).figures
+    assert figures["answered"] > 0
+    assert figures["lost"] == 0

@@ -1,12 +1,16 @@
 """What every test may ask for."""
 
 import itertools
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.daemon import Daemon
+
+# A shell that runs the suite in the background has it ignore interrupts, and so would what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Spawn = Callable[..., Daemon]
 

@@ -426,6 +426,11 @@ async def test_peer_that_never_reads_costs_little_and_the_others_nothing(daemon:
     text = "x" * 8000
     async with Peer.dial(daemon.address) as honest, Peer.dial(daemon.address) as deaf:
         daemon.wait_peers(2)
+        await honest.settle()
+        await deaf.settle()
+        wait_until(
+            lambda: daemon.call("node.stats")["rooms"]["lobby"]["eager_links"] == 2, "two active neighbours"
+        )
         deaf.stop_reading()
         batch = [{"jsonrpc": "2.0", "id": 1, "method": "message.send", "params": [text]} for _ in range(100)]
         memory = 0

@@ -8,7 +8,7 @@ HOME_DIR ?= .run/home
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test lint format coverage demo bench sim clean forget
+.PHONY: help run chat test lint format demo bench sim clean forget
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18

@@ -5,25 +5,31 @@ only; they announce ids instead, and what is announced but does not come is fetc
 active in a room: it is told.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope
-from chatcore.events import GraftDue, IhaveDue, Output, Priority, Send, SetTimer
+from chatcore.events import GraftDue, IhaveDue, Output, Priority, RumourDue, Send, SetTimer
 from chatcore.identity import peer_id_of
 from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.links import Link
-from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune
+from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, LinkMessage, Prune, Resume
 from chatcore.missing import Missing, Wanted
 from chatcore.recent import Held, Recent, ShortId, short_id
 from chatcore.trees import Trees
+
+ActiveIn = Callable[[RoomId], Collection[LinkId]]
+"""Our active neighbours in a room; none when we are not in it."""
 
 RttOf = Callable[[LinkId], float | None]
 """Seconds to a link and back; None when it is gone."""
 
 MAX_WELCOME_IDS = 64
 """Announced to a new neighbour; more is history's business."""
+
+MAX_KNOWN_AUTHORS = 64
+"""Whose messages a new neighbour is asked not to push, because others do; beyond, it pushes one too many."""
 
 MAX_RETRANSMISSIONS = 3
 """Of one message to one link; more would let a peer make us send for it."""
@@ -40,13 +46,16 @@ class Broadcast:
         self._missing = Missing(config)
         self._trees = Trees()
         self._announcing: dict[LinkId, list[ShortId]] = {}
+        self._rumours: dict[RoomId, list[ShortId]] = {}
 
     # Spreading
 
-    def publish(self, envelope: Envelope, active: Collection[LinkId]) -> list[Output]:
+    def publish(self, envelope: Envelope, active: Collection[LinkId], mono: float) -> list[Output]:
         """Our own: to every active link, pruned or not, because nobody else has it yet."""
         held = self._recent.add(envelope, self._config.ttl, [])
-        return self._push(held, list(active))
+        if not active:
+            return []  # alone
+        return [*self._push(held, list(active)), *self._note_rumour(held, mono)]
 
     def spread(
         self, envelope: Envelope, hops: int, senders: list[Link], active: Collection[LinkId], mono: float
@@ -58,14 +67,16 @@ class Broadcast:
         """
         budget = min(hops, self._config.ttl)
         held = self._recent.add(envelope, max(0, budget - 1), [link.link for link in senders])
-        self._handle_arrival(short_id(envelope.id))
-        outputs = self._ask_to_stop(held, senders[self._config.copies_wanted :])
+        del held.feeders[self._config.copies_wanted :]
+        outputs = self._prefer(held, self._handle_arrival(short_id(envelope.id)), active)
+        outputs += self._ask_to_stop(held, senders[self._config.copies_wanted :])
         if budget <= 0 and not envelope.durable:
             return outputs
         lazy = self._trees.lazy(envelope.room, envelope.author) if budget > 0 else active
         others = [link for link in active if link not in held.holders]
         outputs += self._push(held, [link for link in others if link not in lazy])
-        return outputs + self._announce(held, [link for link in others if link in lazy], mono)
+        outputs += self._announce(held, [link for link in others if link in lazy], mono)
+        return outputs + self._note_rumour(held, mono)
 
     def _push(self, held: Held, links: Sequence[LinkId]) -> list[Output]:
         if not links:
@@ -84,22 +95,20 @@ class Broadcast:
             self._announcing.setdefault(link, []).append(short_id(held.publish.id))
         return outputs
 
-    def welcome(self, link: LinkId, room: RoomId) -> list[Output]:
+    def _welcome(self, link: LinkId, room: RoomId) -> list[Output]:
         """To a new neighbour: the last messages, of which it may have missed some before it was one."""
         found = self._recent.newest(room, MAX_WELCOME_IDS)
         shorts = tuple([short for short, held in found if link not in held.holders])
         return [Send((link,), Ihave(shorts), Priority.LIVE)] if shorts else []
 
     def handle_ihave_due(self) -> list[Output]:
-        outputs: list[Output] = []
-        for link, shorts in self._announcing.items():
-            # Whoever sent or announced it to us meanwhile need not be told.
-            fresh = [short for short in shorts if self._lacks(link, short)]
-            for start in range(0, len(fresh), MAX_SHORT_IDS):
-                batch = tuple(fresh[start : start + MAX_SHORT_IDS])
-                outputs.append(Send((link,), Ihave(batch), Priority.LIVE))
+        # Whoever sent or announced it to us meanwhile need not be told.
+        fresh = {
+            link: [short for short in shorts if self._lacks(link, short)]
+            for link, shorts in self._announcing.items()
+        }
         self._announcing = {}
-        return outputs
+        return _in_batches(Ihave, fresh, Priority.LIVE)
 
     def _lacks(self, link: LinkId, short: ShortId) -> bool:
         held = self._recent.get(short)
@@ -115,7 +124,11 @@ class Broadcast:
             return []
         held.copies += 1
         held.holders.add(link.link)
-        return self._ask_to_stop(held, [link] if held.copies > self._config.copies_wanted else [])
+        held.resumed.discard(link.link)
+        if len(held.feeders) >= self._config.copies_wanted and link.link not in held.feeders:
+            return self._ask_to_stop(held, [link])
+        held.feeders.append(link.link)
+        return []
 
     def _ask_to_stop(self, held: Held, links: Iterable[Link]) -> list[Output]:
         outputs: list[Output] = []
@@ -123,6 +136,7 @@ class Broadcast:
         for link in links:
             if link.peer_id == author:
                 continue  # it always pushes, and to everybody
+            held.note_alternative(link.link)
             self._counters.prunes += 1
             outputs.append(Send((link.link,), Prune((short_id(held.publish.id),)), Priority.CONTROL))
         return outputs
@@ -134,21 +148,106 @@ class Broadcast:
                 held.holders.add(link)
                 self._trees.prune(held.room, held.author, link)
 
-    # Announcements
+    # Rumours: announcements beyond the neighbourhood
 
-    def on_ihave(self, link: LinkId, message: Ihave, mono: float) -> list[Output]:
-        before = self._missing.next_due()
+    def _note_rumour(self, held: Held, mono: float) -> list[Output]:
+        if not held.durable:
+            return []
+        outputs: list[Output] = []
+        if not self._rumours:
+            outputs = [SetTimer(RumourDue(), mono + self._config.rumour_every_s)]
+        shorts = self._rumours.setdefault(held.room, [])
+        if len(shorts) < MAX_SHORT_IDS:
+            shorts.append(short_id(held.publish.id))
+        return outputs
+
+    def handle_rumour_due(self, spares: Mapping[RoomId, Sequence[LinkId]]) -> list[Output]:
+        """Tell some `spares` of each room what is new there, in case nobody else does."""
+        rumours, self._rumours = self._rumours, {}
+        outputs: list[Output] = []
+        for room, shorts in rumours.items():
+            fresh: dict[LinkId, list[ShortId]] = {
+                link: [short for short in shorts if self._lacks(link, short)] for link in spares.get(room, ())
+            }
+            outputs += _in_batches(Ihave, fresh, Priority.LIVE)
+        return outputs
+
+    # Neighbours come and go
+
+    def handle_neighbours(
+        self, room: RoomId, *, came: Collection[LinkId], left: Collection[LinkId], active: Collection[LinkId]
+    ) -> list[Output]:
+        """Keep each author's tree whole and lean: replace feeders that left, stop newcomers' needless copies.
+
+        Waiting until something is missing, as Plumtree does, makes the next message late for a whole branch.
+        """
+        resumes: dict[LinkId, list[ShortId]] = {}
+        needless: list[ShortId] = []
+        for short, held in self._recent.newest_of_authors(room):
+            for link in self._replacements(held, left, active):
+                resumes.setdefault(link, []).append(short)
+            if len(held.feeders) >= self._config.copies_wanted and len(needless) < MAX_KNOWN_AUTHORS:
+                needless.append(short)
+        prunes = dict.fromkeys(came, needless)
+        return [
+            *_in_batches(Resume, resumes, Priority.CONTROL),
+            *_in_batches(Prune, prunes, Priority.CONTROL),
+            *[output for link in came for output in self._welcome(link, room)],
+        ]
+
+    def _replacements(self, held: Held, left: Collection[LinkId], active: Collection[LinkId]) -> list[LinkId]:
+        """Links to feed us this author in place of those that left."""
+        staying = [link for link in held.feeders if link not in left]
+        if len(staying) == len(held.feeders):
+            return []
+        held.resumed.difference_update(left)
+        others = [link for link in held.alternatives if link in active and link not in staying]
+        chosen = others[: max(0, self._config.copies_wanted - len(staying))]
+        held.feeders = staying + chosen
+        held.alternatives = [link for link in held.alternatives if link not in chosen and link not in left]
+        return chosen
+
+    def on_resume(self, link: LinkId, message: Resume) -> None:
         for short in map(ShortId, message.ids):
             held = self._recent.get(short)
             if held is not None:
                 held.holders.add(link)
+                self._trees.graft(held.room, held.author, link)
+
+    # Announcements
+
+    def on_ihave(self, link: LinkId, message: Ihave, active_in: ActiveIn, mono: float) -> list[Output]:
+        before = self._missing.next_due()
+        outputs: list[Output] = []
+        for short in map(ShortId, message.ids):
+            held = self._recent.get(short)
+            if held is not None:
+                held.holders.add(link)
+                outputs += self._prefer(held, [link], active_in(held.room))
             else:
                 self._missing.announce(short, link, mono)
-        return self._graft_timer(before)
+        return outputs + self._graft_timer(before)
+
+    def _prefer(self, held: Held, announcers: Iterable[LinkId], active: Collection[LinkId]) -> list[Output]:
+        """Who announced it before enough copies had come would have been faster than those still under way.
+
+        Plumtree's optimization of the tree (section 3.8), by order of arrival instead of hops.
+        """
+        outputs: list[Output] = []
+        for link in announcers:
+            if link not in active:
+                continue  # a rumour: spares push nothing
+            if len(held.feeders) >= self._config.copies_wanted or link in held.resumed:
+                held.note_alternative(link)
+            elif link not in held.feeders:
+                held.feeders.append(link)
+                held.resumed.add(link)
+                outputs.append(Send((link,), Resume((short_id(held.publish.id),)), Priority.CONTROL))
+        return outputs
 
     def handle_graft_due(self, mono: float, rtt_of: RttOf) -> list[Output]:
         """Ask for what should have come by now, each announcer in turn."""
-        asks: dict[LinkId, list[bytes]] = {}
+        asks: dict[LinkId, list[ShortId]] = {}
         for short, wanted in self._missing.pop_due(mono):
             link = self._next_announcer(wanted, rtt_of)
             if link is None:
@@ -161,12 +260,7 @@ class Broadcast:
             asks.setdefault(link, []).append(short)
             self._missing.put_off(short, mono + self._config.graft_retry_s + (rtt_of(link) or 0.0))
         self._counters.grafts += sum(map(len, asks.values()))
-        outputs: list[Output] = [
-            Send((link,), Graft(tuple(shorts[start : start + MAX_SHORT_IDS])), Priority.CONTROL)
-            for link, shorts in asks.items()
-            for start in range(0, len(shorts), MAX_SHORT_IDS)
-        ]
-        return outputs + self._graft_timer(None)
+        return [*_in_batches(Graft, asks, Priority.CONTROL), *self._graft_timer(None)]
 
     def _next_announcer(self, wanted: Wanted, rtt_of: RttOf) -> LinkId | None:
         """The announcer asked least often; None when all are gone or have been asked enough."""
@@ -196,10 +290,15 @@ class Broadcast:
             outputs += self._push(held, [link])
         return outputs
 
-    def _handle_arrival(self, short: ShortId) -> None:
+    def _handle_arrival(self, short: ShortId) -> Iterable[LinkId]:
+        """Who announced it in time to be faster than the copy that came."""
         wanted = self._missing.arrived(short)
-        if wanted is not None and wanted.asked:
+        if wanted is None:
+            return ()
+        if wanted.asked:
             self._counters.fetched += 1
+            return ()
+        return wanted.announcers
 
     def lazy_links(self, room: RoomId) -> int:
         """Pruned links of a room, over all its authors."""
@@ -208,3 +307,16 @@ class Broadcast:
     def handle_link_gone(self, link: LinkId) -> None:
         self._announcing.pop(link, None)
         self._trees.forget(link)
+
+
+def _in_batches(
+    kind: Callable[[tuple[bytes, ...]], LinkMessage],
+    asks: Mapping[LinkId, Sequence[ShortId]],
+    priority: Priority,
+) -> list[Output]:
+    """Ids to each link, in as few messages as hold them."""
+    return [
+        Send((link,), kind(tuple(shorts[start : start + MAX_SHORT_IDS])), priority)
+        for link, shorts in asks.items()
+        for start in range(0, len(shorts), MAX_SHORT_IDS)
+    ]

@@ -48,6 +48,11 @@ class GossipConfig:
     graft_retry_s: float = 0.040
     """Beyond a round trip to the announcer asked, before the next one is."""
 
+    rumour_every_s: float = 1.0
+    rumour_links: int = 2
+    """Spares of a room told each second what is new, so that a node whose every neighbour keeps messages from
+    it hears of them. Gossipsub's heartbeat does the same, to six (gossipsub-v1.0, "gossip")."""
+
     shuffle_every_s: float = 10.0
     full_mesh_below: int = 12
     """Rooms smaller than this need no overlay: everybody is linked with everybody."""

@@ -58,11 +58,16 @@ class GraftDue:
 
 
 @dataclass(frozen=True, slots=True)
+class RumourDue:
+    """Time to tell a few links beyond the neighbourhood what is new."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShuffleDue:
     """Time to mix whom we know in each room, and to mend our neighbourhood there."""
 
 
-TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | ShuffleDue
+TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | RumourDue | ShuffleDue
 
 # Inputs
 

@@ -3,7 +3,7 @@
 Joins inbox, broadcast and rooms; none knows the others.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from chatcore.broadcast import Broadcast
@@ -16,8 +16,8 @@ from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.inbox import Candidate, Inbox
 from chatcore.index import Index
 from chatcore.links import Link, Links
-from chatcore.messages import Graft, Ihave, Prune, Publish
-from chatcore.room import Room
+from chatcore.messages import Graft, Ihave, Prune, Publish, Resume
+from chatcore.room import Change, Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Gossip:
         counters: Counters,
         mono: float,
     ) -> None:
+        self._config = config
         self._rooms = rooms
         self._links = links
         self._clock = clock
@@ -60,7 +61,7 @@ class Gossip:
         self._inbox.remember(envelope, now)
         # A room left meanwhile no longer hears of links that go.
         active = [link for link in room.active if self._links.get(link) is not None]
-        return self._broadcast.publish(envelope, active)
+        return self._broadcast.publish(envelope, active, now.mono)
 
     def forget(self, message_id: MessageId) -> None:
         self._inbox.forget(message_id)
@@ -99,26 +100,42 @@ class Gossip:
             return []  # left while the signature was checked
         senders = [link for of in item.senders if (link := self._links.get(of)) is not None]
         outputs = self._broadcast.spread(envelope, item.hops, senders, room.active, now.mono)
+        if envelope.durable and senders:
+            outputs += room.handle_brought(senders[0], now)
         return outputs + room.handle_heard(envelope, now)
 
-    def on_message(self, link: Link, message: Ihave | Graft | Prune, now: Now) -> list[Output]:
+    def on_message(self, link: Link, message: Ihave | Graft | Prune | Resume, now: Now) -> list[Output]:
         match message:
             case Ihave():
-                return self._broadcast.on_ihave(link.link, message, now.mono)
+                return self._broadcast.on_ihave(link.link, message, self._active_in, now.mono)
             case Graft():
                 return self._broadcast.on_graft(link.link, message)
             case Prune():
                 self._broadcast.on_prune(link.link, message)
                 return []
+            case Resume():
+                self._broadcast.on_resume(link.link, message)
+                return []
 
-    def welcome(self, link: LinkId, room: RoomId) -> list[Output]:
-        return self._broadcast.welcome(link, room)
+    def handle_neighbours(self, room: Room, change: Change) -> list[Output]:
+        return self._broadcast.handle_neighbours(
+            room.id, came=change.came, left=change.left, active=room.active
+        )
 
     def handle_ihave_due(self) -> list[Output]:
         return self._broadcast.handle_ihave_due()
 
+    def handle_rumour_due(self) -> list[Output]:
+        return self._broadcast.handle_rumour_due(
+            {room.id: room.some_spares(self._config.rumour_links) for room in self._rooms.values()}
+        )
+
     def handle_graft_due(self, now: Now) -> list[Output]:
         return self._broadcast.handle_graft_due(now.mono, self._rtt_of)
+
+    def _active_in(self, room_id: RoomId) -> Collection[LinkId]:
+        room = self._rooms.get(room_id)
+        return () if room is None else room.active
 
     def _rtt_of(self, link: LinkId) -> float | None:
         found = self._links.get(link)

@@ -150,6 +150,22 @@ class Membership:
         urgent = len(self._active) < self._config.fanout // 4
         return Send((link.link,), Neighbor(self._room, urgent), Priority.CONTROL)
 
+    def some_spares(self, most: int) -> list[LinkId]:
+        spares = [link.link for link in self.spares]
+        return self._rng.sample(spares, min(most, len(spares)))
+
+    def handle_brought(self, link: Link, mono: float) -> list[Output]:
+        """A message came first over this link. From a spare, it shows that no neighbour passed it on.
+
+        Then the spare is asked to take the place of a choice, which is let go of once the spare agrees.
+        """
+        if link.link in self._active or self._small or self.lacking() > 0 or self._swapping:
+            return []
+        if link.link in self._asked or link.link in self._waiting or self._room not in link.rooms:
+            return []
+        self._swapping = True
+        return [self._ask(link, mono)]
+
     # Links come and go
 
     def handle_link_gone(self, link: Link) -> None:
@@ -257,10 +273,18 @@ class Membership:
         return self._let_go_of_a_choice(newcomer) if len(others) >= self._to_choose else []
 
     def _let_go_of_a_choice(self, but: LinkId | None = None) -> list[Output]:
+        """The slower of two at random: near neighbours are kept longer, and chance still mixes everybody.
+
+        X-BOT (Leitao et al. 2009) biases an overlay by link cost in the same spirit, with more messages.
+        """
         chosen = [of for of, item in self._active.items() if item.chosen and of != but]
-        old = self._rng.sample(chosen, 1)[0]
+        old = max(self._rng.sample(chosen, min(2, len(chosen))), key=self._rtt_s)
         del self._active[old]
         return [Send((old,), Disconnect(self._room), Priority.CONTROL)]
+
+    def _rtt_s(self, of: LinkId) -> float:
+        link = self._links.get(of)
+        return 0.0 if link is None else link.rtt_s or 0.0
 
     def _sample(self, to: Link) -> tuple[PeerRecord, ...]:
         """Some members for `to`: neighbours and others, itself not among them."""

@@ -52,6 +52,7 @@ TYPE_NEIGHBOR_REPLY = 21
 TYPE_DISCONNECT = 22
 TYPE_SHUFFLE = 23
 TYPE_SHUFFLE_REPLY = 24
+TYPE_RESUME = 25
 MAX_TYPE = 255
 
 
@@ -145,6 +146,13 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """Push the authors of these messages again. The messages themselves the sender has."""
+
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbor:
     """Let us be active neighbours in a room. `urgent` when the sender has too few to be without."""
 
@@ -196,6 +204,7 @@ LinkMessage = (
     | Ihave
     | Graft
     | Prune
+    | Resume
     | MembershipMessage
     | Hello
     | Goodbye
@@ -206,6 +215,14 @@ LinkMessage = (
     | PeerResponse
     | UnknownMessage
 )
+
+
+_TYPES_OF_IDS: dict[type[LinkMessage], int] = {
+    Ihave: TYPE_IHAVE,
+    Graft: TYPE_GRAFT,
+    Prune: TYPE_PRUNE,
+    Resume: TYPE_RESUME,
+}
 
 
 def encode_message(message: LinkMessage) -> bytes:
@@ -238,12 +255,8 @@ def encode_message(message: LinkMessage) -> bytes:
             return pack((TYPE_PEER_REQUEST, most))
         case PeerResponse(peers):
             return pack((TYPE_PEER_RESPONSE, _pack_records(peers)))
-        case Ihave(ids):
-            return pack((TYPE_IHAVE, b"".join(ids)))
-        case Graft(ids):
-            return pack((TYPE_GRAFT, b"".join(ids)))
-        case Prune(ids):
-            return pack((TYPE_PRUNE, b"".join(ids)))
+        case Ihave(ids) | Graft(ids) | Prune(ids) | Resume(ids):
+            return pack((_TYPES_OF_IDS[type(message)], b"".join(ids)))
         case Neighbor(room, urgent):
             return pack((TYPE_NEIGHBOR, room, int(urgent)))
         case NeighborReply(room, accepted, members):
@@ -412,6 +425,7 @@ _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_IHAVE: lambda item: Ihave(_short_ids(item)),
     TYPE_GRAFT: lambda item: Graft(_short_ids(item)),
     TYPE_PRUNE: lambda item: Prune(_short_ids(item)),
+    TYPE_RESUME: lambda item: Resume(_short_ids(item)),
     TYPE_NEIGHBOR: lambda item: Neighbor(_room(item), bool(_int(item, 2, 1))),
     TYPE_NEIGHBOR_REPLY: lambda item: NeighborReply(_room(item), bool(_int(item, 2, 1)), _records(item, 3)),
     TYPE_DISCONNECT: lambda item: Disconnect(_room(item)),

@@ -53,6 +53,7 @@ from chatcore.events import (
     RoomChanged,
     RoomRecord,
     RoomReply,
+    RumourDue,
     Send,
     SendText,
     SentReply,
@@ -82,6 +83,7 @@ from chatcore.messages import (
     NeighborReply,
     Prune,
     Publish,
+    Resume,
     Rooms,
     Shuffle,
     ShuffleReply,
@@ -251,6 +253,8 @@ class Node:
                 return self._gossip.handle_ihave_due()
             case GraftDue():
                 return self._gossip.handle_graft_due(now)
+            case RumourDue():
+                return self._gossip.handle_rumour_due()
             case PresenceDue():
                 refreshed = [output for room in self.rooms.values() for output in self._refresh(room, now)]
                 return [*refreshed, self._next_presence(now)]
@@ -341,8 +345,9 @@ class Node:
         for room in self.rooms.values():
             asks, wanted = room.mend(now)
             outputs += [*asks, *self._peers.seek(wanted, now)]
-            for link in room.newly_active():
-                outputs += self._gossip.welcome(link, room.id)
+            change = room.changed()
+            if change:
+                outputs += self._gossip.handle_neighbours(room, change)
             word = room.arrive(now)
             if word is not None:
                 outputs += self._gossip.publish(word, room, now)
@@ -378,7 +383,7 @@ class Node:
 
     def _on_message(self, link: Link, message: LinkMessage, now: Now) -> list[Output]:
         match message:
-            case Ihave() | Graft() | Prune():
+            case Ihave() | Graft() | Prune() | Resume():
                 return self._gossip.on_message(link, message, now)
             case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
                 return self._on_membership(link, message, now)

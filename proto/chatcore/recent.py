@@ -1,10 +1,11 @@
-"""Messages of the last moments: what may still be asked for, and which links are known to have it.
+"""Messages of the last moments: what may still be asked for, who is known to have it, and who feeds us.
 
 The holders are an exact set beside each message: what they are needed for ends when the message is old, and a
 false "it has it" would cost somebody the message.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NewType
 
@@ -15,6 +16,9 @@ from chatcore.messages import SHORT_ID_BYTES, Publish
 MAX_RECENT_MESSAGES = 4096
 MAX_RECENT_BYTES = 8 * 1024 * 1024
 """The oldest make way; who missed them until now gets them by repairing its history."""
+
+MAX_ALTERNATIVES = 4
+"""Links remembered beside a message that could have pushed it; the first were the fastest."""
 
 ShortId = NewType("ShortId", bytes)
 """The first 8 bytes of a message id. It takes 2^64 tries to make another message with the same."""
@@ -34,12 +38,26 @@ class Held:
     durable: bool
     copies: int
     holders: set[LinkId]
+    feeders: list[LinkId]
+    """Links that pushed it to us and will push its author's next one."""
+
+    alternatives: list[LinkId] = field(default_factory=list)
+    """Links that could have: they announced it, or we asked them to stop. The fastest first."""
+
+    resumed: set[LinkId] = field(default_factory=set)
+    """Links asked to push its author that have not done so since: they are not asked twice."""
+
     served: dict[LinkId, int] = field(default_factory=dict)
+
+    def note_alternative(self, link: LinkId) -> None:
+        if len(self.alternatives) < MAX_ALTERNATIVES and link not in self.alternatives:
+            self.alternatives.append(link)
 
 
 class Recent:
     def __init__(self) -> None:
         self._held: OrderedDict[ShortId, Held] = OrderedDict()
+        self._newest: OrderedDict[tuple[RoomId, bytes], ShortId] = OrderedDict()
         self._bytes = 0
 
     def add(self, envelope: Envelope, hops: int, senders: list[LinkId]) -> Held:
@@ -50,15 +68,23 @@ class Recent:
             envelope.durable,
             len(senders),
             set(senders),
+            feeders=list(senders),
         )
         again = self._held.pop(short_id(envelope.id), None)  # it could not be stored the first time
         if again is not None:
             self._bytes -= len(again.publish.payload)
         self._held[short_id(envelope.id)] = held
+        before = self._held.get(self._newest.get((held.room, held.author), ShortId(b"")))
+        if before is not None:
+            held.resumed = before.resumed.difference(senders)
+        self._newest[held.room, held.author] = short_id(envelope.id)
+        self._newest.move_to_end((held.room, held.author))
         self._bytes += len(envelope.payload)
         while len(self._held) > MAX_RECENT_MESSAGES or self._bytes > MAX_RECENT_BYTES:
-            _, oldest = self._held.popitem(last=False)
+            short, oldest = self._held.popitem(last=False)
             self._bytes -= len(oldest.publish.payload)
+            if self._newest.get((oldest.room, oldest.author)) == short:
+                del self._newest[oldest.room, oldest.author]
         return held
 
     def newest(self, room: RoomId, most: int) -> list[tuple[ShortId, Held]]:
@@ -66,6 +92,10 @@ class Recent:
         found = ((short, held) for short, held in reversed(self._held.items()) if held.room == room)
         durable = [(short, held) for short, held in found if held.durable]
         return durable[:most][::-1]
+
+    def newest_of_authors(self, room: RoomId) -> Iterator[tuple[ShortId, Held]]:
+        """Everybody's last message in a room; who spoke last comes first."""
+        return ((short, self._held[short]) for (of, _), short in reversed(self._newest.items()) if of == room)
 
     def get(self, short: ShortId) -> Held | None:
         return self._held.get(short)

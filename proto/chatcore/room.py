@@ -4,6 +4,7 @@ Joins membership and presence in plain sight; neither knows the other.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from chatcore.clock import HybridClock, Now, is_stale
 from chatcore.config import NodeConfig
@@ -16,6 +17,17 @@ from chatcore.membership import Membership
 from chatcore.messages import MembershipMessage, PeerRecord, Publish
 from chatcore.presence import Member, Presence
 from chatcore.rng import Rng
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Neighbours won and lost."""
+
+    came: tuple[LinkId, ...]
+    left: tuple[LinkId, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.came or self.left)
 
 
 class Room:
@@ -40,7 +52,7 @@ class Room:
         self._membership = Membership(room_id, config.gossip, links, own=identity.peer_id, rng=rng, mono=mono)
         self._presence = Presence(config.presence)
         self._announced = False
-        self._welcomed: set[LinkId] = set()
+        self._told: set[LinkId] = set()
         self._refresh_at = 0.0
 
     @property
@@ -68,12 +80,21 @@ class Room:
         """What brings the active view to its size: requests to linked members, and members to link with."""
         return self._membership.fill(now.mono)
 
-    def newly_active(self) -> set[LinkId]:
-        """Neighbours since the last call."""
+    def changed(self) -> Change:
+        """The neighbours won and lost since the last call."""
         active = set(self._membership.active)
-        new = active - self._welcomed
-        self._welcomed = active
-        return new
+        # In the order of links: a set's own order would not be the same in every process.
+        change = Change(tuple(sorted(active - self._told)), tuple(sorted(self._told - active)))
+        self._told = active
+        return change
+
+    def some_spares(self, most: int) -> list[LinkId]:
+        """Members we are linked with that are not our neighbours: a few, at random."""
+        return self._membership.some_spares(most)
+
+    def handle_brought(self, link: Link, now: Now) -> list[Output]:
+        """A message came first over this link."""
+        return self._membership.handle_brought(link, now.mono)
 
     def handle_link_gone(self, link: Link) -> None:
         self._membership.handle_link_gone(link)

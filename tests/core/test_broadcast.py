@@ -1,19 +1,19 @@
 """Spreading: pushed along a tree per author, announced beside it, fetched when it does not come."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pytest
 
-from chatcore.broadcast import MAX_RETRANSMISSIONS, MAX_ROUNDS, Broadcast
+from chatcore.broadcast import MAX_KNOWN_AUTHORS, MAX_RETRANSMISSIONS, MAX_ROUNDS, Broadcast
 from chatcore.config import GossipConfig, LinkConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope, Join
-from chatcore.events import GraftDue, IhaveDue, Output, Priority, Send, SetTimer
+from chatcore.events import GraftDue, IhaveDue, Output, Priority, RumourDue, Send, SetTimer
 from chatcore.identity import Identity
-from chatcore.ids import LinkId
+from chatcore.ids import LinkId, RoomId
 from chatcore.links import Link, Links
-from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune, Publish
+from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune, Publish, Resume
 from chatcore.missing import MAX_ANNOUNCERS, MAX_MISSING, Missing
 from chatcore.recent import MAX_RECENT_BYTES, MAX_RECENT_MESSAGES, Recent, ShortId, short_id
 from chatcore.trees import MAX_TREES, Trees
@@ -31,6 +31,7 @@ from tests.support.core import (
     chat,
     identity,
     link_to,
+    of,
     publish,
     pushed,
     sent,
@@ -72,7 +73,12 @@ class Spreading:
         return self.broadcast.on_graft(LinkId(link), Graft((short_id(envelope.id),)))
 
     def ihave(self, envelope: Envelope, link: int) -> list[Output]:
-        return self.broadcast.on_ihave(LinkId(link), Ihave((short_id(envelope.id),)), self.now)
+        return self.broadcast.on_ihave(
+            LinkId(link), Ihave((short_id(envelope.id),)), self.active_in, self.now
+        )
+
+    def active_in(self, room: RoomId) -> Collection[LinkId]:
+        return self.active if room == LOBBY else ()
 
     def announced(self) -> dict[int, list[bytes]]:
         batches = sent(self.broadcast.handle_ihave_due(), Ihave)
@@ -90,6 +96,21 @@ class Spreading:
         self.active.remove(LinkId(number))
         self.broadcast.handle_link_gone(LinkId(number))
 
+    def neighbours(self, *, came: Collection[int] = (), left: Collection[int] = ()) -> list[Output]:
+        for number in left:
+            self.active.remove(LinkId(number))
+        self.active.extend(map(LinkId, came))
+        return self.broadcast.handle_neighbours(
+            LOBBY,
+            came=[LinkId(link) for link in came],
+            left=[LinkId(link) for link in left],
+            active=self.active,
+        )
+
+    def rumours(self, *spares: int) -> dict[int, list[bytes]]:
+        told = self.broadcast.handle_rumour_due({LOBBY: [LinkId(spare) for spare in spares]})
+        return {link: list(batch.ids) for links, batch in sent(told, Ihave) for link in links}
+
 
 def receivers(outputs: Iterable[Output]) -> list[int]:
     return [link for links, _ in sent(outputs, Publish) for link in links]
@@ -103,8 +124,13 @@ def asked(outputs: Iterable[Output]) -> list[int]:
     return [link for links, _ in sent(outputs, Graft) for link in links]
 
 
+def resumed(outputs: Iterable[Output]) -> list[int]:
+    return [link for links, _ in sent(outputs, Resume) for link in links]
+
+
 def timer(outputs: Iterable[Output]) -> float:
-    (at,) = [output.at for output in outputs if isinstance(output, SetTimer)]
+    keys = (IhaveDue, GraftDue)
+    (at,) = [output.at for output in outputs if isinstance(output, SetTimer) and isinstance(output.key, keys)]
     return at
 
 
@@ -120,7 +146,10 @@ def test_unknown_authors_message_is_pushed_to_all_active_links_but_its_senders()
 
     outputs = spreading.spread(HI, 1, 2)
 
-    assert outputs == [pushed(map(LinkId, (3, 4, 5)), publish(HI, FULL_TTL - 1))]
+    assert outputs == [
+        pushed(map(LinkId, (3, 4, 5)), publish(HI, FULL_TTL - 1)),
+        SetTimer(RumourDue(), START.mono + 1.0),
+    ]
 
 
 def test_third_copys_sender_is_asked_to_stop_for_that_author_only() -> None:
@@ -180,10 +209,10 @@ def test_author_itself_is_never_asked_to_stop() -> None:
 def test_own_message_goes_to_links_that_asked_to_stop_too() -> None:
     spreading = Spreading()
     mine = chat(ANN, "hello")
-    spreading.broadcast.publish(mine, spreading.active)
+    spreading.broadcast.publish(mine, spreading.active, spreading.now)
     spreading.prune(mine, 2, 3)
 
-    outputs = spreading.broadcast.publish(chat(ANN, "again"), spreading.active)
+    outputs = spreading.broadcast.publish(chat(ANN, "again"), spreading.active, spreading.now)
 
     assert receivers(outputs) == [1, 2, 3, 4, 5]
 
@@ -210,7 +239,7 @@ def test_pruned_links_get_one_batch_five_milliseconds_later() -> None:
     later = [output for item in more[1:] for output in spreading.spread(item, 1)]
 
     assert timer(first) == pytest.approx(START.mono + 0.005)
-    assert not any(isinstance(output, SetTimer) for output in later)
+    assert not of(later, SetTimer)
     shorts = [short_id(item.id) for item in more]
     assert spreading.announced() == {4: shorts, 5: shorts}
     assert spreading.announced() == {}
@@ -372,7 +401,7 @@ def test_many_missing_messages_are_asked_for_all_at_once_in_messages_of_the_grea
     shorts = [number.to_bytes(8, "big") for number in range(MAX_SHORT_IDS + 1)]
     for start in (0, MAX_SHORT_IDS):
         batch = Ihave(tuple(shorts[start : start + MAX_SHORT_IDS]))
-        spreading.broadcast.on_ihave(LinkId(1), batch, spreading.now)
+        spreading.broadcast.on_ihave(LinkId(1), batch, spreading.active_in, spreading.now)
     spreading.now += 1
 
     grafts = sent(spreading.ask(), Graft)
@@ -461,6 +490,139 @@ def test_prune_and_graft_reach_the_tree_of_their_room() -> None:
 
     assert receivers(book.receive(carl, Graft((short_id(AGAIN.id),)))) == [carl]
     assert book.node.lazy_links(LOBBY) == 0
+
+
+# Neighbours that come and go
+
+
+def test_feeder_that_leaves_is_replaced_by_the_next_fastest() -> None:
+    spreading = Spreading(links=6)
+    spreading.spread(HI, 1)
+    for late in (2, 3, 4):
+        spreading.copy(HI, late)
+
+    assert resumed(spreading.neighbours(left=[5])) == []
+    assert resumed(spreading.neighbours(left=[2])) == [3]
+    assert resumed(spreading.neighbours(left=[1, 3])) == [4]
+    assert resumed(spreading.neighbours(left=[4])) == []
+
+
+def test_links_that_feed_several_authors_are_replaced_with_one_message() -> None:
+    spreading = Spreading()
+    ours = [chat(author, "hi") for author in (BOB, CARL, DORA)]
+    for envelope in ours:
+        spreading.spread(envelope, 1, 2, 3)
+
+    ((links, message),) = sent(spreading.neighbours(left=[1]), Resume)
+
+    assert links == (3,)
+    assert set(message.ids) == {short_id(envelope.id) for envelope in ours}
+
+
+def test_feeder_is_not_replaced_by_who_left_with_it() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1, 2, 3)
+
+    assert resumed(spreading.neighbours(left=[1, 3])) == []
+
+
+def test_newcomer_is_asked_not_to_push_authors_that_are_well_fed() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1, 2)
+    spreading.spread(chat(CARL, "hi"), 1)  # one copy is not enough
+
+    outputs = spreading.neighbours(came=[9])
+
+    assert sent(outputs, Prune) == [((9,), Prune((short_id(HI.id),)))]
+
+
+def test_newcomer_is_asked_about_the_last_authors_only() -> None:
+    spreading = Spreading()
+    hellos = [chat(identity(200 + number), "hi") for number in range(MAX_KNOWN_AUTHORS + 1)]
+    for envelope in hellos:
+        spreading.spread(envelope, 1, 2)
+
+    ((_, prune),) = sent(spreading.neighbours(came=[9]), Prune)
+
+    assert set(prune.ids) == {short_id(envelope.id) for envelope in hellos[1:]}
+
+
+def test_announcer_that_was_faster_than_the_second_copy_takes_its_place() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+
+    assert resumed(spreading.ihave(HI, 2)) == [2]
+    assert pruned(spreading.copy(HI, 3)) == [3]
+    assert resumed(spreading.ihave(HI, 4)) == []
+
+
+def test_announcer_that_was_faster_than_the_first_copy_is_preferred() -> None:
+    spreading = Spreading()
+    spreading.ihave(HI, 5)
+
+    outputs = spreading.spread(HI, 1, 2)
+
+    assert (resumed(outputs), pruned(outputs)) == ([], [])
+
+    spreading.ihave(AGAIN, 5)
+    outputs = spreading.spread(AGAIN, 1)
+    assert resumed(outputs) == [5]
+    assert pruned(spreading.copy(AGAIN, 2)) == [2]
+
+
+def test_announcer_that_did_not_push_after_all_is_not_preferred_again() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    assert resumed(spreading.ihave(HI, 2)) == [2]
+
+    spreading.spread(AGAIN, 1)
+    assert resumed(spreading.ihave(AGAIN, 2)) == []
+    assert pruned(spreading.copy(AGAIN, 3)) == []
+
+    third = chat(BOB, "third")
+    spreading.spread(third, 2)  # now it does
+    fourth = chat(BOB, "fourth")
+    spreading.spread(fourth, 1)
+    assert resumed(spreading.ihave(fourth, 2)) == [2]
+
+
+def test_resume_undoes_a_prune_and_sends_nothing() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    spreading.prune(HI, 4)
+
+    spreading.broadcast.on_resume(LinkId(4), Resume((short_id(HI.id), bytes(8))))
+
+    assert receivers(spreading.spread(AGAIN, 1)) == [2, 3, 4, 5]
+
+
+# Rumours
+
+
+def test_spares_are_told_once_a_second_what_is_new() -> None:
+    spreading = Spreading()
+    first = spreading.spread(HI, 1)
+    second = spreading.spread(AGAIN, 1)
+
+    assert of(first, SetTimer) == [SetTimer(RumourDue(), spreading.now + 1)]
+    assert not of(second, SetTimer)
+    spreading.ihave(AGAIN, 7)
+    assert spreading.rumours(6, 7) == {6: [short_id(HI.id), short_id(AGAIN.id)], 7: [short_id(HI.id)]}
+    assert spreading.rumours(6, 7) == {}
+
+
+def test_presence_makes_no_rumours() -> None:
+    spreading = Spreading()
+    spreading.spread(written(BOB, Join()), 1)
+
+    assert spreading.rumours(6) == {}
+
+
+def test_spare_that_announces_is_not_asked_to_push() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+
+    assert resumed(spreading.ihave(HI, 9)) == []
 
 
 # Memory

@@ -393,6 +393,36 @@ def test_swap_lets_go_of_one_old_choice_only_when_the_new_one_said_yes() -> None
     assert hood.fill() == (set(), ())
 
 
+def test_slower_of_two_choices_is_let_go_of() -> None:
+    hood = Hood()
+    hood.link(*range(1, 30))
+    choices = hood.choose()
+    fastest = min(choices)
+    for number in range(1, 30):
+        hood.at(number).rtt_s = 0.01 if number == fastest else 0.1
+
+    for _ in range(50):
+        hood.shuffle()
+        hood.choose()
+
+    assert hood.active & choices == {fastest}
+
+
+def test_spare_that_brings_what_no_neighbour_did_is_asked_to_be_one() -> None:
+    hood = Hood()
+    hood.link(*range(1, 30))
+    choices = hood.choose()
+    spare = min(set(range(1, 30)) - choices)
+
+    asks = hood.membership.handle_brought(hood.at(spare), hood.now)
+    assert sent(asks, Neighbor) == [((spare,), Neighbor(LOBBY, urgent=False))]
+    assert hood.membership.handle_brought(hood.at(max(choices)), hood.now) == []
+    assert hood.membership.handle_brought(hood.at(29), hood.now) == []  # one at a time
+
+    ((gone,),) = [links for links, _ in sent(hood.accept([spare]), Disconnect)]
+    assert hood.active == choices - {gone} | {spare}
+
+
 def test_old_node_hardly_ever_swaps() -> None:
     hood = Hood()
     hood.link(*range(1, 20))

@@ -30,6 +30,7 @@ from chatcore.messages import (
     Pong,
     Prune,
     Publish,
+    Resume,
     Rooms,
     Shuffle,
     ShuffleReply,
@@ -67,6 +68,7 @@ def batch(*items: Any) -> bytes:
         (PeerResponse((RECORD,)), [6, [[bytes(PEER), "a.example:1"]]]),
         (Ihave((b"8 bytes.", b"and more")), [17, b"8 bytes.and more"]),
         (Graft((b"8 bytes.",)), [18, b"8 bytes."]),
+        (Resume((b"8 bytes.",)), [25, b"8 bytes."]),
         (Prune((b"8 bytes.",)), [19, b"8 bytes."]),
         (Neighbor(ROOM, urgent=True), [20, bytes(ROOM), 1]),
         (NeighborReply(ROOM, accepted=False, members=()), [21, bytes(ROOM), 0, []]),
@@ -155,7 +157,7 @@ def test_empty_batch_is_malformed() -> None:
         decode_batch(b"\x90")
 
 
-@pytest.mark.parametrize("type_", [7, 15, 25, 255])
+@pytest.mark.parametrize("type_", [7, 15, 99, 255])
 def test_unknown_type_is_carried_on(type_: int) -> None:
     assert decode_batch(batch([type_, "whatever", [1]])) == (UnknownMessage(type_),)
 

@@ -18,8 +18,10 @@ from chatcore.events import (
     Priority,
     Rejected,
     Replied,
+    RumourDue,
     Send,
     SentReply,
+    SetTimer,
     StoredMessage,
     Verified,
     Verify,
@@ -63,6 +65,7 @@ def test_chat_is_checked_then_handed_on_then_stored_then_told() -> None:
     checked = book.verify(received)
     assert checked == [
         pushed([carl], publish(hi, hops=4)),
+        SetTimer(RumourDue(), book.now.mono + 1.0),
         MemberChanged("lobby", BOB.peer_id, "somebody", joined=True),
         Persist(job_of(checked), messages=(hi,)),
     ]
@@ -465,6 +468,7 @@ def test_own_message_is_stored_before_it_is_sent_answered_or_told() -> None:
     )
     assert book.commit(said) == [
         pushed([bob, carl], publish(hello, hops=16)),
+        SetTimer(RumourDue(), book.now.mono + 1.0),
         Replied(book.next_request() - 1, SentReply(hello, "lobby", handed_to=2)),  # type: ignore[arg-type]  # int
         MessageAdded("lobby", StoredMessage(1, hello)),
     ]

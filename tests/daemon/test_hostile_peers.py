@@ -35,14 +35,6 @@ CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(192)
 HTTP_REQUEST = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("hostile") / "node") as running:
-        yield running
-    assert "Traceback" not in running.log
-    assert '"exception"' not in running.log
-
-
 @pytest.fixture
 def daemon(shared: Daemon) -> Iterator[Daemon]:
     """One for the whole file; every test leaves it alive and with no peers."""

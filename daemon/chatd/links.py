@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import cast
 
 from chatcore.clock import Now
+from chatcore.codec import MAX_PLAINTEXT_BYTES, encode_message
 from chatcore.config import LinkConfig
 from chatcore.errors import HandshakeFailed, RemoteError, SelfDialed, TooSlow, Unreachable
 from chatcore.events import (
@@ -26,7 +27,7 @@ from chatcore.events import (
 )
 from chatcore.handshake import Credentials
 from chatcore.ids import LinkId
-from chatcore.messages import MAX_PLAINTEXT_BYTES, Hello, encode_message
+from chatcore.messages import Hello
 from chatcore.names import join_address, split_address
 from chatcore.session import (
     BytesReceived,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatcore.codec import encode_message
 from chatcore.config import GossipConfig
 from chatcore.envelopes import Chat
 from chatcore.errors import OwnAddress
@@ -19,7 +20,6 @@ from chatcore.events import (
     Stop,
 )
 from chatcore.ids import LinkId
-from chatcore.messages import encode_message
 from chatcore.session import SendEncoded
 from tests.support.core import ANN, BOB, Playbook, hello
 from tests.support.core_network import Network

@@ -12,12 +12,13 @@ import pytest
 
 from chatcore import PROTOCOL_MAJOR
 from chatcore.clock import COUNTER_BITS
+from chatcore.codec import encode_message
 from chatcore.envelopes import SIGNING_CONTEXT, Envelope, open_envelope
 from chatcore.errors import HandshakeFailed, NetworkMismatch, VersionMismatch
 from chatcore.frames import MAX_FRAME_BYTES, encode_frame
 from chatcore.handshake import MAGIC, Credentials, Handshake
 from chatcore.identity import Identity
-from chatcore.messages import Goodbye, Hello, Ping, Rooms, encode_message
+from chatcore.messages import Goodbye, Hello, Ping, Rooms
 from chatcore.names import split_address
 from chatcore.wire import pack
 from tests.conftest import Spawn

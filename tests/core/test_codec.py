@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcore.codec import MAX_BATCH_MESSAGES, MAX_PLAINTEXT_BYTES, decode_batch, encode_message, pack_batches
 from chatcore.envelopes import MAX_PAYLOAD_BYTES, Envelope
 from chatcore.errors import Malformed, RemoteError
 from chatcore.ids import PeerId, RoomId
 from chatcore.messages import (
-    MAX_BATCH_MESSAGES,
-    MAX_PLAINTEXT_BYTES,
     MAX_ROOMS,
     MAX_SHORT_IDS,
     Disconnect,
@@ -34,9 +33,6 @@ from chatcore.messages import (
     Shuffle,
     ShuffleReply,
     UnknownMessage,
-    decode_batch,
-    encode_message,
-    pack_batches,
 )
 from chatcore.wire import pack
 from tests.core.strategies import link_messages, mutations, packed, structures, with_a_wrong_item

@@ -3,7 +3,7 @@
 Joins rooms and gossip, which spreads what a room has to say.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from chatcore.clock import HybridClock, Now
 from chatcore.config import NodeConfig
@@ -69,6 +69,7 @@ class Swarms:
             clock=self._clock,
             config=self._config,
             links=self._links,
+            counters=self._counters,
             rng=self._rng,
             mono=now.mono,
         )
@@ -117,6 +118,12 @@ class Swarms:
         self.unsettled = True
         for room in self._rooms.values():
             room.handle_dead(record)
+
+    def learn(self, room_id: RoomId, members: Collection[PeerRecord]) -> None:
+        room = self._rooms.get(room_id)
+        if room is not None:
+            self.unsettled = True
+            room.learn(members)
 
     def on_rooms(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
         new, left = rooms - link.rooms, link.rooms - rooms

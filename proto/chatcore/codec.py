@@ -33,6 +33,7 @@ from chatcore.messages import (
     Hello,
     Ihave,
     LinkMessage,
+    MembershipMessage,
     Neighbor,
     NeighborReply,
     PeerRecord,
@@ -42,6 +43,8 @@ from chatcore.messages import (
     Pong,
     Prune,
     Publish,
+    RoomRequest,
+    RoomResponse,
     Rooms,
     Shuffle,
     ShuffleReply,
@@ -61,6 +64,8 @@ TYPE_PONG = 3
 TYPE_ROOMS = 4
 TYPE_PEER_REQUEST = 5
 TYPE_PEER_RESPONSE = 6
+TYPE_ROOM_REQUEST = 7
+TYPE_ROOM_RESPONSE = 8
 TYPE_PUBLISH = 16
 TYPE_IHAVE = 17
 TYPE_GRAFT = 18
@@ -106,12 +111,24 @@ def encode_message(message: LinkMessage) -> bytes:
             return pack((TYPE_PEER_REQUEST, most))
         case PeerResponse(peers):
             return pack((TYPE_PEER_RESPONSE, _pack_records(peers)))
+        case RoomRequest(room, nonce, hops):
+            return pack((TYPE_ROOM_REQUEST, room, nonce, hops))
+        case RoomResponse(nonce, members):
+            return pack((TYPE_ROOM_RESPONSE, nonce, _pack_records(members)))
         case Ihave(ids):
             return pack((TYPE_IHAVE, b"".join(ids)))
         case Graft(ids):
             return pack((TYPE_GRAFT, b"".join(ids)))
         case Prune(ids):
             return pack((TYPE_PRUNE, b"".join(ids)))
+        case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
+            return _encode_membership(message)
+        case UnknownMessage(type_):
+            raise ValueError(f"type {type_} has no encoding here")
+
+
+def _encode_membership(message: MembershipMessage) -> bytes:
+    match message:
         case Neighbor(room, urgent):
             return pack((TYPE_NEIGHBOR, room, int(urgent)))
         case NeighborReply(room, accepted, members):
@@ -122,8 +139,6 @@ def encode_message(message: LinkMessage) -> bytes:
             return pack((TYPE_SHUFFLE, room, _pack_records(members)))
         case ShuffleReply(room, members):
             return pack((TYPE_SHUFFLE_REPLY, room, _pack_records(members)))
-        case UnknownMessage(type_):
-            raise ValueError(f"type {type_} has no encoding here")
 
 
 def _pack_records(records: Iterable[PeerRecord]) -> list[tuple[bytes, str]]:
@@ -277,6 +292,10 @@ _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_ROOMS: lambda item: Rooms(_rooms(item, 1)),
     TYPE_PEER_REQUEST: lambda item: PeerRequest(_int(item, 1, MAX_PEER_RECORDS)),
     TYPE_PEER_RESPONSE: lambda item: PeerResponse(_records(item, 1)),
+    TYPE_ROOM_REQUEST: lambda item: RoomRequest(
+        _room(item), _int(item, 2, MAX_NONCE), _int(item, 3, MAX_HOPS)
+    ),
+    TYPE_ROOM_RESPONSE: lambda item: RoomResponse(_int(item, 1, MAX_NONCE), _records(item, 2)),
     TYPE_IHAVE: lambda item: Ihave(_short_ids(item)),
     TYPE_GRAFT: lambda item: Graft(_short_ids(item)),
     TYPE_PRUNE: lambda item: Prune(_short_ids(item)),

@@ -77,6 +77,23 @@ class PeerResponse:
     peers: tuple[PeerRecord, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RoomRequest:
+    """Who is in this room? Handed on at most `hops` times; `nonce` tells one question from another."""
+
+    room: RoomId
+    nonce: int
+    hops: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomResponse:
+    """Some members of the room that was asked for; goes back the way the question came."""
+
+    nonce: int
+    members: tuple[PeerRecord, ...]
+
+
 class Publish(NamedTuple):
     """A signed envelope on its way through a room, with the hops it may still make."""
 
@@ -171,5 +188,7 @@ LinkMessage = (
     | Rooms
     | PeerRequest
     | PeerResponse
+    | RoomRequest
+    | RoomResponse
     | UnknownMessage
 )

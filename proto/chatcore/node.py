@@ -58,6 +58,8 @@ from chatcore.messages import (
     NeighborReply,
     Prune,
     Publish,
+    RoomRequest,
+    RoomResponse,
     Rooms,
     Shuffle,
     ShuffleReply,
@@ -67,6 +69,7 @@ from chatcore.peers import LinkChange, Peers
 from chatcore.requests import Requests
 from chatcore.rng import Rng
 from chatcore.room import Room
+from chatcore.search import Search
 from chatcore.swarms import Swarms
 
 
@@ -112,6 +115,9 @@ class Node:
             counters=self.counters,
             rng=rng,
         )
+        self._search = Search(
+            config.gossip.fanout, rooms=self.rooms, links=self.links, counters=self.counters, rng=rng
+        )
         self._requests = Requests(
             config.network,
             rooms=self.rooms,
@@ -142,7 +148,7 @@ class Node:
         outputs = self._route(event, now)
         if self._swarms.unsettled and not self._stopping:
             mended, wanted = self._swarms.mend(now)
-            outputs += [*mended, *self._dialler.seek(wanted, now)]
+            outputs += [*mended, *self._dialler.seek(wanted, now), *self._search.ask(now)]
         return outputs
 
     def _route(self, event: Input, now: Now) -> list[Output]:
@@ -201,6 +207,7 @@ class Node:
             case PingDue():
                 return self._follow(self._peers.handle_ping_due(now))
             case DialDue():
+                self._swarms.unsettled = True  # some room may seek an address that can be dialled again
                 return self._dialler.handle_dial_due(now)
             case IhaveDue():
                 return self._gossip.handle_ihave_due()
@@ -234,6 +241,7 @@ class Node:
         """Let every machine know of the links that are no more."""
         for link in change.gone:
             self._gossip.handle_link_gone(link.link)
+            self._search.handle_link_gone(link.link)
             self._swarms.handle_link_gone(link)
         return change.outputs
 
@@ -280,12 +288,22 @@ class Node:
                 return self._gossip.on_message(link, message, now)
             case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
                 return self._swarms.on_membership(link, message, now)
+            case RoomRequest():
+                return self._search.on_request(link, message, now)
+            case RoomResponse():
+                return self._on_room_response(link, message, now)
             case Rooms(rooms):
                 return self._swarms.on_rooms(link, rooms, now)
             case Goodbye(reason):
                 return self._drop(link, ClosedByPeer(reason), now, farewell=False)
             case _:
                 return self._peers.on_message(link, message, now)
+
+    def _on_room_response(self, link: Link, message: RoomResponse, now: Now) -> list[Output]:
+        outputs, found = self._search.on_response(link, message, now)
+        if found is not None:
+            self._swarms.learn(found.room, found.members)
+        return outputs
 
     def _handle_verified(self, event: Verified, now: Now) -> list[Output]:
         checked = self._gossip.handle_verified(event, now)

@@ -83,6 +83,10 @@ link_messages = st.one_of(
     ),
     st.integers(0, messages.MAX_PEER_RECORDS).map(messages.PeerRequest),
     records.map(messages.PeerResponse),
+    st.builds(
+        messages.RoomRequest, room_ids, st.integers(0, messages.MAX_NONCE), st.integers(0, messages.MAX_HOPS)
+    ),
+    st.builds(messages.RoomResponse, st.integers(0, messages.MAX_NONCE), records),
     short_ids.map(messages.Ihave),
     short_ids.map(messages.Graft),
     short_ids.map(messages.Prune),

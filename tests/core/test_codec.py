@@ -29,6 +29,8 @@ from chatcore.messages import (
     Pong,
     Prune,
     Publish,
+    RoomRequest,
+    RoomResponse,
     Rooms,
     Shuffle,
     ShuffleReply,
@@ -61,6 +63,8 @@ def batch(*items: Any) -> bytes:
         (Rooms(frozenset({ROOM})), [4, [bytes(ROOM)]]),
         (PeerRequest(32), [5, 32]),
         (PeerResponse((RECORD,)), [6, [[bytes(PEER), "a.example:1"]]]),
+        (RoomRequest(ROOM, 9, 5), [7, bytes(ROOM), 9, 5]),
+        (RoomResponse(9, (RECORD,)), [8, 9, [[bytes(PEER), "a.example:1"]]]),
         (Ihave((b"8 bytes.", b"and more")), [17, b"8 bytes.and more"]),
         (Graft((b"8 bytes.",)), [18, b"8 bytes."]),
         (Prune((b"8 bytes.",)), [19, b"8 bytes."]),
@@ -151,7 +155,7 @@ def test_empty_batch_is_malformed() -> None:
         decode_batch(b"\x90")
 
 
-@pytest.mark.parametrize("type_", [7, 15, 25, 255])
+@pytest.mark.parametrize("type_", [9, 15, 25, 255])
 def test_unknown_type_is_carried_on(type_: int) -> None:
     assert decode_batch(batch([type_, "whatever", [1]])) == (UnknownMessage(type_),)
 
@@ -219,6 +223,14 @@ def hello_with(index: int, value: Any) -> list[Any]:
         [6, [[bytes(PEER), b"a.example:1"]]],
         [6, [[bytes(PEER), "a" * 260 + ":1"]]],
         [6, [[bytes(PEER), "a.example:1"]] * 33],
+        [7, bytes(ROOM), 9],
+        [7, bytes(31), 9, 5],
+        [7, bytes(ROOM), -1, 5],
+        [7, bytes(ROOM), 9, 256],
+        [8, 9],
+        [8, 9, [[bytes(PEER)]]],
+        [8, 2**64 - 1.0, []],
+        [8, 9, [[bytes(PEER), "a.example:1"]] * 33],
         [16],
         [16, 1, b"payload"],
         [16, 256, b"payload", bytes(64)],

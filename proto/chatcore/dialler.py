@@ -41,6 +41,9 @@ class Dialler:
         self._links = links
         self._counters = counters
         self._book = AddressBook(config.link, rng)
+        self._sought_at: float | None = None
+        """When the first address may be dialled that a room seeks and that failed lately."""
+
         self._stopping = False
 
     def handle_started(self, now: Now) -> list[Output]:
@@ -69,11 +72,15 @@ class Dialler:
         outputs: list[Output] = [
             Dial(entry.address, entry.expected) for entry in self._book.due(now.mono, linked, room)
         ]
-        next_due = self._book.next_due(linked, learned_too=room > 0)
-        if next_due is not None:
-            # What is due already waits for a dial under way, and must not keep us spinning until it ends.
-            outputs.append(SetTimer(DialDue(), max(next_due, now.mono + DIAL_PAUSE_S)))
-        return outputs
+        if self._sought_at is not None and self._sought_at <= now.mono:
+            self._sought_at = None  # whoever still seeks will say so
+        return outputs + self._come_back(now)
+
+    def _come_back(self, now: Now) -> list[Output]:
+        due = self._book.next_due(self._links.peer_ids, learned_too=len(self._links) < FEW_LINKS)
+        times = [at for at in (due, self._sought_at) if at is not None]
+        # What is due already waits for a dial under way, and must not keep us spinning until it ends.
+        return [SetTimer(DialDue(), max(min(times), now.mono + DIAL_PAUSE_S))] if times else []
 
     # What became of it
 
@@ -96,27 +103,38 @@ class Dialler:
         self._book.handle_failed(address, now.mono, str(error))
 
     def handle_lost(self, link: Link, error: RemoteError, now: Now) -> None:
-        if link.dialled is not None:
-            self._book.handle_lost(link.dialled, now.mono, now.mono - link.since, str(error))
+        """Whoever dialled, that peer is not dialled again before a pause: it may be on its way out."""
+        record = link.record()
+        if link.dialled is None and record is not None:
+            self._book.learn(record.address, record.peer_id, self._links.peer_ids)
+        address = link.dialled or (record and record.address)
+        if address:
+            self._book.handle_lost(address, now.mono, now.mono - link.since, str(error))
 
     # Where to dial
 
     def learn(self, records: Iterable[PeerRecord]) -> None:
         for record in records:
             if record.peer_id != self._own:
-                self._book.learn(record.address, record.peer_id)
+                self._book.learn(record.address, record.peer_id, self._links.peer_ids)
 
     def seek(self, records: Iterable[PeerRecord], now: Now) -> list[Output]:
-        """Members of a room that it wants to be linked with: dial those that may be dialled now."""
-        if self._stopping:
+        """Members of a room that it wants to be linked with: dial those that may be, come back for others."""
+        if self._stopping or self._links.full:
             return []
         outputs: list[Output] = []
+        waits: list[float] = []
         for record in records:
-            if not self._links.full and self._links.to(record.peer_id) is None:
-                self._book.learn(record.address, record.peer_id)
+            if self._links.to(record.peer_id) is None:
+                self._book.learn(record.address, record.peer_id, self._links.peer_ids)
                 if self._book.take(record.address, now.mono):
                     outputs.append(Dial(record.address, record.peer_id))
-        return outputs
+                elif (at := self._book.next_try(record.address)) is not None:
+                    waits.append(at)
+        if not waits:
+            return outputs
+        self._sought_at = min(waits)
+        return outputs + self._come_back(now)
 
     def is_kept(self, address: str) -> bool:
         """Whether the operator asked for it."""

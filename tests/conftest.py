@@ -15,6 +15,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 Spawn = Callable[..., Daemon]
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One daemon for a whole file of tests, which it comes through without an exception."""
+    with Daemon(tmp_path_factory.mktemp("shared") / "node") as running:
+        yield running
+    assert "Traceback" not in running.log
+    assert '"exception"' not in running.log
+
+
 @pytest.fixture
 def spawn(tmp_path: Path) -> Iterator[Spawn]:
     """Start a daemon: `spawn("--bootstrap", address, username="bob")`; all are stopped when the test ends."""

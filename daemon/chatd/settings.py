@@ -44,66 +44,42 @@ class Settings:
     node: NodeConfig
 
 
+def _number(flag: str, least: int, most: int, default: int, text: str | None = None) -> Any:
+    return click.option(
+        flag, type=click.IntRange(least, most), metavar="N", default=default, show_default=True, help=text
+    )
+
+
+_DEFAULT = NodeConfig()
+_FLAGS = (
+    click.option("--home", metavar="DIR", help="Keep identity, store, settings and socket in one folder."),
+    click.option(
+        "--host",
+        metavar="ADDR",
+        default="0.0.0.0",  # noqa: S104 - peers are to reach it from everywhere
+        show_default=True,
+        help="Listen here.",
+    ),
+    _number("--port", 0, names.MAX_PORT, 8080, "Listen on this port; 0 takes any free one."),
+    click.option("--username", "-u", metavar="NAME", help="What others see.  [default: your login]"),
+    click.option("--bootstrap", multiple=True, metavar="HOST:PORT", help="A peer to start with; repeatable."),
+    _number("--max-peers", 1, MAX_PEERS, _DEFAULT.link.max_peers),
+    _number("--fanout", 1, MAX_FANOUT, _DEFAULT.gossip.fanout, "Neighbours a new message is handed to."),
+    _number("--ttl", 1, MAX_TTL, _DEFAULT.gossip.ttl, "Hops a message may make."),
+    click.option("--persist/--no-persist", default=True, help="Keep history on disk, or until exit only."),
+    click.option("--db-path", metavar="DIR", help="Keep the store here instead."),
+    click.option("--network", metavar="NAME", default=_DEFAULT.network, show_default=True),
+    click.option("--network-key", metavar="FILE", help="64 hex digits every member of the network holds."),
+    click.option("--socket", metavar="PATH", help="The local API's socket."),
+    click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True),
+    click.option("--log-format", type=click.Choice(LOG_FORMATS), default="auto", show_default=True),
+    click.option("--config", metavar="FILE", help="A TOML file whose keys are these flags' names."),
+)
+
+
 def options(command: Any) -> Any:
     """The daemon's flags, as a click decorator."""
-    default = NodeConfig()
-    flags = [
-        click.option(
-            "--home", metavar="DIR", help="Keep identity, store, settings and socket in one folder."
-        ),
-        click.option(
-            "--host",
-            metavar="ADDR",
-            default="0.0.0.0",  # noqa: S104 - peers are to reach it from everywhere
-            show_default=True,
-            help="Listen here.",
-        ),
-        click.option(
-            "--port",
-            type=click.IntRange(0, names.MAX_PORT),
-            metavar="N",
-            default=8080,
-            show_default=True,
-            help="Listen on this port; 0 takes any free one.",
-        ),
-        click.option("--username", "-u", metavar="NAME", help="What others see.  [default: your login]"),
-        click.option(
-            "--bootstrap", multiple=True, metavar="HOST:PORT", help="A peer to start with; repeatable."
-        ),
-        click.option(
-            "--max-peers",
-            type=click.IntRange(1, MAX_PEERS),
-            default=default.link.max_peers,
-            show_default=True,
-        ),
-        click.option(
-            "--fanout",
-            type=click.IntRange(1, MAX_FANOUT),
-            default=default.gossip.fanout,
-            show_default=True,
-            help="Neighbours a new message is handed to.",
-        ),
-        click.option(
-            "--ttl",
-            type=click.IntRange(1, MAX_TTL),
-            default=default.gossip.ttl,
-            show_default=True,
-            help="Hops a message may make.",
-        ),
-        click.option(
-            "--persist/--no-persist", default=True, help="Keep history on disk, or until exit only."
-        ),
-        click.option("--db-path", metavar="DIR", help="Keep the store here instead."),
-        click.option("--network", metavar="NAME", default=default.network, show_default=True),
-        click.option(
-            "--network-key", metavar="FILE", help="64 hex digits every member of the network holds."
-        ),
-        click.option("--socket", metavar="PATH", help="The local API's socket."),
-        click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True),
-        click.option("--log-format", type=click.Choice(LOG_FORMATS), default="auto", show_default=True),
-        click.option("--config", metavar="FILE", help="A TOML file whose keys are these flags' names."),
-    ]
-    for flag in reversed(flags):
+    for flag in reversed(_FLAGS):
         command = flag(command)
     return command
 

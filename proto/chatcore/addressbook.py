@@ -14,7 +14,10 @@ from chatcore.rng import Rng
 
 MAX_KEPT = 64
 MAX_LEARNED = 1024
-"""A full book takes no new address: the old ones could prove themselves, new ones are cheap to make up."""
+"""A full book takes a new address in the place of a random one that never answered, or that has failed
+`POOR_AFTER` times in a row; when there is none the new one is not taken: new ones are cheap to make up."""
+
+POOR_AFTER = 3
 
 _MAX_DOUBLINGS = 16
 
@@ -28,6 +31,12 @@ class Address:
     failures: int = 0
     next_try: float = 0.0
     reason: str | None = None
+    answered: bool = False
+
+    @property
+    def poor(self) -> bool:
+        """Worth no more than an address nobody has tried."""
+        return not self.kept and not self.dialling and (not self.answered or self.failures >= POOR_AFTER)
 
     @property
     def expected(self) -> PeerId | None:
@@ -54,12 +63,17 @@ class AddressBook:
             known.kept = True
         known.next_try = 0.0
 
-    def learn(self, address: str, peer_id: PeerId) -> None:
+    def learn(self, address: str, peer_id: PeerId, linked: Collection[PeerId] = ()) -> None:
+        """Note where a peer is said to be. No peer that is linked loses its place to it."""
         if address in self._book or address in self._own:
             return
         learned = len(self._book) - sum(entry.kept for entry in self._book.values())
-        if learned < MAX_LEARNED:
-            self._book[address] = Address(address, kept=False, peer_id=peer_id)
+        if learned >= MAX_LEARNED:
+            poor = [entry for entry in self._book.values() if entry.poor and entry.peer_id not in linked]
+            if not poor:
+                return
+            del self._book[self._rng.sample(poor, 1)[0].address]
+        self._book[address] = Address(address, kept=False, peer_id=peer_id)
 
     def due(self, mono: float, linked: Collection[PeerId], wanted: int) -> list[Address]:
         """Addresses to dial now, marked as being dialled: every kept one, and learned ones up to `wanted`."""
@@ -85,6 +99,11 @@ class AddressBook:
         entry.dialling = True
         return True
 
+    def next_try(self, address: str) -> float | None:
+        """When it may be dialled. None while it is being dialled, and for an address not in the book."""
+        entry = self._book.get(address)
+        return None if entry is None or entry.dialling else entry.next_try
+
     def next_due(self, linked: Collection[PeerId], *, learned_too: bool) -> float | None:
         """When `due` will next have something to say, on the monotonic clock."""
         times = [entry.next_try for entry in self._idle(linked) if entry.kept or learned_too]
@@ -99,6 +118,7 @@ class AddressBook:
             entry.dialling = False
             entry.peer_id = peer_id
             entry.reason = None
+            entry.answered = True
 
     def handle_failed(self, address: str, mono: float, reason: str) -> None:
         """A dial did not lead to a link, or the link it led to is lost before it had proved good."""

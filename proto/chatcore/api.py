@@ -22,7 +22,6 @@ MAX_PARAM_CHARS = 64 * 1024
 MAX_SEQ = 2**63 - 1
 
 EVENTS_NOTIFICATION = "events"
-TOPICS = ("message", "peer", "presence", "room", "gap")
 
 
 class InvalidParams(LocalError):

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from chatcore.errors import RemoteError
+
 
 @dataclass(slots=True)
 class Counters:
@@ -32,3 +34,8 @@ class Counters:
 
     refused: Counter[str] = field(default_factory=Counter)
     """What peers and strangers sent that was not taken, by the kind of the error."""
+
+    def refuse(self, error: RemoteError) -> None:
+        """Only what the other side did wrong counts."""
+        if error.fault:
+            self.refused[error.kind] += 1

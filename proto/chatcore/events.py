@@ -17,7 +17,7 @@ RequestId = NewType("RequestId", int)
 """Chosen by the shell; each request is answered once, by Replied or Rejected."""
 
 JobId = NewType("JobId", int)
-"""Chosen by the node for work it hands out; the result carries it back."""
+"""Chosen by the node for work it hands out, unique among work of one type; the result carries it back."""
 
 
 class Priority(IntEnum):

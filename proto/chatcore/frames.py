@@ -51,7 +51,3 @@ class FrameDecoder:
         body = bytes(buffer[HEADER_BYTES:end])
         del buffer[:end]
         return body
-
-    @property
-    def pending_bytes(self) -> int:
-        return len(self._buffer)

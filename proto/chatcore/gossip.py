@@ -54,6 +54,7 @@ class Gossip:
         self._clock = clock
         self._inbox = Inbox(config, index, counters, own_key=own_key, mono=mono)
         self._broadcast = Broadcast(config, counters)
+        self._last_job = 0
         self._checks: dict[JobId, _Check] = {}
 
     def publish(self, envelope: Envelope, room: Room, now: Now) -> list[Output]:
@@ -66,13 +67,15 @@ class Gossip:
     def forget(self, message_id: MessageId) -> None:
         self._inbox.forget(message_id)
 
-    def on_publishes(self, link: Link, publishes: Iterable[Publish], job: JobId, now: Now) -> list[Output]:
-        """Raises Malformed. `job` is used up when there is something to check."""
+    def on_publishes(self, link: Link, publishes: Iterable[Publish], now: Now) -> list[Output]:
+        """Raises Malformed."""
         admitted, copies = self._inbox.admit(publishes, link.link, self._rooms.keys(), now)
         outputs: list[Output] = []
         for message_id in copies:
             outputs += self._broadcast.on_copy(message_id, link)
         if admitted:
+            self._last_job += 1
+            job = JobId(self._last_job)
             self._checks[job] = _Check(link.link, admitted)
             outputs.append(Verify(job, link.link, tuple([item.envelope for item in admitted])))
         return outputs

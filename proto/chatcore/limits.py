@@ -1,13 +1,33 @@
-"""Bounded memory: the exact set of what was seen lately.
-
-Exact, because a Bloom filter's false positive would silently lose somebody's message.
-"""
+"""Bounds: on how often, and on the memory of what was seen lately."""
 
 from chatcore.ids import MessageId
 
 
+class TokenBucket:
+    """`burst` at once, and `per_s` a second in the long run."""
+
+    __slots__ = ("_at", "_burst", "_per_s", "_tokens")
+
+    def __init__(self, per_s: float, burst: int, mono: float) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._tokens = float(burst)
+        self._at = mono
+
+    def take(self, mono: float) -> bool:
+        """Whether one more may be; it then counts."""
+        self._tokens = min(self._burst, self._tokens + (mono - self._at) * self._per_s)
+        self._at = mono
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
 class SeenIds:
     """Two generations of ids; the older is forgotten when the younger is full or old enough.
+
+    Exact, because a Bloom filter's false positive would silently lose somebody's message.
 
     An id is therefore remembered for at least `keep_s` seconds, unless `most` newer ones come sooner. When
     that happens nothing breaks: a durable message is still recognised by the store.

@@ -1,29 +1,18 @@
 """The router: every input of this node comes in here, and every output leaves here.
 
-Keeps the rooms and what is under way; hands results from one machine to the next in plain sight. The index,
-the random source and the time are passed in, so one seed replays a whole network.
+Hands results from one machine to the next in plain sight. The index, the random source and the time are
+passed in, so one seed replays a whole network.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import assert_never
 
 from chatcore.addressbook import Address
 from chatcore.clock import HybridClock, Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
-from chatcore.envelopes import Chat, Envelope, check_text
-from chatcore.errors import (
-    BadSignature,
-    ClosedByPeer,
-    LocalError,
-    Malformed,
-    NotInRoom,
-    RemoteError,
-    Stopping,
-    StoreFailed,
-    TooManyRooms,
-)
+from chatcore.dialler import Dialler
+from chatcore.errors import BadSignature, ClosedByPeer, Malformed, RemoteError, Stopping
 from chatcore.events import (
     CommitFailed,
     Committed,
@@ -33,35 +22,24 @@ from chatcore.events import (
     GraftDue,
     IhaveDue,
     Input,
-    JobId,
     JoinRoom,
     LeaveRoom,
     LinkDown,
     LinkUp,
-    MessageAdded,
     Notice,
     Output,
-    Persist,
     PingDue,
     PresenceDue,
-    Priority,
     ReadingPaused,
     Received,
     Rejected,
-    Replied,
-    RequestId,
-    RoomChanged,
+    Request,
     RoomRecord,
-    RoomReply,
     RumourDue,
-    Send,
     SendText,
-    SentReply,
-    SetTimer,
     ShuffleDue,
     Started,
     Stop,
-    StoredMessage,
     StrangerRefused,
     TimerFired,
     Verified,
@@ -72,53 +50,29 @@ from chatcore.ids import LinkId, RoomId
 from chatcore.index import Index
 from chatcore.links import Link, Links
 from chatcore.messages import (
-    MAX_ROOMS,
     Disconnect,
     Goodbye,
     Graft,
     Ihave,
     LinkMessage,
-    MembershipMessage,
     Neighbor,
     NeighborReply,
     Prune,
     Publish,
     Resume,
+    RoomRequest,
+    RoomResponse,
     Rooms,
     Shuffle,
     ShuffleReply,
 )
-from chatcore.names import LOBBY, room_id, room_name
-from chatcore.peers import Peers
+from chatcore.names import LOBBY, room_id
+from chatcore.peers import LinkChange, Peers
+from chatcore.requests import Requests
 from chatcore.rng import Rng
 from chatcore.room import Room
-
-
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """A message of ours on its way to disk."""
-
-    request: RequestId
-    room: Room
-    envelope: Envelope
-
-
-@dataclass(frozen=True, slots=True)
-class _Keeping:
-    """Messages of others on their way to disk."""
-
-    envelopes: tuple[Envelope, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Moving:
-    """Coming into a room, or leaving it, once that is on disk."""
-
-    request: RequestId | None
-    record: RoomRecord
-
-
-_Commit = _Sending | _Keeping | _Moving
+from chatcore.search import Search
+from chatcore.swarms import Swarms
 
 
 class Node:
@@ -140,47 +94,63 @@ class Node:
         self.counters = Counters()
         self.links = Links(config.link, identity.peer_id, rng)
         self.rooms: dict[RoomId, Room] = {}
-        self._peers = Peers(config, identity.peer_id, self.links, self.counters, rng)
-        self._clock = clock or HybridClock()
+        self._dialler = Dialler(config, identity.peer_id, self.links, self.counters, rng)
+        self._peers = Peers(config.link, self.links, self._dialler, self.counters, rng)
+        clock = clock or HybridClock()
         self._gossip = Gossip(
             config.gossip,
             own_key=identity.public_key,
             rooms=self.rooms,
             links=self.links,
-            clock=self._clock,
+            clock=clock,
             index=index,
             counters=self.counters,
             mono=now.mono,
         )
-        self._rng = rng
-        self._last_job = 0
-        self._unsettled = False
-        self._commits: dict[JobId, _Commit] = {}
+        self._swarms = Swarms(
+            identity,
+            config,
+            rooms=self.rooms,
+            gossip=self._gossip,
+            links=self.links,
+            clock=clock,
+            counters=self.counters,
+            rng=rng,
+        )
+        self._search = Search(
+            config.gossip.fanout, rooms=self.rooms, links=self.links, counters=self.counters, rng=rng
+        )
+        self._requests = Requests(
+            config.network,
+            rooms=self.rooms,
+            swarms=self._swarms,
+            gossip=self._gossip,
+            counters=self.counters,
+        )
         self._stopping = False
-        lobby = room_id(config.network, LOBBY)
         known = {record.room: record for record in rooms}
-        self._first_lobby = None if lobby in known else RoomRecord(lobby, LOBBY, joined=True)
-        for record in known.values():
+        lobby = RoomRecord(room_id(config.network, LOBBY), LOBBY, joined=True)
+        self._first_lobby = None if lobby.room in known else lobby
+        for record in {lobby.room: lobby, **known}.values():
             if record.joined:
-                self._enter(record, now)
-        if self._first_lobby is not None:
-            self._enter(self._first_lobby, now)
+                self._swarms.enter(record, now)
 
     @property
     def room_ids(self) -> frozenset[RoomId]:
         """What hello tells a new peer."""
-        return frozenset(self.rooms)
+        return self._swarms.ids
 
     def lazy_links(self, room: RoomId) -> int:
         return self._gossip.lazy_links(room)
 
     def unreached(self) -> list[Address]:
-        return self._peers.unreached()
+        return self._dialler.unreached()
 
     def handle(self, event: Input, now: Now) -> list[Output]:
         outputs = self._route(event, now)
-        if self._unsettled and not self._stopping:
-            outputs += self._mend(now)
+        if self._swarms.unsettled and not self._stopping:
+            mended, wanted = self._swarms.mend(now)
+            outputs += [*mended, *self._dialler.seek(wanted, now), *self._search.ask(now)]
         return outputs
 
     def _route(self, event: Input, now: Now) -> list[Output]:
@@ -190,23 +160,17 @@ class Node:
             case Verified():
                 return self._handle_verified(event, now)
             case Committed():
-                return self._handle_committed(event, now)
+                return self._requests.handle_committed(event, now)
             case CommitFailed():
-                return self._handle_commit_failed(event)
+                return self._requests.handle_commit_failed(event)
             case TimerFired():
                 return self._handle_timer(event, now)
-            case SendText():
-                return self._handle_send_text(event, now)
-            case JoinRoom():
-                return self._handle_join(event)
-            case LeaveRoom():
-                return self._handle_leave(event)
-            case Connect():
-                return self._handle_connect(event, now)
+            case SendText() | JoinRoom() | LeaveRoom() | Connect():
+                return self._handle_request(event, now)
             case LinkUp():
                 return self._handle_link_up(event, now)
             case LinkDown():
-                return self._handle_link_down(event, now)
+                return self._follow(self._peers.handle_link_down(event, now))
             case DialFailed():
                 return self._handle_dial_failed(event, now)
             case ReadingPaused():
@@ -223,32 +187,30 @@ class Node:
     # Life
 
     def _handle_started(self, now: Now) -> list[Output]:
-        outputs = self._peers.handle_started(now)
-        outputs += [self._next_presence(now), self._next_shuffle(now)]
+        outputs = [
+            *self._peers.handle_started(now),
+            *self._dialler.handle_started(now),
+            self._swarms.next_presence(now),
+            self._swarms.next_shuffle(now),
+        ]
         if self._first_lobby is not None:
-            outputs.append(self._persist(_Moving(None, self._first_lobby)))
+            outputs.append(self._requests.remember(self._first_lobby))
         return outputs
 
     def _handle_stop(self, now: Now) -> list[Output]:
         self._stopping = True
-        leaving = [output for room in self.rooms.values() for output in self._say_leave(room, now)]
-        before = list(self.links)
-        outputs = self._peers.handle_stop(now)
-        self._forget_links(before)
-        return [*leaving, *outputs]
-
-    def _say_leave(self, room: Room, now: Now) -> list[Output]:
-        word = room.leave(now)
-        return [] if word is None else self._gossip.publish(word, room, now)
+        self._dialler.handle_stop()
+        return [*self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now))]
 
     def _handle_timer(self, event: TimerFired, now: Now) -> list[Output]:
         if self._stopping:
             return []
         match event.key:
             case PingDue():
-                return self._handle_ping_due(now)
+                return self._follow(self._peers.handle_ping_due(now))
             case DialDue():
-                return self._peers.handle_dial_due(now)
+                self._swarms.unsettled = True  # some room may seek an address that can be dialled again
+                return self._dialler.handle_dial_due(now)
             case IhaveDue():
                 return self._gossip.handle_ihave_due()
             case GraftDue():
@@ -256,102 +218,45 @@ class Node:
             case RumourDue():
                 return self._gossip.handle_rumour_due()
             case PresenceDue():
-                refreshed = [output for room in self.rooms.values() for output in self._refresh(room, now)]
-                return [*refreshed, self._next_presence(now)]
+                return self._swarms.handle_presence_due(now)
             case ShuffleDue():
-                return self._handle_shuffle_due(now)
+                mixed = self._swarms.handle_shuffle_due(now)
+                return [*mixed, *self._follow(self._peers.retire_spares(self._swarms.active, now))]
             case _:
                 assert_never(event.key)
 
-    def _next_presence(self, now: Now) -> SetTimer:
-        # Jitter keeps a room that started together from refreshing together.
-        wait = self.config.presence.refresh_s * self._rng.uniform(0.8, 1.0)
-        return SetTimer(PresenceDue(), now.mono + wait)
+    def _handle_request(self, event: Request, now: Now) -> list[Output]:
+        if self._stopping:
+            return [Rejected(event.request, Stopping())]
+        if isinstance(event, Connect):
+            return self._dialler.handle_connect(event, now)
+        return self._requests.handle(event, now)
 
-    def _next_shuffle(self, now: Now) -> SetTimer:
-        wait = self.config.gossip.shuffle_every_s * self._rng.uniform(0.8, 1.2)
-        return SetTimer(ShuffleDue(), now.mono + wait)
-
-    def _handle_shuffle_due(self, now: Now) -> list[Output]:
-        self._unsettled = True
-        mixed = [output for room in self.rooms.values() for output in room.handle_shuffle_due(now)]
-        active = {link for room in self.rooms.values() for link in room.active}
-        before = list(self.links)
-        retired = self._peers.retire_spares(active, now)
-        self._forget_links(before)
-        return [*mixed, *retired, self._next_shuffle(now)]
-
-    def _refresh(self, room: Room, now: Now) -> list[Output]:
-        outputs, word = room.refresh(now)
-        return outputs if word is None else [*outputs, *self._gossip.publish(word, room, now)]
-
-    # Links, and the neighbourhoods made of them
+    # Links
 
     def _handle_link_up(self, event: LinkUp, now: Now) -> list[Output]:
-        before = list(self.links)
-        outputs = self._peers.handle_link_up(event, now)
-        self._forget_links(before)
+        outputs = self._follow(self._peers.handle_link_up(event, now))
         link = self.links.get(event.link)
         if link is not None:
-            self._unsettled = True
-            if event.told != self.room_ids:
-                outputs.append(Send((link.link,), Rooms(self.room_ids), Priority.CONTROL))
-            outputs += self._greet(link, link.rooms, now)
+            outputs += self._swarms.handle_link_up(link, event.told, now)
         return outputs
 
-    def _greet(self, link: Link, rooms: Iterable[RoomId], now: Now) -> list[Output]:
-        shared = [self.rooms[room] for room in rooms if room in self.rooms]
-        return [output for room in shared for output in room.greet(link.link, now)]
-
-    def _handle_link_down(self, event: LinkDown, now: Now) -> list[Output]:
-        before = list(self.links)
-        outputs = self._peers.handle_link_down(event, now)
-        self._forget_links(before)
-        return outputs
+    def _follow(self, change: LinkChange) -> list[Output]:
+        """Let every machine know of the links that are no more."""
+        for link in change.gone:
+            self._gossip.handle_link_gone(link.link)
+            self._search.handle_link_gone(link.link)
+            self._swarms.handle_link_gone(link)
+        return change.outputs
 
     def _drop(self, link: Link, error: RemoteError, now: Now, *, farewell: bool = True) -> list[Output]:
-        before = list(self.links)
-        outputs = self._peers.drop(link, error, now, farewell=farewell)
-        self._forget_links(before)
-        return outputs
-
-    def _handle_ping_due(self, now: Now) -> list[Output]:
-        before = list(self.links)
-        outputs = self._peers.handle_ping_due(now)
-        self._forget_links(before)
-        return outputs
-
-    def _forget_links(self, before: Iterable[Link]) -> None:
-        """Let every machine know of the links that are no more."""
-        for link in before:
-            if self.links.get(link.link) is None:
-                self._unsettled = True
-                self._gossip.handle_link_gone(link.link)
-                for room in self.rooms.values():
-                    room.handle_link_gone(link)
+        return self._follow(self._peers.drop(link, error, now, farewell=farewell))
 
     def _handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
-        record = self._peers.record_at(event.address)
+        record = self._dialler.record_at(event.address)
         if record is not None:
-            self._unsettled = True
-            for room in self.rooms.values():
-                room.handle_dead(record)
-        return self._peers.handle_dial_failed(event, now)
-
-    def _mend(self, now: Now) -> list[Output]:
-        """After anything that may have changed who our neighbours are."""
-        self._unsettled = False
-        outputs: list[Output] = []
-        for room in self.rooms.values():
-            asks, wanted = room.mend(now)
-            outputs += [*asks, *self._peers.seek(wanted, now)]
-            change = room.changed()
-            if change:
-                outputs += self._gossip.handle_neighbours(room, change)
-            word = room.arrive(now)
-            if word is not None:
-                outputs += self._gossip.publish(word, room, now)
-        return outputs
+            self._swarms.handle_dead(record)
+        return self._dialler.handle_dial_failed(event, now)
 
     def _handle_paused(self, event: ReadingPaused, now: Now) -> list[Output]:
         link = self.links.get(event.link)
@@ -376,7 +281,7 @@ class Node:
                 outputs += self._on_message(link, message, now)
         if publishes:
             try:
-                outputs += self._gossip.on_publishes(link, publishes, self._next_job(), now)
+                outputs += self._gossip.on_publishes(link, publishes, now)
             except Malformed as error:
                 outputs += self._drop(link, error, now)
         return outputs
@@ -386,35 +291,29 @@ class Node:
             case Ihave() | Graft() | Prune() | Resume():
                 return self._gossip.on_message(link, message, now)
             case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
-                return self._on_membership(link, message, now)
+                return self._swarms.on_membership(link, message, now)
+            case RoomRequest():
+                return self._search.on_request(link, message, now)
+            case RoomResponse():
+                return self._on_room_response(link, message, now)
             case Rooms(rooms):
-                return self._on_rooms(link, rooms, now)
+                return self._swarms.on_rooms(link, rooms, now)
             case Goodbye(reason):
                 return self._drop(link, ClosedByPeer(reason), now, farewell=False)
             case _:
                 return self._peers.on_message(link, message, now)
 
-    def _on_membership(self, link: Link, message: MembershipMessage, now: Now) -> list[Output]:
-        room = self.rooms.get(message.room)
-        if room is None or message.room not in link.rooms:
-            self.counters.refused["not_in_room"] += 1
-            return []
-        self._unsettled = True
-        return room.on_message(link, message, now)
-
-    def _on_rooms(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
-        new, left = rooms - link.rooms, link.rooms - rooms
-        link.rooms = rooms
-        for room in left & self.room_ids:
-            self.rooms[room].handle_link_gone(link)
-        self._unsettled = True
-        return self._greet(link, new, now)
+    def _on_room_response(self, link: Link, message: RoomResponse, now: Now) -> list[Output]:
+        outputs, found = self._search.on_response(link, message, now)
+        if found is not None:
+            self._swarms.learn(found.room, found.members)
+        return outputs
 
     def _handle_verified(self, event: Verified, now: Now) -> list[Output]:
         checked = self._gossip.handle_verified(event, now)
         outputs = checked.outputs
         if checked.keep:
-            outputs.append(self._persist(_Keeping(checked.keep)))
+            outputs.append(self._requests.keep(checked.keep))
         if checked.forger is not None:
             outputs += self._handle_forgery(checked.forger, now)
         return outputs
@@ -427,158 +326,3 @@ class Node:
             self.counters.refused[error.kind] += 1
             return []
         return [Notice("forged_message", link.address, error), *self._drop(link, error, now)]
-
-    # The store's answers
-
-    def _next_job(self) -> JobId:
-        self._last_job += 1
-        return JobId(self._last_job)
-
-    def _persist(self, commit: _Commit) -> Persist:
-        job = self._next_job()
-        self._commits[job] = commit
-        match commit:
-            case _Sending():
-                return Persist(job, messages=(commit.envelope,))
-            case _Keeping(envelopes):
-                return Persist(job, messages=envelopes)
-            case _Moving():
-                return Persist(job, rooms=(commit.record,))
-            case _:
-                assert_never(commit)
-
-    def _handle_committed(self, event: Committed, now: Now) -> list[Output]:
-        commit = self._commits.pop(event.job)
-        match commit:
-            case _Keeping():
-                self.counters.received += len(event.stored)
-                return self._news(event.stored)
-            case _Sending():
-                return self._handle_sent(commit, event.stored, now)
-            case _Moving():
-                return self._handle_moved(commit, now)
-            case _:
-                assert_never(commit)
-
-    def _news(self, stored: Iterable[StoredMessage]) -> list[Output]:
-        return [
-            MessageAdded(self.rooms[item.envelope.room].name, item)
-            for item in stored
-            if isinstance(item.envelope.body, Chat) and item.envelope.room in self.rooms
-        ]
-
-    def _handle_sent(self, commit: _Sending, stored: tuple[StoredMessage, ...], now: Now) -> list[Output]:
-        self.counters.sent += 1
-        copies = self._gossip.publish(commit.envelope, commit.room, now)
-        handed_to = sum(len(copy.links) for copy in copies if isinstance(copy, Send))
-        reply = SentReply(commit.envelope, commit.room.name, handed_to)
-        return [*copies, Replied(commit.request, reply), *self._news(stored)]
-
-    def _handle_commit_failed(self, event: CommitFailed) -> list[Output]:
-        commit = self._commits.pop(event.job)
-        error = StoreFailed(event.why)
-        notice = Notice("commit_failed", "", error)
-        match commit:
-            case _Keeping(envelopes):
-                for envelope in envelopes:
-                    self._gossip.forget(envelope.id)
-                return [notice]
-            case _Sending(request):
-                return [notice, Rejected(request, error)]
-            case _Moving(request):
-                return [notice] if request is None else [notice, Rejected(request, error)]
-            case _:
-                assert_never(commit)
-
-    # What our own people ask
-
-    def _handle_send_text(self, event: SendText, now: Now) -> list[Output]:
-        try:
-            self._check_running()
-            room = self._joined(event.room)
-            check_text(event.text)
-        except LocalError as error:
-            return [Rejected(event.request, error)]
-        envelope = room.seal(Chat(event.text), now)
-        return [self._persist(_Sending(event.request, room, envelope))]
-
-    def _check_running(self) -> None:
-        if self._stopping:
-            raise Stopping
-
-    def _joined(self, text: str) -> Room:
-        name = room_name(text)
-        room = self.rooms.get(room_id(self.config.network, name))
-        if room is None:
-            raise NotInRoom(name)
-        return room
-
-    def _handle_join(self, event: JoinRoom) -> list[Output]:
-        try:
-            self._check_running()
-            name = room_name(event.room)
-            record = RoomRecord(room_id(self.config.network, name), name, joined=True)
-            if record.room in self.rooms:
-                return [Replied(event.request, RoomReply(name, changed=False))]
-            if len(self.rooms) + self._joins_under_way() >= MAX_ROOMS:
-                raise TooManyRooms(MAX_ROOMS)
-        except LocalError as error:
-            return [Rejected(event.request, error)]
-        return [self._persist(_Moving(event.request, record))]
-
-    def _joins_under_way(self) -> int:
-        return sum(isinstance(commit, _Moving) and commit.record.joined for commit in self._commits.values())
-
-    def _handle_leave(self, event: LeaveRoom) -> list[Output]:
-        try:
-            self._check_running()
-            room = self._joined(event.room)
-        except LocalError as error:
-            return [Rejected(event.request, error)]
-        record = RoomRecord(room.id, room.name, joined=False)
-        return [self._persist(_Moving(event.request, record))]
-
-    def _handle_connect(self, event: Connect, now: Now) -> list[Output]:
-        try:
-            self._check_running()
-        except Stopping as error:
-            return [Rejected(event.request, error)]
-        return self._peers.handle_connect(event, now)
-
-    def _handle_moved(self, commit: _Moving, now: Now) -> list[Output]:
-        """Membership as the disk has it now; two requests at once may have asked for the same."""
-        record = commit.record
-        changed = record.joined != (record.room in self.rooms)
-        outputs: list[Output] = []
-        if commit.request is not None:
-            outputs.append(Replied(commit.request, RoomReply(record.name, changed)))
-        if not changed:
-            return outputs
-        if record.joined:
-            room = self._enter(record, now)
-            self._unsettled = True
-            outputs += self._tell_rooms()
-            for link in self.links:
-                outputs += self._greet(link, link.rooms & {room.id}, now)
-        else:
-            room = self.rooms.pop(record.room)
-            outputs += [*self._say_leave(room, now), *self._tell_rooms()]
-        return [*outputs, RoomChanged(record.name, record.joined)]
-
-    def _enter(self, record: RoomRecord, now: Now) -> Room:
-        room = Room(
-            record.name,
-            record.room,
-            identity=self.identity,
-            clock=self._clock,
-            config=self.config,
-            links=self.links,
-            rng=self._rng,
-            mono=now.mono,
-        )
-        self.rooms[record.room] = room
-        return room
-
-    def _tell_rooms(self) -> list[Output]:
-        links = tuple(link.link for link in self.links)
-        return [Send(links, Rooms(self.room_ids), Priority.CONTROL)] if links else []

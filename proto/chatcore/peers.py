@@ -1,22 +1,18 @@
-"""Keeping links: dialling, welcoming, pinging, dropping, and asking peers for more peers.
+"""Keeping links: welcoming, pinging, dropping, and telling peers of other peers.
 
-Joins the address book and the table of links; neither knows the other. Knows nothing of messages in rooms.
+Tells the dialler what became of its dials. Knows nothing of messages in rooms.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from dataclasses import dataclass
 
-from chatcore.addressbook import Address, AddressBook
 from chatcore.clock import Now
-from chatcore.config import NodeConfig
+from chatcore.config import LinkConfig
 from chatcore.counters import Counters
-from chatcore.errors import ClosedByPeer, LocalError, RemoteError, SelfDialed, WrongPeer
+from chatcore.dialler import Dialler
+from chatcore.errors import ClosedByPeer, RemoteError
 from chatcore.events import (
     CloseLink,
-    Connect,
-    ConnectReply,
-    Dial,
-    DialDue,
-    DialFailed,
     LinkDown,
     LinkUp,
     Notice,
@@ -24,13 +20,11 @@ from chatcore.events import (
     PeerChanged,
     PingDue,
     Priority,
-    Rejected,
-    Replied,
     Send,
     SetTimer,
     StrangerRefused,
 )
-from chatcore.ids import LinkId, PeerId
+from chatcore.ids import LinkId
 from chatcore.links import Link, Links
 from chatcore.messages import (
     MAX_PEER_RECORDS,
@@ -42,16 +36,11 @@ from chatcore.messages import (
     Ping,
     Pong,
 )
-from chatcore.names import normal_address
 from chatcore.rng import Rng
-
-DIAL_PAUSE_S = 0.25
 
 MAX_SPARES = 4
 SPARE_AFTER_S = 30.0
 
-FEW_LINKS = 3
-"""With fewer, addresses from peer exchange are dialled for themselves; otherwise rooms say whom they want."""
 STOPPING = "the node is stopping"
 
 
@@ -86,48 +75,56 @@ class NodeFull(RemoteError):
         super().__init__(f"all {most} places for peers are taken")
 
 
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """What to do, and the links that are no more, which others have yet to hear of."""
+
+    outputs: list[Output]
+    gone: tuple[Link, ...] = ()
+
+
 class Peers:
-    def __init__(self, config: NodeConfig, own: PeerId, links: Links, counters: Counters, rng: Rng) -> None:
+    def __init__(
+        self, config: LinkConfig, links: Links, dialler: Dialler, counters: Counters, rng: Rng
+    ) -> None:
         self._config = config
-        self._own = own
         self._links = links
+        self._dialler = dialler
         self._counters = counters
         self._rng = rng
-        self._book = AddressBook(config.link, rng)
         self._stopping = False
 
     def handle_started(self, now: Now) -> list[Output]:
-        for address in self._config.bootstrap:
-            self._book.keep(normal_address(address))
-        return [self._next_ping(now), *self.handle_dial_due(now)]
+        return [self._next_ping(now)]
 
-    def handle_connect(self, event: Connect, now: Now) -> list[Output]:
-        try:
-            address = normal_address(event.address)
-            self._book.keep(address)
-        except LocalError as error:
-            return [Rejected(event.request, error)]
-        linked = self._book.peer_at(address) in self._links.peer_ids
-        return [Replied(event.request, ConnectReply(address, linked)), *self.handle_dial_due(now)]
+    def handle_stop(self, now: Now) -> LinkChange:
+        self._stopping = True
+        return self._drop_all([(link, ClosedByPeer(STOPPING)) for link in self._links], now)
 
-    def handle_link_up(self, event: LinkUp, now: Now) -> list[Output]:
+    # Links come
+
+    def handle_link_up(self, event: LinkUp, now: Now) -> LinkChange:
         """The link is in the table afterwards, unless it was one too many."""
         if event.dialled is not None:
-            self._book.handle_linked(event.dialled, event.peer_id)
+            self._dialler.handle_linked(event.dialled, event.peer_id)
         if self._stopping:
             return self._turn_away(event, ClosedByPeer(STOPPING), now)
-        outputs: list[Output] = []
+        change = LinkChange([])
         old = self._links.to(event.peer_id)
         if old is not None:
             if not self._links.should_replace(old, event, now.mono):
                 self._links.fade(self._links.make(event, now.mono))
                 return self._turn_away(event, LinkReplaced(), now)
-            outputs += self.drop(old, LinkReplaced(), now)
+            change = self.drop(old, LinkReplaced(), now)
             self._links.fade(old)
         elif self._links.full:
-            return self._turn_away(event, NodeFull(self._config.link.max_peers), now)
-        link = self._links.add(event, now.mono)
-        outputs += [
+            return self._turn_away(event, NodeFull(self._config.max_peers), now)
+        return LinkChange(
+            [*change.outputs, *self._welcome(self._links.add(event, now.mono), now)], change.gone
+        )
+
+    def _welcome(self, link: Link, now: Now) -> list[Output]:
+        outputs: list[Output] = [
             _changed(link, up=True, reason=""),
             Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL),
         ]
@@ -136,55 +133,48 @@ class Peers:
             outputs.append(Send((link.link,), PeerRequest(MAX_PEER_RECORDS), Priority.CONTROL))
         return outputs
 
-    def _turn_away(self, event: LinkUp, error: RemoteError, now: Now) -> list[Output]:
+    def _turn_away(self, event: LinkUp, error: RemoteError, now: Now) -> LinkChange:
         """With other addresses to try, where the other side came to get into the network."""
+        outputs: list[Output] = [_farewell(event.link, error), CloseLink(event.link, error)]
         if event.dialled is not None:
-            self._book.handle_failed(event.dialled, now.mono, str(error))
+            self._dialler.handle_turned_away(event.dialled, error, now)
         elif isinstance(error, NodeFull):
             others = PeerResponse(self._sample(None, MAX_PEER_RECORDS))
-            return [
-                Send((event.link,), others, Priority.CONTROL),
-                _farewell(event.link, error),
-                CloseLink(event.link, error),
-            ]
-        return [_farewell(event.link, error), CloseLink(event.link, error)]
+            outputs.insert(0, Send((event.link,), others, Priority.CONTROL))
+        return LinkChange(outputs)
 
-    def handle_link_down(self, event: LinkDown, now: Now) -> list[Output]:
+    # Links go
+
+    def handle_link_down(self, event: LinkDown, now: Now) -> LinkChange:
         self._links.forget(event.link)
         link = self._links.remove(event.link)
-        if link is None:
-            return self.handle_dial_due(now)  # we let go of it ourselves
-        self._refused(event.error)
-        return [*self._lost(link, event.error, now), *self.handle_dial_due(now)]
+        if link is None:  # we let go of it ourselves
+            return LinkChange(self._dialler.handle_dial_due(now))
+        self._counters.refuse(event.error)
+        lost = self._lost(link, event.error, now)
+        return LinkChange([lost, *self._dialler.handle_dial_due(now)], (link,))
 
-    def drop(self, link: Link, error: RemoteError, now: Now, *, farewell: bool = True) -> list[Output]:
+    def drop(self, link: Link, error: RemoteError, now: Now, *, farewell: bool = True) -> LinkChange:
         """Let go of a link, with a word to the other side."""
         if self._links.remove(link.link) is None:
-            return []
-        self._refused(error)
-        outputs: list[Output] = []
-        if farewell:
-            outputs.append(_farewell(link.link, error))
-        return [*outputs, CloseLink(link.link, error), *self._lost(link, error, now)]
+            return LinkChange([])
+        self._counters.refuse(error)
+        outputs: list[Output] = [_farewell(link.link, error)] if farewell else []
+        return LinkChange([*outputs, CloseLink(link.link, error), self._lost(link, error, now)], (link,))
 
-    def _lost(self, link: Link, error: RemoteError, now: Now) -> list[Output]:
-        if link.dialled is not None:
-            self._book.handle_lost(link.dialled, now.mono, now.mono - link.since, str(error))
-        return [_changed(link, up=False, reason=str(error))]
+    def _drop_all(self, losses: Collection[tuple[Link, RemoteError]], now: Now) -> LinkChange:
+        outputs = [output for link, error in losses for output in self.drop(link, error, now).outputs]
+        return LinkChange(outputs, tuple(link for link, _ in losses))
 
-    def seek(self, records: Iterable[PeerRecord], now: Now) -> list[Output]:
-        """Members of a room that it wants to be linked with: dial those that may be dialled now."""
-        if self._stopping:
-            return []
-        outputs: list[Output] = []
-        for record in records:
-            if not self._links.full and self._links.to(record.peer_id) is None:
-                self._book.learn(record.address, record.peer_id)
-                if self._book.take(record.address, now.mono):
-                    outputs.append(Dial(record.address, record.peer_id))
-        return outputs
+    def _lost(self, link: Link, error: RemoteError, now: Now) -> PeerChanged:
+        self._dialler.handle_lost(link, error, now)
+        return _changed(link, up=False, reason=str(error))
 
-    def retire_spares(self, active: Collection[LinkId], now: Now) -> list[Output]:
+    def handle_stranger_refused(self, event: StrangerRefused) -> list[Output]:
+        self._counters.refused[event.error.kind] += 1
+        return [Notice("stranger_refused", event.address, event.error)]
+
+    def retire_spares(self, active: Collection[LinkId], now: Now) -> LinkChange:
         """Close links we dialled that no room uses, but for a few that are warm when a neighbour is lost.
 
         What the operator asked for by address stays.
@@ -194,61 +184,25 @@ class Peers:
             for link in self._links
             if link.link not in active
             and link.dialled is not None
-            and not self._book.is_kept(link.dialled)
+            and not self._dialler.is_kept(link.dialled)
             and now.mono - link.since > SPARE_AFTER_S
         ]
         retired = spares[: max(0, len(spares) - MAX_SPARES)]  # the table is in order of age
-        return [output for link in retired for output in self.drop(link, LinkSpare(), now)]
+        return self._drop_all([(link, LinkSpare()) for link in retired], now)
 
-    def record_at(self, address: str) -> PeerRecord | None:
-        """Who is, or was, behind an address."""
-        peer_id = self._book.peer_at(address)
-        return None if peer_id is None else PeerRecord(peer_id, address)
-
-    def handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
-        if isinstance(event.error, SelfDialed):
-            self._book.handle_self(event.address)
-        elif isinstance(event.error, WrongPeer):
-            self._book.forget(event.address)
-        else:
-            self._book.handle_failed(event.address, now.mono, str(event.error))
-        self._refused(event.error)
-        notice = Notice("dial_failed", event.address, event.error)
-        return [notice, *self.handle_dial_due(now)]
-
-    def handle_stranger_refused(self, event: StrangerRefused) -> list[Output]:
-        self._counters.refused[event.error.kind] += 1
-        return [Notice("stranger_refused", event.address, event.error)]
-
-    def _refused(self, error: RemoteError) -> None:
-        if error.fault:
-            self._counters.refused[error.kind] += 1
-
-    def handle_dial_due(self, now: Now) -> list[Output]:
-        """Dial what is due, and come back when more will be."""
-        if self._stopping or self._links.full:
-            return []
-        linked = self._links.peer_ids
-        room = FEW_LINKS - len(self._links)
-        outputs: list[Output] = [
-            Dial(entry.address, entry.expected) for entry in self._book.due(now.mono, linked, room)
+    def handle_ping_due(self, now: Now) -> LinkChange:
+        silent = self._links.silent(now.mono)
+        change = self._drop_all([(link, LinkSilent(now.mono - link.heard)) for link in silent], now)
+        pings: list[Output] = [
+            Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL) for link in self._links
         ]
-        next_due = self._book.next_due(linked, learned_too=room > 0)
-        if next_due is not None:
-            # What is due already waits for a dial under way, and must not keep us spinning until it ends.
-            outputs.append(SetTimer(DialDue(), max(next_due, now.mono + DIAL_PAUSE_S)))
-        return outputs
-
-    def handle_ping_due(self, now: Now) -> list[Output]:
-        outputs: list[Output] = [self._next_ping(now)]
-        for link in self._links.silent(now.mono):
-            outputs += self.drop(link, LinkSilent(now.mono - link.heard), now)
-        for link in self._links:
-            outputs.append(Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL))
-        return [*outputs, *self.handle_dial_due(now)]
+        outputs = [self._next_ping(now), *change.outputs, *pings, *self._dialler.handle_dial_due(now)]
+        return LinkChange(outputs, change.gone)
 
     def _next_ping(self, now: Now) -> SetTimer:
-        return SetTimer(PingDue(), now.mono + self._config.link.ping_every_s)
+        return SetTimer(PingDue(), now.mono + self._config.ping_every_s)
+
+    # What peers say
 
     def on_message(self, link: Link, message: LinkMessage, now: Now) -> list[Output]:
         """Everything two neighbours say to each other that is not for a room."""
@@ -282,19 +236,8 @@ class Peers:
             self._counters.refused["unasked_peers"] += 1
             return []
         link.asked_peers = False
-        for record in message.peers:
-            if record.peer_id != self._own:
-                self._book.learn(record.address, record.peer_id)
-        return self.handle_dial_due(now)
-
-    def handle_stop(self, now: Now) -> list[Output]:
-        self._stopping = True
-        goodbye = ClosedByPeer(STOPPING)
-        return [output for link in list(self._links) for output in self.drop(link, goodbye, now)]
-
-    def unreached(self) -> list[Address]:
-        """Addresses this node was told to reach and has no link to."""
-        return self._book.unreached(self._links.peer_ids)
+        self._dialler.learn(message.peers)
+        return self._dialler.handle_dial_due(now)
 
 
 def _farewell(link: LinkId, error: RemoteError) -> Send:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from chatcore.clock import HybridClock, Now, is_stale
 from chatcore.config import NodeConfig
+from chatcore.counters import Counters
 from chatcore.envelopes import Announce, Body, Envelope, Join, Leave, seal
 from chatcore.events import MemberChanged, Output, Priority, Send
 from chatcore.identity import Identity, peer_id_of
 from chatcore.ids import LinkId, RoomId
 from chatcore.links import Link, Links
+from chatcore.manners import Manners
 from chatcore.membership import Membership
-from chatcore.messages import MembershipMessage, PeerRecord, Publish
+from chatcore.messages import Disconnect, MembershipMessage, NeighborReply, PeerRecord, Publish
 from chatcore.presence import Member, Presence
 from chatcore.rng import Rng
 
@@ -40,6 +42,7 @@ class Room:
         clock: HybridClock,
         config: NodeConfig,
         links: Links,
+        counters: Counters,
         rng: Rng,
         mono: float,
     ) -> None:
@@ -49,6 +52,8 @@ class Room:
         self._clock = clock
         self._config = config
         self._links = links
+        self._counters = counters
+        self._manners = Manners(config.gossip)
         self._membership = Membership(room_id, config.gossip, links, own=identity.peer_id, rng=rng, mono=mono)
         self._presence = Presence(config.presence)
         self._announced = False
@@ -66,6 +71,11 @@ class Room:
         return self._membership.active
 
     @property
+    def known(self) -> Collection[PeerRecord]:
+        """Members we may not be linked with."""
+        return self._membership.passive
+
+    @property
     def members(self) -> list[Member]:
         return self._presence.members
 
@@ -78,7 +88,9 @@ class Room:
 
     def mend(self, now: Now) -> tuple[list[Output], list[PeerRecord]]:
         """What brings the active view to its size: requests to linked members, and members to link with."""
-        return self._membership.fill(now.mono)
+        asks, wanted = self._membership.fill(now.mono)
+        self._manners.note(asks)
+        return asks, wanted
 
     def changed(self) -> Change:
         """The neighbours won and lost since the last call."""
@@ -94,19 +106,37 @@ class Room:
 
     def handle_brought(self, link: Link, now: Now) -> list[Output]:
         """A message came first over this link."""
-        return self._membership.handle_brought(link, now.mono)
+        asks = self._membership.handle_brought(link, now.mono)
+        self._manners.note(asks)
+        return asks
 
     def handle_link_gone(self, link: Link) -> None:
+        self._manners.handle_link_gone(link.link)
         self._membership.handle_link_gone(link)
 
     def handle_dead(self, record: PeerRecord) -> None:
         self._membership.handle_dead(record.peer_id)
 
     def on_message(self, link: Link, message: MembershipMessage, now: Now) -> list[Output]:
-        return self._membership.on_message(link, message, now.mono)
+        objection = self._manners.objection(link.link, message, now.mono)
+        if objection is None:
+            outputs = self._membership.on_message(link, message, now.mono)
+        else:
+            self._counters.refused[objection] += 1
+            outputs = []
+        if isinstance(message, NeighborReply) and message.accepted and link.link not in self.active:
+            # It came too late, or nobody asked: the other side must not go on taking us for its neighbour.
+            outputs.append(Send((link.link,), Disconnect(self.id), Priority.CONTROL))
+        return outputs
+
+    def learn(self, members: Collection[PeerRecord]) -> None:
+        """Members somebody told us of."""
+        self._membership.learn(members)
 
     def handle_shuffle_due(self, now: Now) -> list[Output]:
-        return self._membership.handle_shuffle_due(now.mono)
+        outputs = self._membership.handle_shuffle_due(now.mono)
+        self._manners.note(outputs)
+        return outputs
 
     # Presence
 

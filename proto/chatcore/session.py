@@ -11,6 +11,7 @@ from enum import Enum, auto
 from noise.exceptions import NoiseInvalidMessage
 
 from chatcore.clock import Now
+from chatcore.codec import decode_batch, encode_message, pack_batches
 from chatcore.errors import (
     ClosedByPeer,
     FrameTooLong,
@@ -24,7 +25,7 @@ from chatcore.errors import (
 from chatcore.frames import MAX_FRAME_BYTES, FrameDecoder, encode_frame
 from chatcore.handshake import Credentials, Handshake
 from chatcore.ids import PeerId
-from chatcore.messages import Goodbye, Hello, LinkMessage, decode_batch, encode_message, pack_batches
+from chatcore.messages import Goodbye, Hello, LinkMessage
 
 MAX_FRAMES_PER_TURN = 64
 """Frames worked off in one go: a peer that sends many tiny ones must not keep the loop from the others."""

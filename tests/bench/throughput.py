@@ -13,9 +13,10 @@ from pathlib import Path
 from aiohttp import ClientSession, ClientWebSocketResponse, UnixConnector
 
 from chatcore.clock import COUNTER_BITS
+from chatcore.codec import encode_message
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.identity import Identity
-from chatcore.messages import Publish, encode_message
+from chatcore.messages import Publish
 from chatcore.names import LOBBY, room_id
 from tests.support.daemon import Daemon
 from tests.support.peer import Peer

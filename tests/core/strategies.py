@@ -5,36 +5,9 @@ from typing import Any
 import msgpack
 from hypothesis import strategies as st
 
+from chatcore import messages
 from chatcore.envelopes import MAX_INTERVAL_S, MAX_PAYLOAD_BYTES, Announce, Chat, Join, Leave, message_id
 from chatcore.ids import PeerId, RoomId
-from chatcore.messages import (
-    MAX_CAPABILITIES,
-    MAX_HOPS,
-    MAX_MINOR,
-    MAX_NONCE,
-    MAX_PEER_RECORDS,
-    MAX_ROOMS,
-    MAX_SHORT_IDS,
-    SHORT_ID_BYTES,
-    Disconnect,
-    Goodbye,
-    Graft,
-    Hello,
-    Ihave,
-    Neighbor,
-    NeighborReply,
-    PeerRecord,
-    PeerRequest,
-    PeerResponse,
-    Ping,
-    Pong,
-    Prune,
-    Publish,
-    Resume,
-    Rooms,
-    Shuffle,
-    ShuffleReply,
-)
 
 digests = st.binary(min_size=32, max_size=32)
 room_ids = digests.map(RoomId)
@@ -64,9 +37,9 @@ hosts = st.one_of(
 addresses = st.builds(lambda host, port: f"{host}:{port}", hosts, ports)
 
 hellos = st.builds(
-    Hello,
-    minor=st.integers(0, MAX_MINOR),
-    capabilities=st.lists(texts(32), max_size=MAX_CAPABILITIES).map(tuple),
+    messages.Hello,
+    minor=st.integers(0, messages.MAX_MINOR),
+    capabilities=st.lists(texts(32), max_size=messages.MAX_CAPABILITIES).map(tuple),
     network=texts(64),
     user_agent=texts(64),
     listen_port=st.integers(0, 65_535),
@@ -75,40 +48,54 @@ hellos = st.builds(
 )
 
 
-def _publish(hops: int, payload: bytes, signature: bytes) -> Publish:
-    return Publish(hops, message_id(payload), payload, signature)
+def _publish(hops: int, payload: bytes, signature: bytes) -> messages.Publish:
+    return messages.Publish(hops, message_id(payload), payload, signature)
 
 
 publishes = st.builds(
     _publish,
-    st.integers(0, MAX_HOPS),
+    st.integers(0, messages.MAX_HOPS),
     st.binary(min_size=1, max_size=200) | st.just(bytes(MAX_PAYLOAD_BYTES)),
     st.binary(min_size=64, max_size=64),
 )
-records = st.lists(st.builds(PeerRecord, peer_ids, addresses), max_size=MAX_PEER_RECORDS).map(tuple)
+records = st.lists(
+    st.builds(messages.PeerRecord, peer_ids, addresses), max_size=messages.MAX_PEER_RECORDS
+).map(tuple)
 short_ids = st.one_of(
-    st.lists(st.binary(min_size=SHORT_ID_BYTES, max_size=SHORT_ID_BYTES), min_size=1, max_size=9).map(tuple),
-    st.just(tuple(number.to_bytes(SHORT_ID_BYTES, "big") for number in range(MAX_SHORT_IDS))),
+    st.lists(
+        st.binary(min_size=messages.SHORT_ID_BYTES, max_size=messages.SHORT_ID_BYTES), min_size=1, max_size=9
+    ).map(tuple),
+    st.just(
+        tuple(number.to_bytes(messages.SHORT_ID_BYTES, "big") for number in range(messages.MAX_SHORT_IDS))
+    ),
 )
 link_messages = st.one_of(
     publishes,
     hellos,
-    texts(128).map(Goodbye),
-    st.integers(0, MAX_NONCE).map(Ping),
-    st.integers(0, MAX_NONCE).map(Pong),
-    st.frozensets(room_ids, max_size=8).map(Rooms),
-    st.just(Rooms(frozenset(RoomId(bytes([n % 256, n // 256]) + bytes(30)) for n in range(MAX_ROOMS)))),
-    st.integers(0, MAX_PEER_RECORDS).map(PeerRequest),
-    records.map(PeerResponse),
-    short_ids.map(Ihave),
-    short_ids.map(Graft),
-    short_ids.map(Resume),
-    short_ids.map(Prune),
-    st.builds(Neighbor, room_ids, st.booleans()),
-    st.builds(NeighborReply, room_ids, st.booleans(), records),
-    room_ids.map(Disconnect),
-    st.builds(Shuffle, room_ids, records),
-    st.builds(ShuffleReply, room_ids, records),
+    texts(128).map(messages.Goodbye),
+    st.integers(0, messages.MAX_NONCE).map(messages.Ping),
+    st.integers(0, messages.MAX_NONCE).map(messages.Pong),
+    st.frozensets(room_ids, max_size=8).map(messages.Rooms),
+    st.just(
+        messages.Rooms(
+            frozenset(RoomId(bytes([n % 256, n // 256]) + bytes(30)) for n in range(messages.MAX_ROOMS))
+        )
+    ),
+    st.integers(0, messages.MAX_PEER_RECORDS).map(messages.PeerRequest),
+    records.map(messages.PeerResponse),
+    st.builds(
+        messages.RoomRequest, room_ids, st.integers(0, messages.MAX_NONCE), st.integers(0, messages.MAX_HOPS)
+    ),
+    st.builds(messages.RoomResponse, st.integers(0, messages.MAX_NONCE), records),
+    short_ids.map(messages.Ihave),
+    short_ids.map(messages.Graft),
+    short_ids.map(messages.Prune),
+    short_ids.map(messages.Resume),
+    st.builds(messages.Neighbor, room_ids, st.booleans()),
+    st.builds(messages.NeighborReply, room_ids, st.booleans(), records),
+    room_ids.map(messages.Disconnect),
+    st.builds(messages.Shuffle, room_ids, records),
+    st.builds(messages.ShuffleReply, room_ids, records),
 )
 
 # Broken things

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import pytest
 
-from chatcore.addressbook import MAX_KEPT, MAX_LEARNED, AddressBook
+from chatcore.addressbook import MAX_KEPT, MAX_LEARNED, POOR_AFTER, AddressBook
 from chatcore.config import LinkConfig
 from chatcore.errors import OwnAddress, TooManyAddresses
 from chatcore.ids import PeerId
@@ -142,6 +142,56 @@ def test_learned_addresses_are_bounded() -> None:
         book.learn(f"a{number}.example:1", identity(number + 1).peer_id)
 
     assert len(book.due(0.0, (), MAX_LEARNED * 2)) == MAX_LEARNED
+
+
+def a_full_book() -> AddressBook:
+    book = a_book()
+    for number in range(MAX_LEARNED):
+        book.learn(f"a{number}.example:1", identity(number + 1).peer_id)
+    return book
+
+
+def in_book(book: AddressBook) -> set[str]:
+    return {f"a{n}.example:1" for n in range(MAX_LEARNED) if book.peer_at(f"a{n}.example:1")}
+
+
+def test_full_book_takes_a_new_address_for_one_that_never_answered() -> None:
+    book = a_full_book()
+    for number in range(1, MAX_LEARNED):
+        book.handle_linked(f"a{number}.example:1", identity(number + 1).peer_id)
+
+    book.learn(HERE, BOB.peer_id)
+
+    assert book.peer_at(HERE) == BOB.peer_id
+    assert in_book(book) == {f"a{n}.example:1" for n in range(1, MAX_LEARNED)}
+
+
+def test_full_book_takes_a_new_address_for_one_that_failed_often() -> None:
+    book = a_full_book()
+    for number in range(MAX_LEARNED):
+        book.handle_linked(f"a{number}.example:1", identity(number + 1).peer_id)
+    for _ in range(POOR_AFTER - 1):
+        book.handle_failed("a7.example:1", 0.0, "no")
+    book.learn(HERE, BOB.peer_id)
+    assert book.peer_at(HERE) is None
+
+    book.handle_failed("a7.example:1", 0.0, "no")
+    book.learn(HERE, BOB.peer_id)
+
+    assert book.peer_at(HERE) == BOB.peer_id
+    assert book.peer_at("a7.example:1") is None
+
+
+def test_full_book_keeps_what_is_kept_linked_or_being_dialled() -> None:
+    book = a_full_book()
+    book.keep("a1.example:1")
+    book.take("a2.example:1", 0.0)
+    linked = [identity(4).peer_id]
+    for number in range(2 * MAX_LEARNED):
+        book.learn(f"b{number}.example:1", identity(MAX_LEARNED + number + 1).peer_id, linked)
+
+    assert {"a1.example:1", "a2.example:1", "a3.example:1"} <= in_book(book)
+    assert len(book.due(0.0, (), MAX_LEARNED * 4)) <= MAX_LEARNED + 1
 
 
 def test_news_of_unknown_addresses_is_ignored() -> None:

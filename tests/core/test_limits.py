@@ -1,14 +1,22 @@
-"""The exact and bounded memory of what was seen."""
+"""Bounds on how often, and the exact and bounded memory of what was seen."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcore.ids import MessageId
-from chatcore.limits import SeenIds
+from chatcore.limits import SeenIds, TokenBucket
 
 
 def an_id(number: int) -> MessageId:
     return MessageId(number.to_bytes(32, "big"))
+
+
+def test_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
+    bucket = TokenBucket(2.0, 3, 100.0)
+
+    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+    assert [bucket.take(100.5) for _ in range(2)] == [True, False]
+    assert [bucket.take(1000.0) for _ in range(4)] == [True, True, True, False]
 
 
 def test_id_is_remembered_once_added_and_never_before() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatcore.codec import encode_message
 from chatcore.config import GossipConfig
 from chatcore.envelopes import Chat
 from chatcore.errors import OwnAddress
@@ -19,7 +20,6 @@ from chatcore.events import (
     Stop,
 )
 from chatcore.ids import LinkId
-from chatcore.messages import encode_message
 from chatcore.session import SendEncoded
 from tests.support.core import ANN, BOB, Playbook, hello
 from tests.support.core_network import Network
@@ -101,7 +101,7 @@ def test_lost_link_is_dialled_again() -> None:
     network = Network("ann", "bob")
     network.connect("ann", to="bob")
     network.run()
-    network["ann"].listens = False  # or bob would call back at once
+    network["ann"].listens = False  # or bob might call back first
     network.cut("ann", "bob")
     network.run()
     assert network["ann"].peers == set()
@@ -133,6 +133,49 @@ def test_node_that_goes_quietly_is_missed_and_one_that_stops_says_so() -> None:
     network.wait(60)
     assert network["ann"].members() == set()
     assert network["ann"].peers == set()
+
+
+def test_node_that_stops_is_not_dialled_before_a_pause() -> None:
+    network = Network("ann", "bob", "carl")
+    network.connect("bob", to="ann")
+    network.connect("carl", to="ann")
+    network.run()
+    network.post(network["bob"], Stop())
+    network.run()
+    assert network["ann"].notices == []  # the link was bob's: ann knows where he listens
+
+    network.wait(300)
+
+    dialled = [notice for notice in network["ann"].notices if notice.what == "dial_failed"]
+    assert 3 <= len(dialled) <= 14  # after 1, 2, 4 ... s, each up to twice that soon
+    assert {notice.address for notice in dialled} == {network["bob"].address}
+
+
+def test_room_that_was_left_has_no_neighbour_and_no_member_there() -> None:
+    network = Network("ann", "bob", "carl")
+    network.connect("bob", to="ann")
+    network.connect("carl", to="ann")
+    for name in ("ann", "bob", "carl"):
+        network.join(name, "tea")
+    network.run()
+    network.wait(20)
+    assert network["ann"].members("tea") == {"bob", "carl"}
+
+    network.leave("bob", "tea")
+    network.run()
+
+    assert (network["ann"].members("tea"), network["carl"].members("tea")) == ({"carl"}, {"ann"})
+    assert network["ann"].members() == {"bob", "carl"}
+    for name in ("ann", "carl"):
+        node = network[name].node
+        (tea,) = [room for room in node.rooms.values() if room.name == "tea"]
+        left = [link for link in node.links if link.username == "bob"]
+        assert [link for link in left if link.link in tea.active or tea.id in link.rooms] == []
+    heard = network["bob"].publishes_received
+    network.say("ann", "only for those here", "tea")
+    network.run()
+    assert network["carl"].texts == ["only for those here"]
+    assert network["bob"].publishes_received == heard
 
 
 # Lines and crowds

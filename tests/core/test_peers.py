@@ -3,6 +3,7 @@
 import pytest
 
 from chatcore.config import GossipConfig, LinkConfig
+from chatcore.dialler import FEW_LINKS
 from chatcore.envelopes import Announce, Chat, Join, message_id, open_envelope
 from chatcore.errors import (
     BadAddress,
@@ -52,7 +53,7 @@ from chatcore.messages import (
     Publish,
     Rooms,
 )
-from chatcore.peers import FEW_LINKS, LinkReplaced
+from chatcore.peers import LinkReplaced
 from tests.support.core import (
     ANN,
     BOB,

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcore import PROTOCOL_MAJOR
+from chatcore.codec import encode_message, pack_batches
 from chatcore.errors import (
     ClosedByPeer,
     FrameTooLong,
@@ -20,17 +21,7 @@ from chatcore.errors import (
 from chatcore.frames import MAX_FRAME_BYTES, MAX_HANDSHAKE_FRAME_BYTES
 from chatcore.handshake import Credentials
 from chatcore.ids import MessageId
-from chatcore.messages import (
-    Goodbye,
-    LinkMessage,
-    Ping,
-    Pong,
-    Publish,
-    Rooms,
-    UnknownMessage,
-    encode_message,
-    pack_batches,
-)
+from chatcore.messages import Goodbye, LinkMessage, Ping, Pong, Publish, Rooms, UnknownMessage
 from chatcore.session import (
     MAX_FRAMES_PER_TURN,
     BytesReceived,

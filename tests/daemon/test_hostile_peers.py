@@ -12,12 +12,13 @@ import pytest
 
 from chatcore import PROTOCOL_MAJOR
 from chatcore.clock import COUNTER_BITS
+from chatcore.codec import encode_message
 from chatcore.envelopes import SIGNING_CONTEXT, Envelope, open_envelope
 from chatcore.errors import HandshakeFailed, NetworkMismatch, VersionMismatch
 from chatcore.frames import MAX_FRAME_BYTES, encode_frame
 from chatcore.handshake import MAGIC, Credentials, Handshake
 from chatcore.identity import Identity
-from chatcore.messages import Goodbye, Hello, Ping, Rooms, encode_message
+from chatcore.messages import Goodbye, Hello, Ping, Rooms
 from chatcore.names import split_address
 from chatcore.wire import pack
 from tests.conftest import Spawn
@@ -33,14 +34,6 @@ WITH_KEY = credentials(network_key=b"k" * 32).preface
 OTHER_VERSION = MAGIC + bytes([PROTOCOL_MAJOR + 1]) + PREFACE[len(MAGIC) + 1 :]
 CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(192)
 HTTP_REQUEST = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("hostile") / "node") as running:
-        yield running
-    assert "Traceback" not in running.log
-    assert '"exception"' not in running.log
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from chatcore.events import (
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Goodbye, Ping, Pong, Publish
 from chatcore.names import split_address
-from chatd import links as links_module
+from chatd import connection as connection_module
 from chatd.links import MAX_CALLERS, Links
 from tests.support.peer import NOW, Peer, credentials, hang_up, hello
 
@@ -234,8 +234,8 @@ async def test_link_that_is_paused_is_not_read_until_it_goes_on() -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links_module, "SLOW_AFTER_S", 0.3)
-    monkeypatch.setattr(links_module, "LINGER_S", 0.1)
+    monkeypatch.setattr(connection_module, "SLOW_AFTER_S", 0.3)
+    monkeypatch.setattr(connection_module, "LINGER_S", 0.1)
 
 
 BIG = Publish(1, MessageId(bytes(32)), bytes(MAX_PAYLOAD_BYTES), bytes(64))

@@ -33,14 +33,6 @@ STOP_S = 5.0
 NOBODY = 65534
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("server") / "node") as running:
-        yield running
-    assert "Traceback" not in running.log
-    assert '"exception"' not in running.log
-
-
 @pytest.fixture
 def daemon(shared: Daemon) -> Iterator[Daemon]:
     """One for the whole file; every test leaves it as it found it, and alive."""

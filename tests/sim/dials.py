@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatcore.codec import encode_message
 from chatcore.config import LinkConfig
 from chatcore.errors import HandshakeFailed, RemoteError, SelfDialed, Unreachable, WrongPeer
 from chatcore.events import Dial, DialFailed, LinkUp, Priority
-from chatcore.messages import encode_message
 from tests.sim.frames import FRAME_OVERHEAD_BYTES, HANDSHAKE_BYTES, HANDSHAKE_FRAMES, frames_of
 from tests.sim.hosts import End, Host, caller_address
 

@@ -3,9 +3,10 @@
 from operator import itemgetter
 from typing import TypeAlias
 
+from chatcore.codec import NOISE_TAG_BYTES, decode_batch, pack_batches
 from chatcore.events import Priority
 from chatcore.frames import HEADER_BYTES
-from chatcore.messages import NOISE_TAG_BYTES, LinkMessage, decode_batch, pack_batches
+from chatcore.messages import LinkMessage
 
 FRAME_OVERHEAD_BYTES = HEADER_BYTES + NOISE_TAG_BYTES
 

@@ -15,6 +15,7 @@ from struct import Struct
 from typing import Any, TypeAlias
 
 from chatcore.clock import Now
+from chatcore.codec import decode_batch, encode_message
 from chatcore.config import NodeConfig
 from chatcore.errors import ClosedByPeer, RemoteError
 from chatcore.events import (
@@ -42,7 +43,7 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
-from chatcore.messages import Hello, Publish, decode_batch, encode_message
+from chatcore.messages import Hello, Publish
 from chatcore.node import Node
 from tests.sim import dials
 from tests.sim.frames import FRAME_OVERHEAD_BYTES, Item, frames_of

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chatcore.codec import encode_message
 from chatcore.envelopes import Chat, seal
 from chatcore.identity import Identity
-from chatcore.messages import Publish, encode_message
+from chatcore.messages import Publish
 from tests.sim.attackers import LOBBY
 from tests.sim.hosts import Host, rng_for
 from tests.sim.network import WALL_START_MS, World

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from chatcore.clock import Now
+from chatcore.codec import MAX_BATCH_MESSAGES, encode_message
 from chatcore.config import NodeConfig
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.errors import ClosedByPeer
@@ -32,17 +33,7 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
-from chatcore.messages import (
-    MAX_BATCH_MESSAGES,
-    Goodbye,
-    Hello,
-    Ihave,
-    LinkMessage,
-    Ping,
-    Pong,
-    Publish,
-    encode_message,
-)
+from chatcore.messages import Goodbye, Hello, Ihave, LinkMessage, Ping, Pong, Publish
 from chatcore.session import SendEncoded
 from tests.sim import faults
 from tests.sim.attackers import LOBBY, Attacker, forged

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from chatcore import PROTOCOL_MINOR
 from chatcore.clock import Now
+from chatcore.codec import decode_batch, encode_message, pack_batches
 from chatcore.config import GossipConfig, LinkConfig, NodeConfig
 from chatcore.envelopes import Chat
 from chatcore.errors import ClosedByPeer, SelfDialed, Unreachable
@@ -51,7 +52,7 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
-from chatcore.messages import Hello, LinkMessage, Publish, decode_batch, encode_message, pack_batches
+from chatcore.messages import Hello, LinkMessage, Publish
 from chatcore.node import Node
 from tests.support.core import START, MemoryIndex
 

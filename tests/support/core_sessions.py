@@ -8,11 +8,12 @@ import msgpack
 import nacl.signing
 from noise.connection import Keypair, NoiseConnection
 
+from chatcore.codec import encode_message
 from chatcore.errors import RemoteError
 from chatcore.handshake import Credentials
 from chatcore.identity import Identity
 from chatcore.ids import PeerId
-from chatcore.messages import Hello, LinkMessage, encode_message
+from chatcore.messages import Hello, LinkMessage
 from chatcore.session import (
     BytesReceived,
     Established,

@@ -10,24 +10,14 @@ from typing import Self
 
 from chatcore import PROTOCOL_MINOR
 from chatcore.clock import COUNTER_BITS, Now
+from chatcore.codec import encode_message
 from chatcore.envelopes import Body, Chat, Envelope, open_envelope, seal
 from chatcore.errors import RemoteError
 from chatcore.frames import encode_frame
 from chatcore.handshake import Credentials
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
-from chatcore.messages import (
-    Graft,
-    Hello,
-    Ihave,
-    LinkMessage,
-    Neighbor,
-    NeighborReply,
-    Ping,
-    Pong,
-    Publish,
-    encode_message,
-)
+from chatcore.messages import Graft, Hello, Ihave, LinkMessage, Neighbor, NeighborReply, Ping, Pong, Publish
 from chatcore.names import LOBBY, room_id, split_address
 from chatcore.session import (
     BytesReceived,

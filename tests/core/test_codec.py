@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcore.codec import MAX_BATCH_MESSAGES, MAX_PLAINTEXT_BYTES, decode_batch, encode_message, pack_batches
 from chatcore.envelopes import MAX_PAYLOAD_BYTES, Envelope
 from chatcore.errors import Malformed, RemoteError
 from chatcore.ids import PeerId, RoomId
 from chatcore.messages import (
-    MAX_BATCH_MESSAGES,
-    MAX_PLAINTEXT_BYTES,
     MAX_ROOMS,
     MAX_SHORT_IDS,
     Disconnect,
@@ -31,13 +30,12 @@ from chatcore.messages import (
     Prune,
     Publish,
     Resume,
+    RoomRequest,
+    RoomResponse,
     Rooms,
     Shuffle,
     ShuffleReply,
     UnknownMessage,
-    decode_batch,
-    encode_message,
-    pack_batches,
 )
 from chatcore.wire import pack
 from tests.core.strategies import link_messages, mutations, packed, structures, with_a_wrong_item
@@ -66,6 +64,8 @@ def batch(*items: Any) -> bytes:
         (Rooms(frozenset({ROOM})), [4, [bytes(ROOM)]]),
         (PeerRequest(32), [5, 32]),
         (PeerResponse((RECORD,)), [6, [[bytes(PEER), "a.example:1"]]]),
+        (RoomRequest(ROOM, 9, 5), [7, bytes(ROOM), 9, 5]),
+        (RoomResponse(9, (RECORD,)), [8, 9, [[bytes(PEER), "a.example:1"]]]),
         (Ihave((b"8 bytes.", b"and more")), [17, b"8 bytes.and more"]),
         (Graft((b"8 bytes.",)), [18, b"8 bytes."]),
         (Resume((b"8 bytes.",)), [25, b"8 bytes."]),
@@ -157,7 +157,7 @@ def test_empty_batch_is_malformed() -> None:
         decode_batch(b"\x90")
 
 
-@pytest.mark.parametrize("type_", [7, 15, 99, 255])
+@pytest.mark.parametrize("type_", [9, 15, 99, 255])
 def test_unknown_type_is_carried_on(type_: int) -> None:
     assert decode_batch(batch([type_, "whatever", [1]])) == (UnknownMessage(type_),)
 
@@ -225,6 +225,14 @@ def hello_with(index: int, value: Any) -> list[Any]:
         [6, [[bytes(PEER), b"a.example:1"]]],
         [6, [[bytes(PEER), "a" * 260 + ":1"]]],
         [6, [[bytes(PEER), "a.example:1"]] * 33],
+        [7, bytes(ROOM), 9],
+        [7, bytes(31), 9, 5],
+        [7, bytes(ROOM), -1, 5],
+        [7, bytes(ROOM), 9, 256],
+        [8, 9],
+        [8, 9, [[bytes(PEER)]]],
+        [8, 2**64 - 1.0, []],
+        [8, 9, [[bytes(PEER), "a.example:1"]] * 33],
         [16],
         [16, 1, b"payload"],
         [16, 256, b"payload", bytes(64)],

@@ -1,0 +1,313 @@
+"""Link messages to bytes and back; everything in them is checked here, once.
+
+A frame's plaintext is one msgpack array of messages, each an array that opens with its type; a busy sender
+so puts hundreds into one frame, one encryption and one system call. Types and trailing fields of a newer
+minor version are ignored.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgpack
+
+from chatcore.envelopes import MAX_PAYLOAD_BYTES, message_id
+from chatcore.errors import BadAddress, Malformed
+from chatcore.frames import MAX_FRAME_BYTES
+from chatcore.identity import SIGNATURE_BYTES
+from chatcore.ids import DIGEST_BYTES, PeerId, RoomId
+from chatcore.messages import (
+    MAX_CAPABILITIES,
+    MAX_CAPABILITY_BYTES,
+    MAX_HOPS,
+    MAX_MINOR,
+    MAX_NONCE,
+    MAX_PEER_RECORDS,
+    MAX_REASON_BYTES,
+    MAX_ROOMS,
+    MAX_SHORT_IDS,
+    MAX_USER_AGENT_BYTES,
+    SHORT_ID_BYTES,
+    Disconnect,
+    Goodbye,
+    Graft,
+    Hello,
+    Ihave,
+    LinkMessage,
+    MembershipMessage,
+    Neighbor,
+    NeighborReply,
+    PeerRecord,
+    PeerRequest,
+    PeerResponse,
+    Ping,
+    Pong,
+    Prune,
+    Publish,
+    Resume,
+    RoomRequest,
+    RoomResponse,
+    Rooms,
+    Shuffle,
+    ShuffleReply,
+    UnknownMessage,
+)
+from chatcore.names import MAX_ADDRESS_BYTES, MAX_NETWORK_BYTES, MAX_PORT, MAX_USERNAME_BYTES, normal_address
+from chatcore.wire import pack, unpack_array
+
+NOISE_TAG_BYTES = 16
+MAX_PLAINTEXT_BYTES = MAX_FRAME_BYTES - NOISE_TAG_BYTES
+MAX_BATCH_MESSAGES = 1024
+
+TYPE_HELLO = 0
+TYPE_GOODBYE = 1
+TYPE_PING = 2
+TYPE_PONG = 3
+TYPE_ROOMS = 4
+TYPE_PEER_REQUEST = 5
+TYPE_PEER_RESPONSE = 6
+TYPE_ROOM_REQUEST = 7
+TYPE_ROOM_RESPONSE = 8
+TYPE_PUBLISH = 16
+TYPE_IHAVE = 17
+TYPE_GRAFT = 18
+TYPE_PRUNE = 19
+TYPE_NEIGHBOR = 20
+TYPE_NEIGHBOR_REPLY = 21
+TYPE_DISCONNECT = 22
+TYPE_SHUFFLE = 23
+TYPE_SHUFFLE_REPLY = 24
+TYPE_RESUME = 25
+MAX_TYPE = 255
+
+
+_ARRAY_HEADER_BYTES = 3
+
+_TYPES_OF_IDS: dict[type[LinkMessage], int] = {
+    Ihave: TYPE_IHAVE,
+    Graft: TYPE_GRAFT,
+    Prune: TYPE_PRUNE,
+    Resume: TYPE_RESUME,
+}
+
+
+def encode_message(message: LinkMessage) -> bytes:
+    """One message, ready to stand in a batch; made once however many links it goes to."""
+    match message:
+        case Publish(hops, _, payload, signature):
+            return pack((TYPE_PUBLISH, hops, payload, signature))
+        case Hello():
+            return pack(
+                (
+                    TYPE_HELLO,
+                    message.minor,
+                    message.capabilities,
+                    message.network,
+                    message.user_agent,
+                    message.listen_port,
+                    message.username,
+                    sorted(message.rooms),
+                )
+            )
+        case Goodbye(reason):
+            return pack((TYPE_GOODBYE, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")))
+        case Ping(nonce):
+            return pack((TYPE_PING, nonce))
+        case Pong(nonce):
+            return pack((TYPE_PONG, nonce))
+        case Rooms(rooms):
+            return pack((TYPE_ROOMS, sorted(rooms)))
+        case PeerRequest(most):
+            return pack((TYPE_PEER_REQUEST, most))
+        case PeerResponse(peers):
+            return pack((TYPE_PEER_RESPONSE, _pack_records(peers)))
+        case RoomRequest(room, nonce, hops):
+            return pack((TYPE_ROOM_REQUEST, room, nonce, hops))
+        case RoomResponse(nonce, members):
+            return pack((TYPE_ROOM_RESPONSE, nonce, _pack_records(members)))
+        case Ihave(ids) | Graft(ids) | Prune(ids) | Resume(ids):
+            return pack((_TYPES_OF_IDS[type(message)], b"".join(ids)))
+        case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
+            return _encode_membership(message)
+        case UnknownMessage(type_):
+            raise ValueError(f"type {type_} has no encoding here")
+
+
+def _encode_membership(message: MembershipMessage) -> bytes:
+    match message:
+        case Neighbor(room, urgent):
+            return pack((TYPE_NEIGHBOR, room, int(urgent)))
+        case NeighborReply(room, accepted, members):
+            return pack((TYPE_NEIGHBOR_REPLY, room, int(accepted), _pack_records(members)))
+        case Disconnect(room):
+            return pack((TYPE_DISCONNECT, room))
+        case Shuffle(room, members):
+            return pack((TYPE_SHUFFLE, room, _pack_records(members)))
+        case ShuffleReply(room, members):
+            return pack((TYPE_SHUFFLE_REPLY, room, _pack_records(members)))
+
+
+def _pack_records(records: Iterable[PeerRecord]) -> list[tuple[bytes, str]]:
+    return [(record.peer_id, record.address) for record in records]
+
+
+def pack_batches(encoded: Iterable[bytes]) -> list[bytes]:
+    """Encoded messages, in order, as few plaintexts as hold them."""
+    batches: list[bytes] = []
+    batch: list[bytes] = []
+    size = _ARRAY_HEADER_BYTES
+    for item in encoded:
+        if batch and (size + len(item) > MAX_PLAINTEXT_BYTES or len(batch) == MAX_BATCH_MESSAGES):
+            batches.append(_join(batch))
+            batch, size = [], _ARRAY_HEADER_BYTES
+        batch.append(item)
+        size += len(item)
+    if batch:
+        batches.append(_join(batch))
+    return batches
+
+
+def _join(batch: Sequence[bytes]) -> bytes:
+    header: bytes = msgpack.Packer().pack_array_header(len(batch))
+    return header + b"".join(batch)
+
+
+def decode_batch(plaintext: bytes) -> tuple[LinkMessage, ...]:
+    """The messages of one frame, in order.
+
+    Raises:
+        Malformed: anything in it is not as docs/protocol.md has it.
+    """
+    items = unpack_array(plaintext)
+    if not 1 <= len(items) <= MAX_BATCH_MESSAGES:
+        raise Malformed(f"a frame of {len(items)} messages, not 1 to {MAX_BATCH_MESSAGES}")
+    return tuple([_decode(item) for item in items])
+
+
+def _decode(item: Any) -> LinkMessage:
+    if type(item) is not list or not item:
+        raise Malformed("a message that is not an array")
+    type_ = item[0]
+    if type_ == TYPE_PUBLISH and type(type_) is int:
+        return _decode_publish(item)
+    if type(type_) is not int or not 0 <= type_ <= MAX_TYPE:
+        raise Malformed("a message without a type")
+    decode = _DECODERS.get(type_)
+    return UnknownMessage(type_) if decode is None else decode(item)
+
+
+def _decode_publish(item: list[Any]) -> Publish:
+    if len(item) < 4:
+        raise Malformed("a publish without its fields")
+    _, hops, payload, signature = item[:4]
+    if (
+        type(hops) is not int
+        or not 0 <= hops <= MAX_HOPS
+        or type(payload) is not bytes
+        or not 0 < len(payload) <= MAX_PAYLOAD_BYTES
+        or type(signature) is not bytes
+        or len(signature) != SIGNATURE_BYTES
+    ):
+        raise Malformed("a publish with a wrong field")
+    return Publish(hops, message_id(payload), payload, signature)
+
+
+def _int(item: list[Any], index: int, most: int) -> int:
+    value = item[index] if index < len(item) else None
+    if type(value) is not int or not 0 <= value <= most:
+        raise Malformed(f"field {index} of message type {item[0]} is not a number up to {most}")
+    return value
+
+
+def _str(value: Any, most: int) -> str:
+    if type(value) is not str or len(value.encode()) > most:
+        raise Malformed(f"a text that is none, or over {most} bytes")
+    return value
+
+
+def _list(item: list[Any], index: int, most: int) -> list[Any]:
+    value = item[index] if index < len(item) else None
+    if type(value) is not list or len(value) > most:
+        raise Malformed(f"field {index} of message type {item[0]} is not a list of at most {most}")
+    return value
+
+
+def _field(item: list[Any], index: int) -> Any:
+    return item[index] if index < len(item) else None
+
+
+def _rooms(item: list[Any], index: int) -> frozenset[RoomId]:
+    return frozenset(RoomId(_digest(value)) for value in _list(item, index, MAX_ROOMS))
+
+
+def _digest(value: Any) -> bytes:
+    if type(value) is not bytes or len(value) != DIGEST_BYTES:
+        raise Malformed(f"an id that is not {DIGEST_BYTES} bytes")
+    return value
+
+
+def _decode_hello(item: list[Any]) -> Hello:
+    username = _str(_field(item, 6), MAX_USERNAME_BYTES)
+    if not username:
+        raise Malformed("a hello without a username")
+    return Hello(
+        minor=_int(item, 1, MAX_MINOR),
+        capabilities=tuple(_str(value, MAX_CAPABILITY_BYTES) for value in _list(item, 2, MAX_CAPABILITIES)),
+        network=_str(_field(item, 3), MAX_NETWORK_BYTES),
+        user_agent=_str(_field(item, 4), MAX_USER_AGENT_BYTES),
+        listen_port=_int(item, 5, MAX_PORT),
+        username=username,
+        rooms=_rooms(item, 7),
+    )
+
+
+def _records(item: list[Any], index: int) -> tuple[PeerRecord, ...]:
+    return tuple([_peer_record(value) for value in _list(item, index, MAX_PEER_RECORDS)])
+
+
+def _short_ids(item: list[Any]) -> tuple[bytes, ...]:
+    joined = _field(item, 1)
+    if (
+        type(joined) is not bytes
+        or len(joined) % SHORT_ID_BYTES
+        or not 0 < len(joined) <= MAX_SHORT_IDS * SHORT_ID_BYTES
+    ):
+        raise Malformed(f"message type {item[0]} without its ids")
+    return tuple([joined[at : at + SHORT_ID_BYTES] for at in range(0, len(joined), SHORT_ID_BYTES)])
+
+
+def _room(item: list[Any]) -> RoomId:
+    return RoomId(_digest(_field(item, 1)))
+
+
+def _peer_record(value: Any) -> PeerRecord:
+    if type(value) is not list or len(value) < 2:
+        raise Malformed("a peer record without its fields")
+    try:
+        address = normal_address(_str(value[1], MAX_ADDRESS_BYTES))
+    except BadAddress as error:
+        raise Malformed("a peer record without an address") from error
+    return PeerRecord(PeerId(_digest(value[0])), address)
+
+
+_DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
+    TYPE_HELLO: _decode_hello,
+    TYPE_GOODBYE: lambda item: Goodbye(_str(_field(item, 1), MAX_REASON_BYTES)),
+    TYPE_PING: lambda item: Ping(_int(item, 1, MAX_NONCE)),
+    TYPE_PONG: lambda item: Pong(_int(item, 1, MAX_NONCE)),
+    TYPE_ROOMS: lambda item: Rooms(_rooms(item, 1)),
+    TYPE_PEER_REQUEST: lambda item: PeerRequest(_int(item, 1, MAX_PEER_RECORDS)),
+    TYPE_PEER_RESPONSE: lambda item: PeerResponse(_records(item, 1)),
+    TYPE_ROOM_REQUEST: lambda item: RoomRequest(
+        _room(item), _int(item, 2, MAX_NONCE), _int(item, 3, MAX_HOPS)
+    ),
+    TYPE_ROOM_RESPONSE: lambda item: RoomResponse(_int(item, 1, MAX_NONCE), _records(item, 2)),
+    TYPE_IHAVE: lambda item: Ihave(_short_ids(item)),
+    TYPE_GRAFT: lambda item: Graft(_short_ids(item)),
+    TYPE_PRUNE: lambda item: Prune(_short_ids(item)),
+    TYPE_RESUME: lambda item: Resume(_short_ids(item)),
+    TYPE_NEIGHBOR: lambda item: Neighbor(_room(item), bool(_int(item, 2, 1))),
+    TYPE_NEIGHBOR_REPLY: lambda item: NeighborReply(_room(item), bool(_int(item, 2, 1)), _records(item, 3)),
+    TYPE_DISCONNECT: lambda item: Disconnect(_room(item)),
+    TYPE_SHUFFLE: lambda item: Shuffle(_room(item), _records(item, 2)),
+    TYPE_SHUFFLE_REPLY: lambda item: ShuffleReply(_room(item), _records(item, 2)),
+}

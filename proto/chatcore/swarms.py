@@ -1,0 +1,187 @@
+"""The rooms this node is in: coming, leaving, whom that is told, and what time asks of each.
+
+Joins rooms and gossip, which spreads what a room has to say.
+"""
+
+from collections.abc import Collection, Iterable
+
+from chatcore.clock import HybridClock, Now
+from chatcore.config import NodeConfig
+from chatcore.counters import Counters
+from chatcore.events import (
+    Output,
+    PresenceDue,
+    Priority,
+    RoomRecord,
+    Send,
+    SetTimer,
+    ShuffleDue,
+)
+from chatcore.gossip import Gossip
+from chatcore.identity import Identity
+from chatcore.ids import LinkId, RoomId
+from chatcore.links import Link, Links
+from chatcore.messages import MembershipMessage, PeerRecord, Rooms
+from chatcore.rng import Rng
+from chatcore.room import Room
+
+
+class Swarms:
+    def __init__(
+        self,
+        identity: Identity,
+        config: NodeConfig,
+        *,
+        rooms: dict[RoomId, Room],
+        gossip: Gossip,
+        links: Links,
+        clock: HybridClock,
+        counters: Counters,
+        rng: Rng,
+    ) -> None:
+        self._identity = identity
+        self._config = config
+        self._rooms = rooms
+        self._gossip = gossip
+        self._links = links
+        self._clock = clock
+        self._counters = counters
+        self._rng = rng
+        self.unsettled = False
+        """Something may have changed who our neighbours are."""
+
+    @property
+    def ids(self) -> frozenset[RoomId]:
+        return frozenset(self._rooms)
+
+    @property
+    def active(self) -> set[LinkId]:
+        """Links to neighbours in any room."""
+        return {link for room in self._rooms.values() for link in room.active}
+
+    # Coming and leaving
+
+    def enter(self, record: RoomRecord, now: Now) -> Room:
+        room = Room(
+            record.name,
+            record.room,
+            identity=self._identity,
+            clock=self._clock,
+            config=self._config,
+            links=self._links,
+            counters=self._counters,
+            rng=self._rng,
+            mono=now.mono,
+        )
+        self._rooms[record.room] = room
+        return room
+
+    def join(self, record: RoomRecord, now: Now) -> list[Output]:
+        room = self.enter(record, now)
+        self.unsettled = True
+        greetings = [
+            output for link in self._links for output in self._greet(link, link.rooms & {room.id}, now)
+        ]
+        return [*self._tell_rooms(), *greetings]
+
+    def leave(self, record: RoomRecord, now: Now) -> list[Output]:
+        room = self._rooms.pop(record.room)
+        return [*self._say_leave(room, now), *self._tell_rooms()]
+
+    def handle_stop(self, now: Now) -> list[Output]:
+        return [output for room in self._rooms.values() for output in self._say_leave(room, now)]
+
+    def _say_leave(self, room: Room, now: Now) -> list[Output]:
+        word = room.leave(now)
+        return [] if word is None else self._gossip.publish(word, room, now)
+
+    def _tell_rooms(self) -> list[Output]:
+        links = tuple(link.link for link in self._links)
+        return [Send(links, Rooms(self.ids), Priority.CONTROL)] if links else []
+
+    # Links, and the neighbourhoods made of them
+
+    def handle_link_up(self, link: Link, told: frozenset[RoomId], now: Now) -> list[Output]:
+        self.unsettled = True
+        outputs: list[Output] = []
+        if told != self.ids:
+            outputs.append(Send((link.link,), Rooms(self.ids), Priority.CONTROL))
+        return [*outputs, *self._greet(link, link.rooms, now)]
+
+    def handle_link_gone(self, link: Link) -> None:
+        self.unsettled = True
+        for room in self._rooms.values():
+            room.handle_link_gone(link)
+
+    def handle_dead(self, record: PeerRecord) -> None:
+        """Nobody answers there."""
+        self.unsettled = True
+        for room in self._rooms.values():
+            room.handle_dead(record)
+
+    def learn(self, room_id: RoomId, members: Collection[PeerRecord]) -> None:
+        room = self._rooms.get(room_id)
+        if room is not None:
+            self.unsettled = True
+            room.learn(members)
+
+    def on_rooms(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
+        new, left = rooms - link.rooms, link.rooms - rooms
+        link.rooms = rooms
+        for room in left & self.ids:
+            self._rooms[room].handle_link_gone(link)
+        self.unsettled = True
+        return self._greet(link, new, now)
+
+    def on_membership(self, link: Link, message: MembershipMessage, now: Now) -> list[Output]:
+        room = self._rooms.get(message.room)
+        if room is None or message.room not in link.rooms:
+            self._counters.refused["not_in_room"] += 1
+            return []
+        self.unsettled = True
+        return room.on_message(link, message, now)
+
+    def _greet(self, link: Link, rooms: Iterable[RoomId], now: Now) -> list[Output]:
+        shared = [self._rooms[room] for room in rooms if room in self._rooms]
+        return [output for room in shared for output in room.greet(link.link, now)]
+
+    def mend(self, now: Now) -> tuple[list[Output], list[PeerRecord]]:
+        """After anything that unsettled us: what restores each neighbourhood, and members to link with."""
+        self.unsettled = False
+        outputs: list[Output] = []
+        wanted: list[PeerRecord] = []
+        for room in self._rooms.values():
+            asks, unlinked = room.mend(now)
+            outputs += asks
+            wanted += unlinked
+            change = room.changed()
+            if change:
+                outputs += self._gossip.handle_neighbours(room, change)
+            word = room.arrive(now)
+            if word is not None:
+                outputs += self._gossip.publish(word, room, now)
+        return outputs, wanted
+
+    # Time
+
+    def handle_presence_due(self, now: Now) -> list[Output]:
+        refreshed = [output for room in self._rooms.values() for output in self._refresh(room, now)]
+        return [*refreshed, self.next_presence(now)]
+
+    def _refresh(self, room: Room, now: Now) -> list[Output]:
+        outputs, word = room.refresh(now)
+        return outputs if word is None else [*outputs, *self._gossip.publish(word, room, now)]
+
+    def next_presence(self, now: Now) -> SetTimer:
+        # Jitter keeps a room that started together from refreshing together.
+        wait = self._config.presence.refresh_s * self._rng.uniform(0.8, 1.0)
+        return SetTimer(PresenceDue(), now.mono + wait)
+
+    def handle_shuffle_due(self, now: Now) -> list[Output]:
+        self.unsettled = True
+        mixed = [output for room in self._rooms.values() for output in room.handle_shuffle_due(now)]
+        return [*mixed, self.next_shuffle(now)]
+
+    def next_shuffle(self, now: Now) -> SetTimer:
+        wait = self._config.gossip.shuffle_every_s * self._rng.uniform(0.8, 1.2)
+        return SetTimer(ShuffleDue(), now.mono + wait)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.sim.goals import FIGURES, Figure
+from tests.sim.network import MEAN_DELAY_S
 from tests.sim.results import Result
 
 
@@ -67,21 +68,28 @@ def lines_of(runs: Sequence[Run]) -> list[Line]:
     return lines
 
 
+LEGEND = f"""
+median, worst  over the seeds; `seed` is the one that did worst
+verdict        met: by every seed; met by median: not by every seed; missed: not by the median either
+OWD            a link's mean one-way delay, {1000 * MEAN_DELAY_S:.0f} ms
+r              copies of a message after which a node sends PRUNE"""
+
+
 def table(runs: Sequence[Run]) -> str:
     head = f"{'figure':<50} {'nodes':>6} {'goal':>9} {'median':>9} {'worst':>9} {'seed':>6}  verdict"
-    return "\n".join([head, "-" * len(head), *map(_line, lines_of(runs)), *_missing(runs)])
+    return "\n".join([head, "-" * len(head), *map(_line, lines_of(runs)), *_missing(runs), LEGEND])
 
 
 def _line(line: Line) -> str:
     figure = line.figure
     goal = figure.goal(line.nodes)
-    promise = "" if goal is None else f"{'<=' if figure.at_most else '>='} {goal:g}"
+    promise = "-" if goal is None else f"{'<=' if figure.at_most else '>='} {goal:g}"
     seed, worst = line.worst
-    name = f"{figure.title}{', ' if figure.unit else ''}{figure.unit}"
+    name = f"{figure.title} [{figure.unit}]" if figure.unit else figure.title
     return (
         f"{name:<50} {line.nodes:>6} {promise:>9} {line.median:>9.{figure.digits}f}"
-        f" {worst:>9.{figure.digits}f} {seed:>6}  {line.verdict}"
-    ).rstrip()
+        f" {worst:>9.{figure.digits}f} {seed:>6}  {line.verdict or 'no goal'}"
+    )
 
 
 def _missing(runs: Sequence[Run]) -> list[str]:

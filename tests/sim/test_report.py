@@ -97,10 +97,25 @@ def test_table_names_the_worst_seed_and_what_is_missing() -> None:
     assert line.median == pytest.approx(2.15)
     assert line.worst == (2, 2.2)
     text = table(made_up())
-    assert "copies per node, known author, r=2" in text
-    assert "met by median" not in text
-    assert "missed" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("copies per node, known author, r=2")]
+    assert row.endswith("missed")
     assert "forged: not yet (nothing to forge)" in text
+
+
+def test_table_says_of_every_figure_what_is_promised_and_whether_it_holds() -> None:
+    runs = [
+        Run("spread", 50, 7, 1.0, Result({"delivered": 100.0, "last_owd": 3.3, "p50_ms": 52.4})),
+        Run("spread", 50, 8, 1.0, Result({"delivered": 100.0, "last_owd": 3.1, "p50_ms": 51.4})),
+        Run("spread", 50, 9, 1.0, Result({"delivered": 100.0, "last_owd": 3.0, "p50_ms": 50.4})),
+    ]
+    head, _, *rest = table(runs).splitlines()
+    assert head.split() == ["figure", "nodes", "goal", "median", "worst", "seed", "verdict"]
+    assert [line.partition("]")[2].split() for line in rest[:3]] == [
+        ["50", ">=", "100", "100.000", "100.000", "7", "met"],
+        ["50", "<=", "3.2", "3.10", "3.30", "7", "met", "by", "median"],
+        ["50", "-", "51", "52", "7", "no", "goal"],
+    ]
+    assert "30 ms" in "".join(rest[3:])  # what an OWD is
 
 
 def test_curves_are_averaged_over_seeds() -> None:

@@ -66,9 +66,10 @@ class Daemon:
     def log(self) -> str:
         return (self.home / "stderr.log").read_text()
 
-    def start(self) -> Self:
+    def start(self, deadline_s: float = DEADLINE_S) -> Self:
         self.spawn()
-        wait_until(self._answers, f"a daemon on {self.home}", alive=lambda: self._running)
+        what = f"a daemon on {self.home}"
+        wait_until(self._answers, what, alive=lambda: self._running, deadline_s=deadline_s)
         return self
 
     def spawn(self) -> None:

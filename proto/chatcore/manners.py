@@ -10,6 +10,10 @@ from chatcore.events import Output, Send
 from chatcore.ids import LinkId
 from chatcore.messages import MembershipMessage, Neighbor, NeighborReply, Shuffle, ShuffleReply
 
+MAX_UNANSWERED = 2
+"""Requests to one peer that may still be answered: one that was given up, and the one after it. Silence does
+not save up the right to more."""
+
 
 class Manners:
     def __init__(self, config: GossipConfig) -> None:
@@ -24,7 +28,7 @@ class Manners:
         for output in outputs:
             if isinstance(output, Send) and isinstance(output.message, Neighbor):
                 for link in output.links:
-                    self._asked[link] = self._asked.get(link, 0) + 1
+                    self._asked[link] = min(self._asked.get(link, 0) + 1, MAX_UNANSWERED)
             elif isinstance(output, Send) and isinstance(output.message, Shuffle):
                 self._mixing.update(output.links)
 

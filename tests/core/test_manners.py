@@ -4,6 +4,7 @@ from chatcore.config import GossipConfig
 from chatcore.events import Dial, ShuffleDue
 from chatcore.identity import Identity
 from chatcore.ids import PeerId
+from chatcore.manners import MAX_UNANSWERED
 from chatcore.messages import Disconnect, Neighbor, NeighborReply, PeerRecord, Shuffle, ShuffleReply
 from tests.support.core import BOB, CARL, DORA, LOBBY, Playbook, identity, of, sent
 
@@ -89,6 +90,18 @@ def test_acceptance_that_comes_too_late_leaves_no_one_sided_neighbour() -> None:
 
     assert sent(outputs, Disconnect) == [((late,), Disconnect(LOBBY))]
     assert book.active() == {bob, carl, guest}
+
+
+def test_silence_does_not_save_up_answers() -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+    for _ in range(5):
+        book.wait(21)
+        book.fire(ShuffleDue())
+
+    book.receive(bob, *[no()] * 5)
+
+    assert book.refused["unasked_neighbor_reply"] == 5 - MAX_UNANSWERED
 
 
 def test_second_acceptance_changes_nothing() -> None:

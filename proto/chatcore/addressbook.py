@@ -4,7 +4,7 @@
 links are few. Knows nothing of what is behind an address but the peer that last answered there.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from chatcore.config import LinkConfig
@@ -49,6 +49,7 @@ class AddressBook:
         self._config = config
         self._rng = rng
         self._book: dict[str, Address] = {}
+        self._kept: dict[str, Address] = {}
         self._own: set[str] = set()
 
     def keep(self, address: str) -> None:
@@ -57,18 +58,18 @@ class AddressBook:
             raise OwnAddress(address)
         known = self._book.get(address)
         if known is None or not known.kept:
-            if sum(entry.kept for entry in self._book.values()) >= MAX_KEPT:
+            if len(self._kept) >= MAX_KEPT:
                 raise TooManyAddresses(MAX_KEPT)
             known = self._book.setdefault(address, Address(address, kept=True))
             known.kept = True
+            self._kept[address] = known
         known.next_try = 0.0
 
     def learn(self, address: str, peer_id: PeerId, linked: Collection[PeerId] = ()) -> None:
         """Note where a peer is said to be. No peer that is linked loses its place to it."""
         if address in self._book or address in self._own:
             return
-        learned = len(self._book) - sum(entry.kept for entry in self._book.values())
-        if learned >= MAX_LEARNED:
+        if len(self._book) - len(self._kept) >= MAX_LEARNED:
             poor = [entry for entry in self._book.values() if entry.poor and entry.peer_id not in linked]
             if not poor:
                 return
@@ -77,12 +78,13 @@ class AddressBook:
 
     def due(self, mono: float, linked: Collection[PeerId], wanted: int) -> list[Address]:
         """Addresses to dial now, marked as being dialled: every kept one, and learned ones up to `wanted`."""
-        due = [entry for entry in self._idle(linked) if entry.next_try <= mono]
-        kept = [entry for entry in due if entry.kept]
-        learned = [entry for entry in due if not entry.kept]
-        under_way = sum(entry.dialling for entry in self._book.values())
-        room = max(0, wanted - len(kept) - under_way)
-        chosen = kept + self._rng.sample(learned, min(room, len(learned)))
+        chosen = [entry for entry in self._idle(self._kept, linked) if entry.next_try <= mono]
+        if wanted > 0:
+            idle = self._idle(self._book, linked)
+            learned = [entry for entry in idle if not entry.kept and entry.next_try <= mono]
+            under_way = sum(entry.dialling for entry in self._book.values())
+            room = max(0, wanted - len(chosen) - under_way)
+            chosen += self._rng.sample(learned, min(room, len(learned)))
         for entry in chosen:
             entry.dialling = True
         return chosen
@@ -106,11 +108,11 @@ class AddressBook:
 
     def next_due(self, linked: Collection[PeerId], *, learned_too: bool) -> float | None:
         """When `due` will next have something to say, on the monotonic clock."""
-        times = [entry.next_try for entry in self._idle(linked) if entry.kept or learned_too]
-        return min(times, default=None)
+        book = self._book if learned_too else self._kept
+        return min([entry.next_try for entry in self._idle(book, linked)], default=None)
 
-    def _idle(self, linked: Collection[PeerId]) -> list[Address]:
-        return [entry for entry in self._book.values() if not entry.dialling and entry.peer_id not in linked]
+    def _idle(self, book: Mapping[str, Address], linked: Collection[PeerId]) -> list[Address]:
+        return [entry for entry in book.values() if not entry.dialling and entry.peer_id not in linked]
 
     def handle_linked(self, address: str, peer_id: PeerId) -> None:
         entry = self._book.get(address)
@@ -145,6 +147,7 @@ class AddressBook:
     def handle_self(self, address: str) -> None:
         """The address turned out to be our own: never dial it again."""
         self._book.pop(address, None)
+        self._kept.pop(address, None)
         if len(self._own) < MAX_KEPT:
             self._own.add(address)
 
@@ -160,4 +163,4 @@ class AddressBook:
 
     def unreached(self, linked: Collection[PeerId]) -> list[Address]:
         """Kept addresses without a link, for whoever asks why."""
-        return [entry for entry in self._book.values() if entry.kept and entry.peer_id not in linked]
+        return [entry for entry in self._kept.values() if entry.peer_id not in linked]

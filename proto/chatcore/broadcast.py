@@ -34,6 +34,13 @@ MAX_KNOWN_AUTHORS = 64
 MAX_RETRANSMISSIONS = 3
 """Of one message to one link; more would let a peer make us send for it."""
 
+PREFER_S = 0.005
+"""An announcement so much earlier than a copy shows a faster road. It already waited up to `ihave_batch_s`;
+with less, roads of the same length would take turns."""
+
+SETTLED_S = 0.5
+"""Copies that have not come by then will not."""
+
 MAX_ROUNDS = 3
 """How often each announcer is asked before the message is left to history repair."""
 
@@ -52,7 +59,7 @@ class Broadcast:
 
     def publish(self, envelope: Envelope, active: Collection[LinkId], mono: float) -> list[Output]:
         """Our own: to every active link, pruned or not, because nobody else has it yet."""
-        held = self._recent.add(envelope, self._config.ttl, [])
+        held = self._recent.add(envelope, self._config.ttl, [], mono)
         if not active:
             return []  # alone
         return [*self._push(held, list(active)), *self._note_rumour(held, mono)]
@@ -66,10 +73,13 @@ class Broadcast:
         a low budget costs time and not messages. What is ephemeral then stops.
         """
         budget = min(hops, self._config.ttl)
-        held = self._recent.add(envelope, max(0, budget - 1), [link.link for link in senders])
+        before = self._recent.newest_of(envelope.room, envelope.author)
+        held = self._recent.add(envelope, max(0, budget - 1), [link.link for link in senders], mono)
         del held.feeders[self._config.copies_wanted :]
-        outputs = self._prefer(held, self._handle_arrival(short_id(envelope.id)), active)
-        outputs += self._ask_to_stop(held, senders[self._config.copies_wanted :])
+        outputs = self._ask_to_stop(held, senders[self._config.copies_wanted :], mono)
+        if before is not None and mono - before.since > SETTLED_S:
+            outputs += self._find_feeders(held, before, active)
+        self._handle_arrival(short_id(envelope.id), held)
         if budget <= 0 and not envelope.durable:
             return outputs
         lazy = self._trees.lazy(envelope.room, envelope.author) if budget > 0 else active
@@ -116,27 +126,59 @@ class Broadcast:
 
     # Copies
 
-    def on_copy(self, message_id: MessageId, link: Link) -> list[Output]:
+    def on_copy(self, message_id: MessageId, link: Link, active_in: ActiveIn, mono: float) -> list[Output]:
         """One more copy of what we hold, or held."""
         held = self._recent.get(short_id(message_id))
         if held is None:
-            self._handle_arrival(short_id(message_id))
+            self._handle_arrival(short_id(message_id), None)
             return []
         held.copies += 1
         held.holders.add(link.link)
         held.resumed.discard(link.link)
-        if len(held.feeders) >= self._config.copies_wanted and link.link not in held.feeders:
-            return self._ask_to_stop(held, [link])
+        if link.link in held.feeders:
+            return []
+        if len(held.feeders) >= self._config.copies_wanted:
+            return self._ask_to_stop(held, [link], mono)
+        faster = self._faster(held, link, active_in(held.room), mono)
+        if faster is not None:
+            return [*self._resume(held, faster), *self._ask_to_stop(held, [link], mono)]
         held.feeders.append(link.link)
         return []
 
-    def _ask_to_stop(self, held: Held, links: Iterable[Link]) -> list[Output]:
+    def _faster(self, held: Held, than: Link, active: Collection[LinkId], mono: float) -> LinkId | None:
+        """Who announced a message well before this copy of it came, and would so have been faster.
+
+        Plumtree's optimization of the tree (section 3.8), by time instead of hops.
+        """
+        if than.peer_id == peer_id_of(held.author):
+            return None
+        for link, since in held.alternatives.items():
+            if link in active and link not in held.resumed and mono - since > PREFER_S:
+                return link
+        return None
+
+    def _resume(self, held: Held, link: LinkId) -> list[Output]:
+        del held.alternatives[link]
+        held.feeders.append(link)
+        held.resumed.add(link)
+        return [Send((link,), Resume((short_id(held.publish.id),)), Priority.CONTROL)]
+
+    def _find_feeders(self, held: Held, before: Held, active: Collection[LinkId]) -> list[Output]:
+        """Of the author's message before there were too few copies: have more pushed from now on."""
+        few = self._config.copies_wanted - len(before.feeders)
+        found = [link for link in before.alternatives if link in active and link not in held.resumed]
+        chosen = [link for link in found if link not in held.feeders][: max(0, few)]
+        held.feeders += chosen
+        held.resumed.update(chosen)
+        return [Send((link,), Resume((short_id(before.publish.id),)), Priority.CONTROL) for link in chosen]
+
+    def _ask_to_stop(self, held: Held, links: Iterable[Link], mono: float) -> list[Output]:
         outputs: list[Output] = []
         author = peer_id_of(held.author)
         for link in links:
             if link.peer_id == author:
                 continue  # it always pushes, and to everybody
-            held.note_alternative(link.link)
+            held.note_alternative(link.link, mono)
             self._counters.prunes += 1
             outputs.append(Send((link.link,), Prune((short_id(held.publish.id),)), Priority.CONTROL))
         return outputs
@@ -204,7 +246,8 @@ class Broadcast:
         others = [link for link in held.alternatives if link in active and link not in staying]
         chosen = others[: max(0, self._config.copies_wanted - len(staying))]
         held.feeders = staying + chosen
-        held.alternatives = [link for link in held.alternatives if link not in chosen and link not in left]
+        for link in [*chosen, *left]:
+            held.alternatives.pop(link, None)
         return chosen
 
     def on_resume(self, link: LinkId, message: Resume) -> None:
@@ -216,34 +259,16 @@ class Broadcast:
 
     # Announcements
 
-    def on_ihave(self, link: LinkId, message: Ihave, active_in: ActiveIn, mono: float) -> list[Output]:
+    def on_ihave(self, link: LinkId, message: Ihave, mono: float) -> list[Output]:
         before = self._missing.next_due()
-        outputs: list[Output] = []
         for short in map(ShortId, message.ids):
             held = self._recent.get(short)
             if held is not None:
                 held.holders.add(link)
-                outputs += self._prefer(held, [link], active_in(held.room))
+                held.note_alternative(link, mono)
             else:
                 self._missing.announce(short, link, mono)
-        return outputs + self._graft_timer(before)
-
-    def _prefer(self, held: Held, announcers: Iterable[LinkId], active: Collection[LinkId]) -> list[Output]:
-        """Who announced it before enough copies had come would have been faster than those still under way.
-
-        Plumtree's optimization of the tree (section 3.8), by order of arrival instead of hops.
-        """
-        outputs: list[Output] = []
-        for link in announcers:
-            if link not in active:
-                continue  # a rumour: spares push nothing
-            if len(held.feeders) >= self._config.copies_wanted or link in held.resumed:
-                held.note_alternative(link)
-            elif link not in held.feeders:
-                held.feeders.append(link)
-                held.resumed.add(link)
-                outputs.append(Send((link,), Resume((short_id(held.publish.id),)), Priority.CONTROL))
-        return outputs
+        return self._graft_timer(before)
 
     def handle_graft_due(self, mono: float, rtt_of: RttOf) -> list[Output]:
         """Ask for what should have come by now, each announcer in turn."""
@@ -290,15 +315,16 @@ class Broadcast:
             outputs += self._push(held, [link])
         return outputs
 
-    def _handle_arrival(self, short: ShortId) -> Iterable[LinkId]:
-        """Who announced it in time to be faster than the copy that came."""
+    def _handle_arrival(self, short: ShortId, held: Held | None) -> None:
+        """It is no longer missing. Who announced it first is noted beside it."""
         wanted = self._missing.arrived(short)
         if wanted is None:
-            return ()
+            return
         if wanted.asked:
             self._counters.fetched += 1
-            return ()
-        return wanted.announcers
+        elif held is not None:
+            for link in wanted.announcers:
+                held.note_alternative(link, wanted.since)
 
     def lazy_links(self, room: RoomId) -> int:
         """Pruned links of a room, over all its authors."""

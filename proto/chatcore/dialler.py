@@ -104,7 +104,7 @@ class Dialler:
 
     def handle_lost(self, link: Link, error: RemoteError, now: Now) -> None:
         """Whoever dialled, that peer is not dialled again before a pause: it may be on its way out."""
-        record = link.record()
+        record = link.record
         if link.dialled is None and record is not None:
             self._book.learn(record.address, record.peer_id, self._links.peer_ids)
         address = link.dialled or (record and record.address)

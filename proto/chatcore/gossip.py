@@ -72,7 +72,7 @@ class Gossip:
         admitted, copies = self._inbox.admit(publishes, link.link, self._rooms.keys(), now)
         outputs: list[Output] = []
         for message_id in copies:
-            outputs += self._broadcast.on_copy(message_id, link)
+            outputs += self._broadcast.on_copy(message_id, link, self._active_in, now.mono)
         if admitted:
             self._last_job += 1
             job = JobId(self._last_job)
@@ -110,7 +110,7 @@ class Gossip:
     def on_message(self, link: Link, message: Ihave | Graft | Prune | Resume, now: Now) -> list[Output]:
         match message:
             case Ihave():
-                return self._broadcast.on_ihave(link.link, message, self._active_in, now.mono)
+                return self._broadcast.on_ihave(link.link, message, now.mono)
             case Graft():
                 return self._broadcast.on_graft(link.link, message)
             case Prune():

@@ -16,6 +16,9 @@ from chatcore.rng import Rng
 PEER_REQUEST_EVERY_S = 10.0
 SAME_TIME_S = 5.0
 
+QUIET_SHARE = 0.8
+"""Of the time between pings: a link silent for less needs none. So a live link is silent for at most 1.8."""
+
 
 @dataclass(slots=True)
 class Link:
@@ -27,6 +30,9 @@ class Link:
     dialled: str | None
     listen_port: int
     rooms: frozenset[RoomId]
+    record: PeerRecord | None
+    """Where others may dial this peer; None when it does not listen."""
+
     binding: bytes
     since: float
     heard: float
@@ -44,14 +50,6 @@ class Link:
     @property
     def outbound(self) -> bool:
         return self.dialled is not None
-
-    def record(self) -> PeerRecord | None:
-        """Where others may dial this peer; None when it does not listen."""
-        if self.listen_port == 0:
-            return None
-        if self.dialled is not None:
-            return PeerRecord(self.peer_id, self.dialled)
-        return PeerRecord(self.peer_id, join_address(split_address(self.address)[0], self.listen_port))
 
 
 class Links:
@@ -99,6 +97,7 @@ class Links:
             dialled=event.dialled,
             listen_port=event.hello.listen_port,
             rooms=event.hello.rooms,
+            record=_record(event),
             binding=event.binding,
             since=mono,
             heard=mono,
@@ -140,6 +139,11 @@ class Links:
         link.pinged = mono
         return Ping(link.ping)
 
+    def to_ping(self, mono: float) -> list[Link]:
+        """Whoever spoke lately is alive: mostly one side of a quiet link pings, and the other answers."""
+        quiet_s = QUIET_SHARE * self._config.ping_every_s
+        return [link for link in self if link.rtt_s is None or mono - link.heard >= quiet_s]
+
     def on_pong(self, link: Link, pong: Pong, mono: float) -> None:
         if pong.nonce == link.ping:
             link.rtt_s = mono - link.pinged
@@ -155,3 +159,12 @@ class Links:
             return False
         link.peers_asked = mono
         return True
+
+
+def _record(event: LinkUp) -> PeerRecord | None:
+    if event.hello.listen_port == 0:
+        return None
+    if event.dialled is not None:
+        return PeerRecord(event.peer_id, event.dialled)
+    host = split_address(event.address)[0]
+    return PeerRecord(event.peer_id, join_address(host, event.hello.listen_port))

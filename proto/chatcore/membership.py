@@ -173,7 +173,7 @@ class Membership:
         self._active.pop(link.link, None)
         self._asked.pop(link.link, None)
         self._waiting.pop(link.link, None)
-        record = link.record()
+        record = link.record
         if self._room not in link.rooms:
             self._passive.pop(link.peer_id, None)
         elif record is not None:
@@ -216,7 +216,7 @@ class Membership:
         accepted = link.link in self._active
         if not accepted:
             outputs, accepted = self._admit(link, mono, urgent=urgent)
-        record = link.record()
+        record = link.record
         if record is not None:
             self.learn((record,))
         reply = NeighborReply(self._room, accepted, self._sample(link))
@@ -228,11 +228,10 @@ class Membership:
             del self._asked[link.link]
             self._active[link.link] = Neighbour(chosen=True, since=mono)
             return [], True
-        if self._small or guests < self._most_guests:
-            if len(self._active) < self._most:
-                self._active[link.link] = Neighbour(chosen=False, since=mono)
-                return [], True
-        elif urgent and guests and mono - self._evicted_at >= URGENT_EVERY_S:
+        if len(self._active) < self._most and (self._small or guests < self._most_guests):
+            self._active[link.link] = Neighbour(chosen=False, since=mono)
+            return [], True
+        if urgent and guests and mono - self._evicted_at >= URGENT_EVERY_S:
             self._evicted_at = mono
             evicted = self._rng.sample([of for of, item in self._active.items() if not item.chosen], 1)[0]
             del self._active[evicted]
@@ -290,7 +289,7 @@ class Membership:
         """Some members for `to`: neighbours and others, itself not among them."""
         known = {record.peer_id: record for record in self._passive.values()}
         for member in self._members():
-            record = member.record()
+            record = member.record
             if record is not None:
                 known[record.peer_id] = record
         known.pop(to.peer_id, None)

@@ -17,6 +17,7 @@ MAX_ANNOUNCERS = 16
 @dataclass(slots=True)
 class Wanted:
     announcers: deque[LinkId]
+    since: float
     due: float
     asked: list[LinkId] = field(default_factory=list)
 
@@ -39,7 +40,7 @@ class Missing:
             if len(wanted.announcers) < MAX_ANNOUNCERS and link not in wanted.announcers:
                 wanted.announcers.append(link)
         elif len(self._wanted) < MAX_MISSING:
-            self._wanted[short] = Wanted(deque([link]), mono + self._config.graft_after_s)
+            self._wanted[short] = Wanted(deque([link]), mono, mono + self._config.graft_after_s)
             self._push(short)
 
     def arrived(self, short: ShortId) -> Wanted | None:

@@ -194,7 +194,8 @@ class Peers:
         silent = self._links.silent(now.mono)
         change = self._drop_all([(link, LinkSilent(now.mono - link.heard)) for link in silent], now)
         pings: list[Output] = [
-            Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL) for link in self._links
+            Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL)
+            for link in self._links.to_ping(now.mono)
         ]
         outputs = [self._next_ping(now), *change.outputs, *pings, *self._dialler.handle_dial_due(now)]
         return LinkChange(outputs, change.gone)
@@ -227,7 +228,7 @@ class Peers:
         return [Send((link.link,), response, Priority.CONTROL)]
 
     def _sample(self, to: Link | None, most: int) -> tuple[PeerRecord, ...]:
-        records = [other.record() for other in self._links if other is not to]
+        records = [other.record for other in self._links if other is not to]
         found = [record for record in records if record is not None]
         return tuple(self._rng.sample(found, min(most, len(found))))
 

@@ -18,7 +18,7 @@ MAX_RECENT_BYTES = 8 * 1024 * 1024
 """The oldest make way; who missed them until now gets them by repairing its history."""
 
 MAX_ALTERNATIVES = 4
-"""Links remembered beside a message that could have pushed it; the first were the fastest."""
+"""Links remembered beside a message that could have pushed it; the fastest are the first to come."""
 
 ShortId = NewType("ShortId", bytes)
 """The first 8 bytes of a message id. It takes 2^64 tries to make another message with the same."""
@@ -41,17 +41,20 @@ class Held:
     feeders: list[LinkId]
     """Links that pushed it to us and will push its author's next one."""
 
-    alternatives: list[LinkId] = field(default_factory=list)
-    """Links that could have: they announced it, or we asked them to stop. The fastest first."""
+    since: float
+    """When it came, on the monotonic clock."""
+
+    alternatives: dict[LinkId, float] = field(default_factory=dict)
+    """Links that could have, and since when: they announced it, or we asked them to stop."""
 
     resumed: set[LinkId] = field(default_factory=set)
     """Links asked to push its author that have not done so since: they are not asked twice."""
 
     served: dict[LinkId, int] = field(default_factory=dict)
 
-    def note_alternative(self, link: LinkId) -> None:
-        if len(self.alternatives) < MAX_ALTERNATIVES and link not in self.alternatives:
-            self.alternatives.append(link)
+    def note_alternative(self, link: LinkId, mono: float) -> None:
+        if len(self.alternatives) < MAX_ALTERNATIVES:
+            self.alternatives.setdefault(link, mono)
 
 
 class Recent:
@@ -60,7 +63,7 @@ class Recent:
         self._newest: OrderedDict[tuple[RoomId, bytes], ShortId] = OrderedDict()
         self._bytes = 0
 
-    def add(self, envelope: Envelope, hops: int, senders: list[LinkId]) -> Held:
+    def add(self, envelope: Envelope, hops: int, senders: list[LinkId], mono: float) -> Held:
         held = Held(
             Publish.of(envelope, hops),
             envelope.room,
@@ -69,12 +72,13 @@ class Recent:
             len(senders),
             set(senders),
             feeders=list(senders),
+            since=mono,
         )
         again = self._held.pop(short_id(envelope.id), None)  # it could not be stored the first time
         if again is not None:
             self._bytes -= len(again.publish.payload)
         self._held[short_id(envelope.id)] = held
-        before = self._held.get(self._newest.get((held.room, held.author), ShortId(b"")))
+        before = self.newest_of(held.room, held.author)
         if before is not None:
             held.resumed = before.resumed.difference(senders)
         self._newest[held.room, held.author] = short_id(envelope.id)
@@ -92,6 +96,10 @@ class Recent:
         found = ((short, held) for short, held in reversed(self._held.items()) if held.room == room)
         durable = [(short, held) for short, held in found if held.durable]
         return durable[:most][::-1]
+
+    def newest_of(self, room: RoomId, author: bytes) -> Held | None:
+        short = self._newest.get((room, author))
+        return None if short is None else self._held.get(short)
 
     def newest_of_authors(self, room: RoomId) -> Iterator[tuple[ShortId, Held]]:
         """Everybody's last message in a room; who spoke last comes first."""

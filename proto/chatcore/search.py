@@ -149,7 +149,7 @@ class Search:
         room = self._rooms.get(room_id)
         known = {} if room is None else {record.peer_id: record for record in room.known}
         for link in self._links:
-            record = link.record()
+            record = link.record
             if room_id in link.rooms and record is not None:
                 known[link.peer_id] = record
         known.pop(asker.peer_id, None)

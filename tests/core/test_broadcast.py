@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 import pytest
 
-from chatcore.broadcast import MAX_KNOWN_AUTHORS, MAX_RETRANSMISSIONS, MAX_ROUNDS, Broadcast
+from chatcore.broadcast import MAX_KNOWN_AUTHORS, MAX_RETRANSMISSIONS, MAX_ROUNDS, PREFER_S, Broadcast
 from chatcore.config import GossipConfig, LinkConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope, Join
@@ -63,7 +63,7 @@ class Spreading:
         return self.broadcast.spread(envelope, hops, found, self.active, self.now)
 
     def copy(self, envelope: Envelope, sender: int) -> list[Output]:
-        return self.broadcast.on_copy(envelope.id, self.at(sender))
+        return self.broadcast.on_copy(envelope.id, self.at(sender), self.active_in, self.now)
 
     def prune(self, envelope: Envelope, *links: int) -> None:
         for link in links:
@@ -73,9 +73,7 @@ class Spreading:
         return self.broadcast.on_graft(LinkId(link), Graft((short_id(envelope.id),)))
 
     def ihave(self, envelope: Envelope, link: int) -> list[Output]:
-        return self.broadcast.on_ihave(
-            LinkId(link), Ihave((short_id(envelope.id),)), self.active_in, self.now
-        )
+        return self.broadcast.on_ihave(LinkId(link), Ihave((short_id(envelope.id),)), self.now)
 
     def active_in(self, room: RoomId) -> Collection[LinkId]:
         return self.active if room == LOBBY else ()
@@ -95,6 +93,9 @@ class Spreading:
         self._links.remove(LinkId(number))
         self.active.remove(LinkId(number))
         self.broadcast.handle_link_gone(LinkId(number))
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
 
     def neighbours(self, *, came: Collection[int] = (), left: Collection[int] = ()) -> list[Output]:
         for number in left:
@@ -401,7 +402,7 @@ def test_many_missing_messages_are_asked_for_all_at_once_in_messages_of_the_grea
     shorts = [number.to_bytes(8, "big") for number in range(MAX_SHORT_IDS + 1)]
     for start in (0, MAX_SHORT_IDS):
         batch = Ihave(tuple(shorts[start : start + MAX_SHORT_IDS]))
-        spreading.broadcast.on_ihave(LinkId(1), batch, spreading.active_in, spreading.now)
+        spreading.broadcast.on_ihave(LinkId(1), batch, spreading.now)
     spreading.now += 1
 
     grafts = sent(spreading.ask(), Graft)
@@ -547,43 +548,73 @@ def test_newcomer_is_asked_about_the_last_authors_only() -> None:
     assert set(prune.ids) == {short_id(envelope.id) for envelope in hellos[1:]}
 
 
-def test_announcer_that_was_faster_than_the_second_copy_takes_its_place() -> None:
+def test_announcer_well_before_the_second_copy_takes_its_senders_place() -> None:
     spreading = Spreading()
     spreading.spread(HI, 1)
+    assert spreading.ihave(HI, 2) == []
+    spreading.wait(0.01)
 
-    assert resumed(spreading.ihave(HI, 2)) == [2]
-    assert pruned(spreading.copy(HI, 3)) == [3]
-    assert resumed(spreading.ihave(HI, 4)) == []
+    outputs = spreading.copy(HI, 3)
+
+    assert (resumed(outputs), pruned(outputs)) == ([2], [3])
 
 
-def test_announcer_that_was_faster_than_the_first_copy_is_preferred() -> None:
+def test_announcer_hardly_before_the_second_copy_changes_nothing() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    spreading.ihave(HI, 2)
+    spreading.wait(PREFER_S)
+
+    assert spreading.copy(HI, 3) == []
+
+
+def test_announcer_before_the_first_copy_is_faster_than_the_second() -> None:
     spreading = Spreading()
     spreading.ihave(HI, 5)
+    spreading.wait(0.01)
+    assert resumed(spreading.spread(HI, 1)) == []
 
-    outputs = spreading.spread(HI, 1, 2)
+    outputs = spreading.copy(HI, 2)
 
-    assert (resumed(outputs), pruned(outputs)) == ([], [])
+    assert (resumed(outputs), pruned(outputs)) == ([5], [2])
 
-    spreading.ihave(AGAIN, 5)
-    outputs = spreading.spread(AGAIN, 1)
-    assert resumed(outputs) == [5]
-    assert pruned(spreading.copy(AGAIN, 2)) == [2]
+
+def test_second_copy_from_the_author_itself_is_kept_whoever_was_faster() -> None:
+    spreading = Spreading()
+    mine = chat(identity(103), "hi")
+    spreading.spread(mine, 1)
+    spreading.ihave(mine, 2)
+    spreading.wait(0.01)
+
+    assert spreading.copy(mine, 3) == []
 
 
 def test_announcer_that_did_not_push_after_all_is_not_preferred_again() -> None:
     spreading = Spreading()
+
+    def preferred(text: str, first: int) -> list[int]:
+        message = chat(BOB, text)
+        spreading.spread(message, first)
+        spreading.ihave(message, 2)
+        spreading.wait(0.01)
+        return resumed(spreading.copy(message, 3))
+
+    assert preferred("once", 1) == [2]
+    assert preferred("it goes on announcing", 1) == []
+    spreading.spread(chat(BOB, "now it pushes"), 2)
+    assert preferred("and announces again", 1) == [2]
+
+
+def test_author_of_whom_too_few_copies_came_is_fed_by_one_more() -> None:
+    spreading = Spreading()
     spreading.spread(HI, 1)
-    assert resumed(spreading.ihave(HI, 2)) == [2]
+    spreading.ihave(HI, 4)
+    assert resumed(spreading.spread(AGAIN, 1)) == []  # the second copy may still be under way
+    spreading.ihave(AGAIN, 4)
 
-    spreading.spread(AGAIN, 1)
-    assert resumed(spreading.ihave(AGAIN, 2)) == []
-    assert pruned(spreading.copy(AGAIN, 3)) == []
+    spreading.wait(1.0)
 
-    third = chat(BOB, "third")
-    spreading.spread(third, 2)  # now it does
-    fourth = chat(BOB, "fourth")
-    spreading.spread(fourth, 1)
-    assert resumed(spreading.ihave(fourth, 2)) == [2]
+    assert resumed(spreading.spread(chat(BOB, "later"), 1)) == [4]
 
 
 def test_resume_undoes_a_prune_and_sends_nothing() -> None:
@@ -621,8 +652,10 @@ def test_presence_makes_no_rumours() -> None:
 def test_spare_that_announces_is_not_asked_to_push() -> None:
     spreading = Spreading()
     spreading.spread(HI, 1)
+    spreading.ihave(HI, 9)
+    spreading.wait(0.01)
 
-    assert resumed(spreading.ihave(HI, 9)) == []
+    assert resumed(spreading.copy(HI, 2)) == []
 
 
 # Memory
@@ -669,7 +702,7 @@ def test_oldest_recent_message_makes_way_beyond_the_most() -> None:
     recent = Recent()
     envelopes = [_made_up(BOB, number, 100) for number in range(MAX_RECENT_MESSAGES + 1)]
     for envelope in envelopes:
-        recent.add(envelope, 1, [])
+        recent.add(envelope, 1, [], START.mono)
 
     assert _held(recent, envelopes) == [False] + [True] * MAX_RECENT_MESSAGES
 
@@ -679,7 +712,7 @@ def test_oldest_recent_messages_make_way_beyond_the_most_bytes() -> None:
     size = MAX_RECENT_BYTES // 8
     envelopes = [_made_up(BOB, number, size) for number in range(10)]
     for envelope in envelopes:
-        recent.add(envelope, 1, [])
+        recent.add(envelope, 1, [], START.mono)
 
     assert _held(recent, envelopes) == [False] * 2 + [True] * 8
 
@@ -689,9 +722,9 @@ def test_message_that_comes_again_because_it_could_not_be_stored_takes_its_room_
     size = MAX_RECENT_BYTES // 8
     envelopes = [_made_up(BOB, number, size) for number in range(8)]
     for envelope in envelopes:
-        recent.add(envelope, 1, [])
+        recent.add(envelope, 1, [], START.mono)
     for _ in range(20):
-        recent.add(envelopes[0], 1, [])
+        recent.add(envelopes[0], 1, [], START.mono)
 
     assert _held(recent, envelopes) == [True] * 8
 

@@ -574,6 +574,19 @@ def test_every_link_is_pinged_every_five_seconds() -> None:
     assert one(outputs, SetTimer) == SetTimer(PingDue(), START.mono + 10)
 
 
+def test_link_that_spoke_lately_is_not_pinged() -> None:
+    book = Playbook()
+    bob, carl = book.link(BOB), book.link(CARL)
+    for link in book.node.links:
+        assert link.ping is not None
+        book.receive(link.link, Pong(link.ping))
+    book.wait(3)
+    book.receive(carl, Pong(0))
+    book.wait(2)
+
+    assert [to for to, _ in sent(book.fire(PingDue()), Ping)] == [(bob,)]
+
+
 def test_first_ping_is_five_seconds_after_the_start() -> None:
     outputs = Playbook(started=False).handle(Started())
 

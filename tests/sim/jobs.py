@@ -1,15 +1,20 @@
-"""Doing the jobs: one per row, number of nodes and seed, side by side on as many cores as wanted."""
+"""Doing the jobs: one per row, number of nodes and seed, side by side on as many cores as wanted.
+
+Jobs on the same network share its coming up: each goes on from there in a process forked off.
+"""
 
 import multiprocessing
+import os
+import pickle
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
-from tests.sim.overlay import Plan
+from tests.sim.network import World
+from tests.sim.overlay import Plan, bring_up
 from tests.sim.report import Run
-from tests.sim.results import NotYet
 from tests.sim.rows import ROWS
 
 BAR_CHARS = 30
@@ -20,38 +25,69 @@ class Job:
     row: str
     plan: Plan
 
+    @property
+    def network(self) -> Plan:
+        return ROWS[self.row].network(self.plan)
 
-def do(job: Job) -> Run:
+
+def together(jobs: Iterable[Job]) -> list[list[Job]]:
+    """The jobs by the network they are done on, the largest networks first.
+
+    So no core is left alone with one of them at the end.
+    """
+    groups: dict[Plan, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.network, []).append(job)
+    return sorted(groups.values(), key=lambda group: -group[0].network.nodes)
+
+
+def do(group: Sequence[Job]) -> list[Run]:
+    world = bring_up(group[0].network)
+    return [_do_apart(job, world) for job in group]
+
+
+def _do_apart(job: Job, world: World) -> Run:
+    """In a process of its own, which has the world as it is here and leaves it so."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with os.fdopen(writing, "wb") as pipe:
+            pickle.dump(_measure(job, world), pipe)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        written = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        raise RuntimeError(
+            f"{job.row} with {job.plan.nodes} nodes, seed {job.plan.seed}, ended with {status}"
+        )
+    run: Run = pickle.loads(written)  # noqa: S301 - our own child wrote it
+    return run
+
+
+def _measure(job: Job, world: World) -> Run:
     started = time.perf_counter()
-    result, missing = None, ""
-    try:
-        result = ROWS[job.row](job.plan)
-    except NotYet as error:
-        missing = str(error)
-    return Run(job.row, job.plan.nodes, job.plan.seed, time.perf_counter() - started, result, missing)
+    result = ROWS[job.row].measure(world, job.network)
+    return Run(job.row, job.plan.nodes, job.plan.seed, time.perf_counter() - started, result)
 
 
 def do_all(jobs: Sequence[Job], processes: int) -> list[Run]:
     """In the order of `jobs`, whatever finished first."""
-    # The longest first, so that no core is left alone with one of them at the end.
-    ordered = sorted(jobs, key=lambda job: -job.plan.nodes)
     show = progress(len(jobs))
     done: dict[tuple[str, int, int], Run] = {}
-    for run in _runs(ordered, processes):
+    for run in _runs(together(jobs), processes):
         done[run.row, run.nodes, run.seed] = run
         show(run)
     return [done[job.row, job.plan.nodes, job.plan.seed] for job in jobs]
 
 
-def _runs(jobs: Sequence[Job], processes: int) -> Iterator[Run]:
-    if processes == 1:
-        yield from map(do, jobs)
-        return
-    # A process per job: what a network of 10,000 took is given back before the next one comes up.
+def _runs(groups: Sequence[Sequence[Job]], processes: int) -> Iterator[Run]:
+    # A process per network: what one of 10,000 took is given back before the next one comes up.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=1) as pool:
-        for future in as_completed([pool.submit(do, job) for job in jobs]):
-            yield future.result()
+        for future in as_completed([pool.submit(do, group) for group in groups]):
+            yield from future.result()
 
 
 def progress(total: int) -> Callable[[Run], None]:

@@ -3,7 +3,7 @@
 import heapq
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -63,7 +63,15 @@ def add_nodes(world: World, plan: Plan, count: int) -> list[Host]:
     return world.hosts[first:]
 
 
-# The only two functions of the simulator that look into a node.
+# The only three functions of the simulator that look into a node.
+
+
+def want_copies(world: World, copies: int) -> None:
+    """Configure every node anew. Before anything is said a node does the same whatever it wants."""
+    for host in world.hosts:
+        if host.node is not None:
+            broadcast = host.node._gossip._broadcast
+            broadcast._config = replace(broadcast._config, copies_wanted=copies)
 
 
 def active_links(host: Host) -> Iterable[LinkId]:

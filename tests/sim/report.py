@@ -13,14 +13,13 @@ from tests.sim.results import Result
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One job that was done; `missing` says why there is no result."""
+    """One job that was done. `seconds` is how long it took from the network at rest."""
 
     row: str
     nodes: int
     seed: int
     seconds: float
-    result: Result | None
-    missing: str = ""
+    result: Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +58,7 @@ def lines_of(runs: Sequence[Run]) -> list[Line]:
             values = {
                 run.seed: run.result.figures[figure.name]
                 for run in runs
-                if (run.row, run.nodes) == (figure.row, nodes)
-                and run.result is not None
-                and figure.name in run.result.figures
+                if (run.row, run.nodes) == (figure.row, nodes) and figure.name in run.result.figures
             }
             if values:
                 lines.append(Line(figure, nodes, values))
@@ -77,7 +74,7 @@ r              copies of a message after which a node sends PRUNE"""
 
 def table(runs: Sequence[Run]) -> str:
     head = f"{'figure':<50} {'nodes':>6} {'goal':>9} {'median':>9} {'worst':>9} {'seed':>6}  verdict"
-    return "\n".join([head, "-" * len(head), *map(_line, lines_of(runs)), *_missing(runs), LEGEND])
+    return "\n".join([head, "-" * len(head), *map(_line, lines_of(runs)), LEGEND])
 
 
 def _line(line: Line) -> str:
@@ -90,10 +87,6 @@ def _line(line: Line) -> str:
         f"{name:<50} {line.nodes:>6} {promise:>9} {line.median:>9.{figure.digits}f}"
         f" {worst:>9.{figure.digits}f} {seed:>6}  {line.verdict or 'no goal'}"
     )
-
-
-def _missing(runs: Sequence[Run]) -> list[str]:
-    return sorted({f"{run.row}: not yet ({run.missing})" for run in runs if run.missing})
 
 
 def write_json(runs: Sequence[Run], about: dict[str, object], path: Path) -> None:
@@ -116,21 +109,12 @@ def write_json(runs: Sequence[Run], about: dict[str, object], path: Path) -> Non
             "nodes": run.nodes,
             "seed": run.seed,
             "seconds": round(run.seconds, 2),
-            "missing": run.missing,
-            **_details(run.result),
+            "events": run.result.events,
+            "trace": run.result.trace,
+            "figures": run.result.figures,
+            "messages_by_type": run.result.notes,
+            "curves": run.result.curves,
         }
         for run in runs
     ]
     path.write_text(json.dumps({"about": about, "figures": figures, "jobs": jobs}, indent=1) + "\n")
-
-
-def _details(result: Result | None) -> dict[str, object]:
-    if result is None:
-        return {}
-    return {
-        "events": result.events,
-        "trace": result.trace,
-        "figures": result.figures,
-        "messages_by_type": result.notes,
-        "curves": result.curves,
-    }

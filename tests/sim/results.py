@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from chatcore.config import GossipConfig
 from tests.sim.measure import Spread
 from tests.sim.overlay import Plan
 
@@ -23,17 +22,8 @@ class Result:
     trace: str = ""
 
 
-class NotYet(Exception):
-    """The core has nothing yet that this row could measure."""
-
-
-def with_gossip(plan: Plan, **changes: float) -> Plan:
-    """Raises NotYet when the core does not have such a setting."""
-    known = GossipConfig.__dataclass_fields__
-    unknown = [name for name in changes if name not in known]
-    if unknown:
-        raise NotYet(f"gossip has no {', '.join(unknown)}")
-    return replace(plan, gossip=replace(plan.gossip, **changes))  # type: ignore[arg-type]  # names checked above
+def with_fanout(plan: Plan, fanout: int) -> Plan:
+    return replace(plan, gossip=replace(plan.gossip, fanout=fanout))
 
 
 def delivery_curve(spreads: Sequence[Spread]) -> list[tuple[float, float]]:

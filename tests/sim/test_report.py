@@ -89,17 +89,16 @@ def made_up() -> list[Run]:
     return [
         Run("spread", 50, seed, 1.5, Result({"copies_known": 2.0 + seed / 10}, curves, {}, 1000, "00"))
         for seed in (1, 2)
-    ] + [Run("forged", 50, 1, 0.0, None, "nothing to forge")]
+    ]
 
 
-def test_table_names_the_worst_seed_and_what_is_missing() -> None:
+def test_table_names_the_worst_seed() -> None:
     (line,) = lines_of(made_up())
     assert line.median == pytest.approx(2.15)
     assert line.worst == (2, 2.2)
     text = table(made_up())
     (row,) = [line for line in text.splitlines() if line.startswith("copies per node, known author, r=2")]
     assert row.endswith("missed")
-    assert "forged: not yet (nothing to forge)" in text
 
 
 def test_table_says_of_every_figure_what_is_promised_and_whether_it_holds() -> None:

@@ -26,8 +26,9 @@ from chatd.store.batches import (
 from chatd.store.damage import DamageLog
 from chatd.store.faults import refusing
 from chatd.store.folder import check_data_file, prepare_folder
+from chatd.store.lmdbtypes import Cursor, Txn
 from chatd.store.records import RecordDamaged
-from chatd.store.tables import SCHEMA, Cursor, Tables, Txn
+from chatd.store.tables import SCHEMA, Tables
 from chatd.store.writer import Writer
 
 __all__ = ["SCHEMA", "Batch", "BatchResult", "Damaged", "RoomEntry", "Store", "StoreUnusable", "Stored"]
@@ -144,7 +145,7 @@ class Store:
     def newest(self, room: RoomId, limit: int) -> list[Stored]:
         """The last `limit` of a room by stamp, then id; oldest first."""
         newest_first: list[Stored] = []
-        with self._tables.reading() as txn, txn.cursor(self._tables.room) as cursor:
+        with self._tables.reading() as txn, txn.cursor(self._tables.room.table) as cursor:
             for key, value in _backwards(cursor, records.room_key_end(room)):
                 if len(newest_first) == limit or not key.startswith(room):
                     break

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import lmdb
 
@@ -14,9 +13,11 @@ from chatcore.errors import Stopping
 from chatd.store import records
 from chatd.store.batches import StoreUnusable
 from chatd.store.damage import DamageLog
+from chatd.store.derived import Derived, RoomIndex
 from chatd.store.faults import DAMAGED_HINT, describe
 from chatd.store.folder import FOLDER_MODE, sync_folder
 from chatd.store.gate import Gate
+from chatd.store.lmdbtypes import Table, Txn
 from chatd.store.records import RecordDamaged
 
 SCHEMA = 1
@@ -26,11 +27,6 @@ MAX_TABLES = 16
 LAST_STAMP_KEY = b"last_stamp"
 _SCHEMA_KEY = b"schema"
 _CREATED_KEY = b"created_ms"
-
-# py-lmdb's classes take parameters only in its stubs.
-Txn: TypeAlias = "lmdb.Transaction[bytes]"
-Table: TypeAlias = "lmdb._Database"  # noqa: SLF001 - py-lmdb gives its handle no public name
-Cursor: TypeAlias = "lmdb.Cursor[bytes]"
 
 
 @dataclass(slots=True)
@@ -46,7 +42,6 @@ class Tables:
 
     log: Table
     ids: Table
-    room: Table
     rooms: Table
     meta: Table
 
@@ -55,6 +50,8 @@ class Tables:
         self._max_map_bytes = max_map_bytes
         self._gate = Gate()
         self._closed = False
+        self.room = RoomIndex()
+        self.derived: tuple[Derived, ...] = (self.room,)
         self._env = lmdb.open(
             str(folder),
             map_size=map_bytes,
@@ -95,8 +92,10 @@ class Tables:
             raise StoreUnusable(self.folder, why, "update chatd")
 
     def _open_tables(self, txn: Txn, *, create: bool) -> None:
-        for name in ("log", "ids", "room", "rooms", "meta"):
+        for name in ("log", "ids", "rooms", "meta"):
             setattr(self, name, self._env.open_db(name.encode(), txn=txn, create=create))
+        for derived in self.derived:
+            derived.open(self._env, txn, create=create)
 
     def load_position(self, damage: DamageLog) -> Position:
         with self.reading() as txn, txn.cursor(self.log) as cursor:

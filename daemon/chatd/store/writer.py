@@ -9,7 +9,8 @@ from chatcore.errors import Stopping
 from chatd.store import records
 from chatd.store.batches import Batch, BatchResult, OnResults, Stored
 from chatd.store.faults import describe
-from chatd.store.tables import LAST_STAMP_KEY, Position, Table, Tables, Txn, wall_ms
+from chatd.store.lmdbtypes import Table, Txn
+from chatd.store.tables import LAST_STAMP_KEY, Position, Tables, wall_ms
 
 MAX_GROUP_BYTES = 4 * 1024 * 1024
 """One transaction's payload: whoever is queued behind waits tens of milliseconds for it, not seconds."""
@@ -101,7 +102,7 @@ class Writer:
         received = records.pack_u64(received_ms)
         seq, stamp = self._position.seq, self._position.stamp
         log: list[tuple[bytes, bytes]] = []
-        room: list[tuple[bytes, bytes]] = []
+        added: list[Stored] = []
         results = []
         with tables.writing() as txn:
             with txn.cursor(tables.ids) as ids:
@@ -114,13 +115,13 @@ class Writer:
                         seq += 1
                         record = records.encode_record(received, envelope.signature, envelope.payload)
                         log.append((number, record))
-                        room.append((records.room_key(envelope), number))
                         stored.append(Stored(seq, received_ms, envelope))
                         stamp = max(stamp, envelope.stamp)
+                    added += stored
                     results.append(BatchResult(batch.job, tuple(stored)))
             _append(txn, tables.log, log)
-            with txn.cursor(tables.room) as cursor:
-                cursor.putmulti(sorted(room))
+            for derived in tables.derived:
+                derived.add(txn, added)
             _put_rooms(txn, tables.rooms, group)
             if stamp > self._position.stamp:
                 txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)

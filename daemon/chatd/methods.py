@@ -62,7 +62,9 @@ class Methods:
             "messages_forwarded": counters.forwarded,
             "messages_dropped": self._links.dropped,
             "messages_degraded": self._links.degraded,
-            "copies_per_message": _ratio(counters.received + counters.duplicate, counters.received),
+            "copies_per_message": _ratio(
+                counters.received + counters.duplicate - counters.returned, counters.received
+            ),
             "grafts": counters.grafts,
             "prunes": counters.prunes,
             "missing_then_fetched": counters.fetched,

@@ -6,17 +6,18 @@ active in a room: it is told.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope
 from chatcore.events import GraftDue, IhaveDue, Output, Priority, RumourDue, Send, SetTimer
-from chatcore.identity import peer_id_of
+from chatcore.feeders import Feeders
 from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.links import Link
-from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, LinkMessage, Prune, Resume
+from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune, Resume
 from chatcore.missing import Missing, Wanted
-from chatcore.recent import Held, Recent, ShortId, short_id
+from chatcore.recent import Held, Recent, ShortId, in_batches, short_id
 from chatcore.trees import Trees
 
 ActiveIn = Callable[[RoomId], Collection[LinkId]]
@@ -28,21 +29,18 @@ RttOf = Callable[[LinkId], float | None]
 MAX_WELCOME_IDS = 64
 """Announced to a new neighbour; more is history's business."""
 
-MAX_KNOWN_AUTHORS = 64
-"""Whose messages a new neighbour is asked not to push, because others do; beyond, it pushes one too many."""
-
 MAX_RETRANSMISSIONS = 3
 """Of one message to one link; more would let a peer make us send for it."""
 
-PREFER_S = 0.005
-"""An announcement so much earlier than a copy shows a faster road. It already waited up to `ihave_batch_s`;
-with less, roads of the same length would take turns."""
-
-SETTLED_S = 0.5
-"""Copies that have not come by then will not."""
-
 MAX_ROUNDS = 3
 """How often each announcer is asked before the message is left to history repair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    outputs: list[Output]
+    fetched: bool
+    """It came because we asked for it."""
 
 
 class Broadcast:
@@ -52,6 +50,7 @@ class Broadcast:
         self._recent = Recent()
         self._missing = Missing(config)
         self._trees = Trees()
+        self._feeders = Feeders(config, counters, self._recent)
         self._announcing: dict[LinkId, list[ShortId]] = {}
         self._rumours: dict[RoomId, list[ShortId]] = {}
 
@@ -60,33 +59,30 @@ class Broadcast:
     def publish(self, envelope: Envelope, active: Collection[LinkId], mono: float) -> list[Output]:
         """Our own: to every active link, pruned or not, because nobody else has it yet."""
         held = self._recent.add(envelope, self._config.ttl, [], mono)
+        held.own = True
         if not active:
             return []  # alone
         return [*self._push(held, list(active)), *self._note_rumour(held, mono)]
 
     def spread(
         self, envelope: Envelope, hops: int, senders: list[Link], active: Collection[LinkId], mono: float
-    ) -> list[Output]:
+    ) -> Spread:
         """Somebody's, new here and truly theirs. `senders` are all the links it came over until now.
 
         `hops` is what its sender left us, clamped to our own budget: with none left it is announced only, so
         a low budget costs time and not messages. What is ephemeral then stops.
         """
         budget = min(hops, self._config.ttl)
-        before = self._recent.newest_of(envelope.room, envelope.author)
         held = self._recent.add(envelope, max(0, budget - 1), [link.link for link in senders], mono)
-        del held.feeders[self._config.copies_wanted :]
-        outputs = self._ask_to_stop(held, senders[self._config.copies_wanted :], mono)
-        if before is not None and mono - before.since > SETTLED_S:
-            outputs += self._find_feeders(held, before, active)
-        self._handle_arrival(short_id(envelope.id), held)
-        if budget <= 0 and not envelope.durable:
-            return outputs
-        lazy = self._trees.lazy(envelope.room, envelope.author) if budget > 0 else active
-        others = [link for link in active if link not in held.holders]
-        outputs += self._push(held, [link for link in others if link not in lazy])
-        outputs += self._announce(held, [link for link in others if link in lazy], mono)
-        return outputs + self._note_rumour(held, mono)
+        fetched = self._handle_arrival(short_id(envelope.id), held, active)
+        outputs = self._feeders.handle_new(held, senders, active, mono)
+        if budget > 0 or envelope.durable:
+            lazy = self._trees.lazy(envelope.room, envelope.author) if budget > 0 else active
+            others = [link for link in active if link not in held.holders]
+            outputs += self._push(held, [link for link in others if link not in lazy])
+            outputs += self._announce(held, [link for link in others if link in lazy], mono)
+            outputs += self._note_rumour(held, mono)
+        return Spread(outputs, fetched)
 
     def _push(self, held: Held, links: Sequence[LinkId]) -> list[Output]:
         if not links:
@@ -118,7 +114,7 @@ class Broadcast:
             for link, shorts in self._announcing.items()
         }
         self._announcing = {}
-        return _in_batches(Ihave, fresh, Priority.LIVE)
+        return in_batches(Ihave, fresh, Priority.LIVE)
 
     def _lacks(self, link: LinkId, short: ShortId) -> bool:
         held = self._recent.get(short)
@@ -130,58 +126,13 @@ class Broadcast:
         """One more copy of what we hold, or held."""
         held = self._recent.get(short_id(message_id))
         if held is None:
-            self._handle_arrival(short_id(message_id), None)
+            self._handle_arrival(short_id(message_id), None, ())
             return []
-        held.copies += 1
         held.holders.add(link.link)
-        held.resumed.discard(link.link)
-        if link.link in held.feeders:
+        if held.own:
+            self._counters.returned += held.durable
             return []
-        if len(held.feeders) >= self._config.copies_wanted:
-            return self._ask_to_stop(held, [link], mono)
-        faster = self._faster(held, link, active_in(held.room), mono)
-        if faster is not None:
-            return [*self._resume(held, faster), *self._ask_to_stop(held, [link], mono)]
-        held.feeders.append(link.link)
-        return []
-
-    def _faster(self, held: Held, than: Link, active: Collection[LinkId], mono: float) -> LinkId | None:
-        """Who announced a message well before this copy of it came, and would so have been faster.
-
-        Plumtree's optimization of the tree (section 3.8), by time instead of hops.
-        """
-        if than.peer_id == peer_id_of(held.author):
-            return None
-        for link, since in held.alternatives.items():
-            if link in active and link not in held.resumed and mono - since > PREFER_S:
-                return link
-        return None
-
-    def _resume(self, held: Held, link: LinkId) -> list[Output]:
-        del held.alternatives[link]
-        held.feeders.append(link)
-        held.resumed.add(link)
-        return [Send((link,), Resume((short_id(held.publish.id),)), Priority.CONTROL)]
-
-    def _find_feeders(self, held: Held, before: Held, active: Collection[LinkId]) -> list[Output]:
-        """Of the author's message before there were too few copies: have more pushed from now on."""
-        few = self._config.copies_wanted - len(before.feeders)
-        found = [link for link in before.alternatives if link in active and link not in held.resumed]
-        chosen = [link for link in found if link not in held.feeders][: max(0, few)]
-        held.feeders += chosen
-        held.resumed.update(chosen)
-        return [Send((link,), Resume((short_id(before.publish.id),)), Priority.CONTROL) for link in chosen]
-
-    def _ask_to_stop(self, held: Held, links: Iterable[Link], mono: float) -> list[Output]:
-        outputs: list[Output] = []
-        author = peer_id_of(held.author)
-        for link in links:
-            if link.peer_id == author:
-                continue  # it always pushes, and to everybody
-            held.note_alternative(link.link, mono)
-            self._counters.prunes += 1
-            outputs.append(Send((link.link,), Prune((short_id(held.publish.id),)), Priority.CONTROL))
-        return outputs
+        return self._feeders.handle_copy(held, link, active_in(held.room), mono)
 
     def on_prune(self, link: LinkId, message: Prune) -> None:
         for short in message.ids:
@@ -211,44 +162,18 @@ class Broadcast:
             fresh: dict[LinkId, list[ShortId]] = {
                 link: [short for short in shorts if self._lacks(link, short)] for link in spares.get(room, ())
             }
-            outputs += _in_batches(Ihave, fresh, Priority.LIVE)
+            outputs += in_batches(Ihave, fresh, Priority.LIVE)
         return outputs
 
     # Neighbours come and go
 
     def handle_neighbours(
-        self, room: RoomId, *, came: Collection[LinkId], left: Collection[LinkId], active: Collection[LinkId]
+        self, room: RoomId, *, came: Collection[Link], left: Collection[LinkId], active: Collection[LinkId]
     ) -> list[Output]:
-        """Keep each author's tree whole and lean: replace feeders that left, stop newcomers' needless copies.
-
-        Waiting until something is missing, as Plumtree does, makes the next message late for a whole branch.
-        """
-        resumes: dict[LinkId, list[ShortId]] = {}
-        needless: list[ShortId] = []
-        for short, held in self._recent.newest_of_authors(room):
-            for link in self._replacements(held, left, active):
-                resumes.setdefault(link, []).append(short)
-            if len(held.feeders) >= self._config.copies_wanted and len(needless) < MAX_KNOWN_AUTHORS:
-                needless.append(short)
-        prunes = dict.fromkeys(came, needless)
-        return [
-            *_in_batches(Resume, resumes, Priority.CONTROL),
-            *_in_batches(Prune, prunes, Priority.CONTROL),
-            *[output for link in came for output in self._welcome(link, room)],
-        ]
-
-    def _replacements(self, held: Held, left: Collection[LinkId], active: Collection[LinkId]) -> list[LinkId]:
-        """Links to feed us this author in place of those that left."""
-        staying = [link for link in held.feeders if link not in left]
-        if len(staying) == len(held.feeders):
-            return []
-        held.resumed.difference_update(left)
-        others = [link for link in held.alternatives if link in active and link not in staying]
-        chosen = others[: max(0, self._config.copies_wanted - len(staying))]
-        held.feeders = staying + chosen
-        for link in [*chosen, *left]:
-            held.alternatives.pop(link, None)
-        return chosen
+        for link in left:
+            self._trees.forget(link, room)  # should it come again, both sides begin anew
+        outputs = self._feeders.handle_neighbours(room, came=came, left=left, active=active)
+        return outputs + [output for link in came for output in self._welcome(link.link, room)]
 
     def on_resume(self, link: LinkId, message: Resume) -> None:
         for short in map(ShortId, message.ids):
@@ -259,13 +184,21 @@ class Broadcast:
 
     # Announcements
 
-    def on_ihave(self, link: LinkId, message: Ihave, mono: float) -> list[Output]:
+    def unknown(self, shorts: Iterable[bytes]) -> list[bytes]:
+        """Those that are neither held nor being waited for."""
+        return [
+            short
+            for short in shorts
+            if self._recent.get(ShortId(short)) is None and ShortId(short) not in self._missing
+        ]
+
+    def on_ihave(self, link: LinkId, message: Ihave, active_in: ActiveIn, mono: float) -> list[Output]:
         before = self._missing.next_due()
         for short in map(ShortId, message.ids):
             held = self._recent.get(short)
             if held is not None:
                 held.holders.add(link)
-                held.note_alternative(link, mono)
+                self._feeders.handle_announced(held, link, active_in(held.room), mono)
             else:
                 self._missing.announce(short, link, mono)
         return self._graft_timer(before)
@@ -285,7 +218,7 @@ class Broadcast:
             asks.setdefault(link, []).append(short)
             self._missing.put_off(short, mono + self._config.graft_retry_s + (rtt_of(link) or 0.0))
         self._counters.grafts += sum(map(len, asks.values()))
-        return [*_in_batches(Graft, asks, Priority.CONTROL), *self._graft_timer(None)]
+        return [*in_batches(Graft, asks, Priority.CONTROL), *self._graft_timer(None)]
 
     def _next_announcer(self, wanted: Wanted, rtt_of: RttOf) -> LinkId | None:
         """The announcer asked least often; None when all are gone or have been asked enough."""
@@ -315,16 +248,17 @@ class Broadcast:
             outputs += self._push(held, [link])
         return outputs
 
-    def _handle_arrival(self, short: ShortId, held: Held | None) -> None:
-        """It is no longer missing. Who announced it first is noted beside it."""
+    def _handle_arrival(self, short: ShortId, held: Held | None, active: Collection[LinkId]) -> bool:
+        """It is no longer missing. Who announced it first is noted beside it. Whether we had asked for it."""
         wanted = self._missing.arrived(short)
         if wanted is None:
-            return
+            return False
         if wanted.asked:
             self._counters.fetched += 1
         elif held is not None:
             for link in wanted.announcers:
-                held.note_alternative(link, wanted.since)
+                self._feeders.handle_announced(held, link, active, wanted.since)
+        return bool(wanted.asked)
 
     def lazy_links(self, room: RoomId) -> int:
         """Pruned links of a room, over all its authors."""
@@ -333,16 +267,3 @@ class Broadcast:
     def handle_link_gone(self, link: LinkId) -> None:
         self._announcing.pop(link, None)
         self._trees.forget(link)
-
-
-def _in_batches(
-    kind: Callable[[tuple[bytes, ...]], LinkMessage],
-    asks: Mapping[LinkId, Sequence[ShortId]],
-    priority: Priority,
-) -> list[Output]:
-    """Ids to each link, in as few messages as hold them."""
-    return [
-        Send((link,), kind(tuple(shorts[start : start + MAX_SHORT_IDS])), priority)
-        for link, shorts in asks.items()
-        for start in range(0, len(shorts), MAX_SHORT_IDS)
-    ]

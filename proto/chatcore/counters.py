@@ -17,6 +17,9 @@ class Counters:
     duplicate: int = 0
     """Copies of messages already held or under way."""
 
+    returned: int = 0
+    """Of these copies, those of our own messages."""
+
     forwarded: int = 0
     """Copies handed on to neighbours, our own included."""
 

@@ -108,7 +108,8 @@ class Dialler:
         if link.dialled is None and record is not None:
             self._book.learn(record.address, record.peer_id, self._links.peer_ids)
         address = link.dialled or (record and record.address)
-        if address:
+        # Who called only says where it listens: that must not spoil somebody else's address.
+        if address and (link.dialled is not None or self._book.peer_at(address) == link.peer_id):
             self._book.handle_lost(address, now.mono, now.mono - link.since, str(error))
 
     # Where to dial

@@ -52,6 +52,7 @@ class Gossip:
         self._rooms = rooms
         self._links = links
         self._clock = clock
+        self._index = index
         self._inbox = Inbox(config, index, counters, own_key=own_key, mono=mono)
         self._broadcast = Broadcast(config, counters)
         self._last_job = 0
@@ -102,15 +103,18 @@ class Gossip:
         if room is None:
             return []  # left while the signature was checked
         senders = [link for of in item.senders if (link := self._links.get(of)) is not None]
-        outputs = self._broadcast.spread(envelope, item.hops, senders, room.active, now.mono)
-        if envelope.durable and senders:
-            outputs += room.handle_brought(senders[0], now)
+        spread = self._broadcast.spread(envelope, item.hops, senders, room.active, now.mono)
+        outputs = spread.outputs
+        if spread.fetched and senders:
+            outputs += room.handle_fetched(envelope, senders[0], now)
         return outputs + room.handle_heard(envelope, now)
 
     def on_message(self, link: Link, message: Ihave | Graft | Prune | Resume, now: Now) -> list[Output]:
         match message:
             case Ihave():
-                return self._broadcast.on_ihave(link.link, message, now.mono)
+                if link.rooms.isdisjoint(self._rooms):
+                    return []
+                return self._on_ihave(link, message, now)
             case Graft():
                 return self._broadcast.on_graft(link.link, message)
             case Prune():
@@ -120,10 +124,15 @@ class Gossip:
                 self._broadcast.on_resume(link.link, message)
                 return []
 
+    def _on_ihave(self, link: Link, message: Ihave, now: Now) -> list[Output]:
+        # After a restart nothing is recent, and neighbours announce what the store has had for long.
+        stored = self._index.known_short(self._broadcast.unknown(message.ids))
+        fresh = Ihave(tuple([short for short in message.ids if short not in stored]))
+        return self._broadcast.on_ihave(link.link, fresh, self._active_in, now.mono)
+
     def handle_neighbours(self, room: Room, change: Change) -> list[Output]:
-        return self._broadcast.handle_neighbours(
-            room.id, came=change.came, left=change.left, active=room.active
-        )
+        came = [link for of in change.came if (link := self._links.get(of)) is not None]
+        return self._broadcast.handle_neighbours(room.id, came=came, left=change.left, active=room.active)
 
     def handle_ihave_due(self) -> list[Output]:
         return self._broadcast.handle_ihave_due()

@@ -72,7 +72,8 @@ class Inbox:
         checking = self._checking.get(key)
         if checking is not None:
             self._counters.duplicate += envelope.durable
-            checking.senders.append(link)
+            if link not in checking.senders:
+                checking.senders.append(link)
             return False
         reason = _refusal(envelope, rooms, now)
         if reason is not None:

@@ -13,3 +13,7 @@ class Index(Protocol):
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         """Those of `ids` that are stored."""
         ...
+
+    def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
+        """Those of `shorts` that some stored message's id begins with."""
+        ...

@@ -1,4 +1,4 @@
-"""Which membership messages are in order in one room: questions not too often, answers only to questions.
+"""Which membership messages are in order in one room: questions not too often, answers to questions only.
 
 Sees what we ask and what comes; who becomes a neighbour is for `membership` to say.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from chatcore.config import GossipConfig
 from chatcore.events import Output, Send
 from chatcore.ids import LinkId
+from chatcore.limits import TokenBucket
 from chatcore.messages import MembershipMessage, Neighbor, NeighborReply, Shuffle, ShuffleReply
 
 MAX_UNANSWERED = 2
@@ -15,11 +16,18 @@ MAX_UNANSWERED = 2
 not save up the right to more."""
 
 
+NEIGHBOR_PER_S = 0.5
+NEIGHBOR_BURST = 4
+"""Requests to be our neighbour, from one link; each is answered with addresses. An honest peer asks again
+after 10 s. Those beyond are not answered."""
+
+
 class Manners:
     def __init__(self, config: GossipConfig) -> None:
         # Shuffles come with 20% of jitter, and the network may bunch them.
         self._shuffle_pause_s = config.shuffle_every_s / 2
         self._shuffled: dict[LinkId, float] = {}
+        self._begging: dict[LinkId, TokenBucket] = {}
         self._asked: dict[LinkId, int] = {}
         self._mixing: set[LinkId] = set()
 
@@ -41,6 +49,9 @@ class Manners:
                 if link not in self._mixing:
                     return "unasked_shuffle_reply"
                 self._mixing.discard(link)
+            case Neighbor():
+                bucket = self._begging.setdefault(link, TokenBucket(NEIGHBOR_PER_S, NEIGHBOR_BURST, mono))
+                return None if bucket.take(mono) else "neighbor_rate"
             case Shuffle():
                 last = self._shuffled.get(link)
                 if last is not None and mono - last < self._shuffle_pause_s:
@@ -57,6 +68,8 @@ class Manners:
         return left > 0
 
     def handle_link_gone(self, link: LinkId) -> None:
+        """Not when it only leaves the room: it could come back at once, with a clean sheet."""
         self._shuffled.pop(link, None)
+        self._begging.pop(link, None)
         self._asked.pop(link, None)
         self._mixing.discard(link)

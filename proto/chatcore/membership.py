@@ -4,6 +4,7 @@ At least half of the active view we choose ourselves, and nothing another node a
 us. Links of the room beyond the active view are warm spares. Knows addresses and links; dials nothing itself.
 """
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -60,6 +61,8 @@ class Membership:
         self._waiting: dict[LinkId, float] = {}
         self._swapping = False
         self._evicted_at = -URGENT_EVERY_S
+        self._rescuer: LinkId | None = None
+        self._rescued_at = -config.shuffle_every_s
 
     @property
     def active(self) -> Collection[LinkId]:
@@ -101,7 +104,7 @@ class Membership:
     @property
     def _most_guests(self) -> int:
         """Neighbours that chose us: a little above the average, which keeps degrees even."""
-        return self._to_choose + max(1, self._config.fanout // 4)
+        return self._to_choose + max(1, self._config.fanout // 8)
 
     def _chosen(self) -> int:
         return sum(neighbour.chosen for neighbour in self._active.values())
@@ -137,9 +140,12 @@ class Membership:
         wanted = self.lacking()
         if wanted <= 0:
             return [], []
-        chosen = self._rng.sample(free, min(wanted, len(free)))
-        outputs = [self._ask(link, mono) for link in chosen]
-        return outputs, self._unlinked(wanted - len(chosen))
+        # Whom we dialled first: who calls us may have its reasons.
+        dialled = [link for link in free if link.outbound]
+        chosen = self._rng.sample(dialled, min(wanted, len(dialled)))
+        others = [link for link in free if not link.outbound]
+        chosen += self._rng.sample(others, min(wanted - len(chosen), len(others)))
+        return [self._ask(link, mono) for link in chosen], self._unlinked(wanted - len(chosen))
 
     def _unlinked(self, most: int) -> list[PeerRecord]:
         records = [record for record in self._passive.values() if self._links.to(record.peer_id) is None]
@@ -154,16 +160,18 @@ class Membership:
         spares = [link.link for link in self.spares]
         return self._rng.sample(spares, min(most, len(spares)))
 
-    def handle_brought(self, link: Link, mono: float) -> list[Output]:
-        """A message came first over this link. From a spare, it shows that no neighbour passed it on.
+    def handle_fetched(self, link: Link, mono: float) -> list[Output]:
+        """We had to ask for a message, and this link had it; no neighbour passed it on, if it is none.
 
-        Then the spare is asked to take the place of a choice, which is let go of once the spare agrees.
+        Then it is asked to be one, beside our choices and never in the place of one: whoever can make
+        messages could else choose our neighbours for us.
         """
-        if link.link in self._active or self._small or self.lacking() > 0 or self._swapping:
+        if link.link in self._active or self._small or mono - self._rescued_at < self._config.shuffle_every_s:
             return []
         if link.link in self._asked or link.link in self._waiting or self._room not in link.rooms:
             return []
-        self._swapping = True
+        self._rescued_at = mono
+        self._rescuer = link.link
         return [self._ask(link, mono)]
 
     # Links come and go
@@ -233,11 +241,16 @@ class Membership:
             return [], True
         if urgent and guests and mono - self._evicted_at >= URGENT_EVERY_S:
             self._evicted_at = mono
-            evicted = self._rng.sample([of for of, item in self._active.items() if not item.chosen], 1)[0]
-            del self._active[evicted]
             self._active[link.link] = Neighbour(chosen=False, since=mono)
-            return [Send((evicted,), Disconnect(self._room), Priority.CONTROL)], True
+            return self._evict_a_guest(but=link.link), True
         return [], False
+
+    def _evict_a_guest(self, *, but: LinkId) -> list[Output]:
+        """`but` goes only where there is no other."""
+        guests = [of for of, item in self._active.items() if not item.chosen and of != but] or [but]
+        evicted = self._rng.sample(guests, 1)[0]
+        del self._active[evicted]
+        return [Send((evicted,), Disconnect(self._room), Priority.CONTROL)]
 
     def _on_reply(self, link: Link, reply: NeighborReply, mono: float) -> list[Output]:
         self.learn(reply.members)
@@ -246,6 +259,10 @@ class Membership:
         if not reply.accepted:
             self._waiting[link.link] = mono + ASK_AGAIN_S
             return []
+        if link.link == self._rescuer:
+            self._rescuer = None
+            self._active[link.link] = Neighbour(chosen=False, since=mono)
+            return self._evict_a_guest(but=link.link) if len(self._active) > self._most else []
         self._active[link.link] = Neighbour(chosen=True, since=mono)
         return self._finish_swap(link.link) if self._swapping else []
 
@@ -283,7 +300,8 @@ class Membership:
 
     def _rtt_s(self, of: LinkId) -> float:
         link = self._links.get(of)
-        return 0.0 if link is None else link.rtt_s or 0.0
+        # Whoever answers no pings shall not pass for near.
+        return math.inf if link is None or link.rtt_s is None else link.rtt_s
 
     def _sample(self, to: Link) -> tuple[PeerRecord, ...]:
         """Some members for `to`: neighbours and others, itself not among them."""

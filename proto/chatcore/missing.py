@@ -1,7 +1,7 @@
 """Messages announced to us and not yet come: whom to ask for each, and when."""
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from chatcore.config import GossipConfig
@@ -11,11 +11,15 @@ from chatcore.recent import ShortId
 MAX_MISSING = 8192
 """A full table takes no further announcement: eager copies and history repair remain."""
 
+MAX_MISSING_OF_LINK = 1024
+"""Of those that one link was the first to announce; beyond, it is not believed until some have come."""
+
 MAX_ANNOUNCERS = 16
 
 
 @dataclass(slots=True)
 class Wanted:
+    first: LinkId
     announcers: deque[LinkId]
     since: float
     due: float
@@ -27,6 +31,7 @@ class Missing:
         self._config = config
         self._wanted: dict[ShortId, Wanted] = {}
         self._heap: list[tuple[float, ShortId]] = []
+        self._of_link: Counter[LinkId] = Counter()
 
     def __len__(self) -> int:
         return len(self._wanted)
@@ -39,13 +44,19 @@ class Missing:
         if wanted is not None:
             if len(wanted.announcers) < MAX_ANNOUNCERS and link not in wanted.announcers:
                 wanted.announcers.append(link)
-        elif len(self._wanted) < MAX_MISSING:
-            self._wanted[short] = Wanted(deque([link]), mono, mono + self._config.graft_after_s)
+        elif len(self._wanted) < MAX_MISSING and self._of_link[link] < MAX_MISSING_OF_LINK:
+            self._of_link[link] += 1
+            self._wanted[short] = Wanted(link, deque([link]), mono, mono + self._config.graft_after_s)
             self._push(short)
 
     def arrived(self, short: ShortId) -> Wanted | None:
         """It came, by whatever road."""
-        return self._wanted.pop(short, None)
+        wanted = self._wanted.pop(short, None)
+        if wanted is not None:
+            self._of_link[wanted.first] -= 1
+            if not self._of_link[wanted.first]:
+                del self._of_link[wanted.first]
+        return wanted
 
     def next_due(self) -> float | None:
         while self._heap:
@@ -71,7 +82,7 @@ class Missing:
         self._push(short)
 
     def give_up(self, short: ShortId) -> None:
-        del self._wanted[short]
+        self.arrived(short)
 
     def _push(self, short: ShortId) -> None:
         heapq.heappush(self._heap, (self._wanted[short].due, short))

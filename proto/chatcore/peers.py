@@ -3,6 +3,7 @@
 Tells the dialler what became of its dials. Knows nothing of messages in rooms.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -42,6 +43,9 @@ MAX_SPARES = 4
 SPARE_AFTER_S = 30.0
 
 STOPPING = "the node is stopping"
+
+ASLEEP_AFTER = 1.5
+"""Pings so much later than they should be show that the machine was suspended, or the process stopped."""
 
 
 class LinkSilent(RemoteError):
@@ -93,6 +97,8 @@ class Peers:
         self._counters = counters
         self._rng = rng
         self._stopping = False
+        self._pinged = math.inf
+        """When pings were last due; infinite before the start."""
 
     def handle_started(self, now: Now) -> list[Output]:
         return [self._next_ping(now)]
@@ -191,6 +197,11 @@ class Peers:
         return self._drop_all([(link, LinkSpare()) for link in retired], now)
 
     def handle_ping_due(self, now: Now) -> LinkChange:
+        if now.mono - self._pinged > ASLEEP_AFTER * self._config.ping_every_s:
+            # We slept, not they: what they said may still wait to be read. Each has until the next time.
+            for link in self._links:
+                link.heard = max(link.heard, now.mono - self._config.ping_every_s)
+        self._pinged = now.mono
         silent = self._links.silent(now.mono)
         change = self._drop_all([(link, LinkSilent(now.mono - link.heard)) for link in silent], now)
         pings: list[Output] = [

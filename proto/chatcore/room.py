@@ -59,6 +59,8 @@ class Room:
         self._announced = False
         self._told: set[LinkId] = set()
         self._refresh_at = 0.0
+        self._greeted: dict[LinkId, float] = {}
+        """Until when each link needs no other greeting."""
 
     @property
     def neighbours(self) -> list[LinkId]:
@@ -104,14 +106,21 @@ class Room:
         """Members we are linked with that are not our neighbours: a few, at random."""
         return self._membership.some_spares(most)
 
-    def handle_brought(self, link: Link, now: Now) -> list[Output]:
-        """A message came first over this link."""
-        asks = self._membership.handle_brought(link, now.mono)
+    def handle_fetched(self, envelope: Envelope, link: Link, now: Now) -> list[Output]:
+        """A message came over this link because we asked for it there; nobody pushed it."""
+        if link.peer_id == peer_id_of(envelope.author):
+            return []  # it may have told us alone
+        asks = self._membership.handle_fetched(link, now.mono)
         self._manners.note(asks)
         return asks
 
     def handle_link_gone(self, link: Link) -> None:
         self._manners.handle_link_gone(link.link)
+        self._greeted.pop(link.link, None)
+        self.handle_gone(link)
+
+    def handle_gone(self, link: Link) -> None:
+        """The peer is no longer linked, or no longer in the room."""
         self._membership.handle_link_gone(link)
 
     def handle_dead(self, record: PeerRecord) -> None:
@@ -159,8 +168,10 @@ class Room:
 
     def greet(self, link: LinkId, now: Now) -> list[Output]:
         """To one new neighbour alone, who would else hear of us only at the next refresh."""
-        if not self._config.presence.announced:
+        if not self._config.presence.announced or now.mono < self._greeted.get(link, now.mono):
             return []
+        # Coming and going costs nothing; a signature for each time would cost us.
+        self._greeted[link] = now.mono + self._config.presence.refresh_s
         greeting = self.seal(self._announcement(), now)
         return [Send((link,), Publish.of(greeting, 0), Priority.LIVE)]
 

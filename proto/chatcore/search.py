@@ -84,6 +84,9 @@ class Search:
         self._counters = counters
         self._rng = rng
         self._needs: dict[RoomId, _Need] = {}
+        self._asked: dict[RoomId, float] = {}
+        """When each room may ask again, however its needs change."""
+
         self._questions: dict[int, _Question] = {}
         self._allowed: dict[LinkId, TokenBucket] = {}
 
@@ -100,6 +103,8 @@ class Search:
     def _note_needs(self, now: Now) -> None:
         for left in self._needs.keys() - self._rooms.keys():
             del self._needs[left]
+        for left in self._asked.keys() - self._rooms.keys():
+            del self._asked[left]
         for room_id, room in self._rooms.items():
             if len(room.active) >= self._few:
                 self._needs.pop(room_id, None)
@@ -108,12 +113,15 @@ class Search:
             alone = not room.active and not room.neighbours
             if need is None or alone > need.alone:
                 # Linked members may yet become neighbours, and tell of others.
-                self._needs[room_id] = _Need(alone, now.mono if alone else now.mono + ASK_FIRST_S)
+                soonest = now.mono if alone else now.mono + ASK_FIRST_S
+                # A peer that comes and goes must not make us ask each time.
+                self._needs[room_id] = _Need(alone, max(soonest, self._asked.get(room_id, soonest)))
             else:
                 need.alone = alone
 
     def _ask(self, room: RoomId, now: Now) -> list[Output]:
         need = self._needs[room]
+        self._asked[room] = now.mono + ASK_FIRST_S
         need.ask_at = now.mono + need.pause_s
         need.pause_s = min(2 * need.pause_s, ASK_MOST_S)
         nonce = self._rng.getrandbits(64)

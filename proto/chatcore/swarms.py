@@ -129,7 +129,7 @@ class Swarms:
         new, left = rooms - link.rooms, link.rooms - rooms
         link.rooms = rooms
         for room in left & self.ids:
-            self._rooms[room].handle_link_gone(link)
+            self._rooms[room].handle_gone(link)
         self.unsettled = True
         return self._greet(link, new, now)
 

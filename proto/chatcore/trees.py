@@ -33,9 +33,11 @@ class Trees:
         if pruned is not None:
             pruned.discard(link)
 
-    def forget(self, link: LinkId) -> None:
-        for pruned in self._pruned.values():
-            pruned.discard(link)
+    def forget(self, link: LinkId, room: RoomId | None = None) -> None:
+        """What a link asked in a room, or anywhere."""
+        for (of, _), pruned in self._pruned.items():
+            if room is None or of == room:
+                pruned.discard(link)
 
     def __len__(self) -> int:
         return len(self._pruned)

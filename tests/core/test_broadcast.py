@@ -5,16 +5,17 @@ from collections.abc import Collection, Iterable
 
 import pytest
 
-from chatcore.broadcast import MAX_KNOWN_AUTHORS, MAX_RETRANSMISSIONS, MAX_ROUNDS, PREFER_S, Broadcast
+from chatcore.broadcast import MAX_RETRANSMISSIONS, MAX_ROUNDS, Broadcast
 from chatcore.config import GossipConfig, LinkConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope, Join
 from chatcore.events import GraftDue, IhaveDue, Output, Priority, RumourDue, Send, SetTimer
+from chatcore.feeders import MAX_KNOWN_AUTHORS, PREFER_S, SETTLED_S
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, RoomId
 from chatcore.links import Link, Links
 from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune, Publish, Resume
-from chatcore.missing import MAX_ANNOUNCERS, MAX_MISSING, Missing
+from chatcore.missing import MAX_ANNOUNCERS, MAX_MISSING, MAX_MISSING_OF_LINK, Missing
 from chatcore.recent import MAX_RECENT_BYTES, MAX_RECENT_MESSAGES, Recent, ShortId, short_id
 from chatcore.trees import MAX_TREES, Trees
 from tests.support.core import (
@@ -60,7 +61,7 @@ class Spreading:
 
     def spread(self, envelope: Envelope, *senders: int, hops: int = FULL_TTL) -> list[Output]:
         found = [self.at(number) for number in senders]
-        return self.broadcast.spread(envelope, hops, found, self.active, self.now)
+        return self.broadcast.spread(envelope, hops, found, self.active, self.now).outputs
 
     def copy(self, envelope: Envelope, sender: int) -> list[Output]:
         return self.broadcast.on_copy(envelope.id, self.at(sender), self.active_in, self.now)
@@ -73,7 +74,8 @@ class Spreading:
         return self.broadcast.on_graft(LinkId(link), Graft((short_id(envelope.id),)))
 
     def ihave(self, envelope: Envelope, link: int) -> list[Output]:
-        return self.broadcast.on_ihave(LinkId(link), Ihave((short_id(envelope.id),)), self.now)
+        batch = Ihave((short_id(envelope.id),))
+        return self.broadcast.on_ihave(LinkId(link), batch, self.active_in, self.now)
 
     def active_in(self, room: RoomId) -> Collection[LinkId]:
         return self.active if room == LOBBY else ()
@@ -100,13 +102,12 @@ class Spreading:
     def neighbours(self, *, came: Collection[int] = (), left: Collection[int] = ()) -> list[Output]:
         for number in left:
             self.active.remove(LinkId(number))
+        for number in came:
+            if self._links.get(LinkId(number)) is None:
+                self._links.add(link_to(identity(100 + number), number), self.now)
         self.active.extend(map(LinkId, came))
-        return self.broadcast.handle_neighbours(
-            LOBBY,
-            came=[LinkId(link) for link in came],
-            left=[LinkId(link) for link in left],
-            active=self.active,
-        )
+        new, gone = [self.at(number) for number in came], [LinkId(link) for link in left]
+        return self.broadcast.handle_neighbours(LOBBY, came=new, left=gone, active=self.active)
 
     def rumours(self, *spares: int) -> dict[int, list[bytes]]:
         told = self.broadcast.handle_rumour_due({LOBBY: [LinkId(spare) for spare in spares]})
@@ -400,9 +401,11 @@ def test_message_whose_announcers_are_all_gone_is_given_up() -> None:
 def test_many_missing_messages_are_asked_for_all_at_once_in_messages_of_the_greatest_length() -> None:
     spreading = Spreading()
     shorts = [number.to_bytes(8, "big") for number in range(MAX_SHORT_IDS + 1)]
-    for start in (0, MAX_SHORT_IDS):
-        batch = Ihave(tuple(shorts[start : start + MAX_SHORT_IDS]))
-        spreading.broadcast.on_ihave(LinkId(1), batch, spreading.now)
+    half = MAX_SHORT_IDS // 2
+    for link, part in ((1, shorts[:half]), (2, shorts[half:]), (2, shorts[:half])):
+        batch = Ihave(tuple(part))
+        spreading.broadcast.on_ihave(LinkId(link), batch, spreading.active_in, spreading.now)
+    spreading.lose(1)
     spreading.now += 1
 
     grafts = sent(spreading.ask(), Graft)
@@ -627,6 +630,119 @@ def test_resume_undoes_a_prune_and_sends_nothing() -> None:
     assert receivers(spreading.spread(AGAIN, 1)) == [2, 3, 4, 5]
 
 
+def test_message_that_comes_twice_over_one_link_makes_one_feeder() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    assert spreading.copy(HI, 1) == []
+    assert pruned(spreading.copy(HI, 2)) == []
+
+    assert pruned(spreading.copy(HI, 3)) == [3]
+
+
+def test_spare_that_brings_a_message_feeds_nobody() -> None:
+    spreading = Spreading(links=4)
+    spreading.active.remove(LinkId(4))
+    spreading.spread(HI, 4)
+
+    assert pruned(spreading.copy(HI, 1)) == pruned(spreading.copy(HI, 2)) == []
+
+
+def test_newcomer_that_feeds_an_author_is_not_asked_to_stop() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1, 2)
+    everybody = list(map(int, spreading.active))
+
+    # As after leaving the room and coming back: all neighbours are new, and nobody feeds us any more.
+    outputs = spreading.neighbours(left=everybody)
+    outputs += spreading.neighbours(came=everybody)
+
+    assert pruned(outputs) == []
+
+
+def test_author_that_becomes_a_neighbour_is_not_asked_to_stop() -> None:
+    spreading = Spreading()
+    spreading.spread(chat(identity(109), "hi"), 1, 2)
+
+    assert pruned(spreading.neighbours(came=[9])) == []
+
+
+def test_neighbour_that_left_and_came_again_is_pushed_again() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    spreading.prune(HI, 4)
+    spreading.neighbours(left=[4])
+    spreading.neighbours(came=[4])
+
+    assert 4 in receivers(spreading.spread(AGAIN, 1))
+
+
+def test_announcements_of_strangers_are_no_alternative() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    for stranger in (11, 12, 13, 14):
+        spreading.ihave(HI, stranger)
+    spreading.ihave(HI, 2)
+
+    assert resumed(spreading.neighbours(left=[1])) == [2]
+
+
+def test_author_that_talks_fast_is_looked_at_every_half_second() -> None:
+    spreading = Spreading()
+    asked_for = []
+    for number in range(20):
+        message = chat(BOB, f"{number}")
+        asked_for += resumed(spreading.spread(message, 1))
+        spreading.ihave(message, 2)
+        spreading.wait(SETTLED_S / 5)
+
+    assert asked_for == [2]
+
+
+def test_two_messages_with_one_short_id_break_nothing() -> None:
+    spreading = Spreading()
+    one, other = _made_up(BOB, 1, 10), _made_up(CARL, 1, 10)
+    assert short_id(one.id) == short_id(other.id)
+    for envelope in (
+        one,
+        other,
+        *[_made_up(DORA, number, 10) for number in range(2, MAX_RECENT_MESSAGES + 2)],
+    ):
+        spreading.spread(envelope, 1, 2)
+
+    assert pruned(spreading.neighbours(came=[9])) == [9]
+    assert resumed(spreading.neighbours(left=[1])) == []
+
+
+def test_links_that_are_gone_are_not_remembered_as_resumed() -> None:
+    spreading = Spreading()
+    for number in range(50):
+        newcomer = 200 + number
+        spreading.neighbours(came=[newcomer])
+        message = chat(BOB, f"{number}")
+        spreading.spread(message, 1)
+        spreading.ihave(message, newcomer)
+        spreading.wait(SETTLED_S + 0.1)
+        spreading.spread(chat(BOB, f"{number} again"), 1)
+        spreading.neighbours(left=[newcomer])
+
+    (voice,) = spreading.broadcast._feeders._voices.values()
+    assert voice.resumed == set()
+
+
+def test_one_link_may_promise_only_so_much() -> None:
+    missing = Missing(GossipConfig())
+    shorts = [ShortId(number.to_bytes(8, "big")) for number in range(MAX_MISSING_OF_LINK + 1)]
+    for short in shorts:
+        missing.announce(short, LinkId(1), START.mono)
+    assert shorts[-1] not in missing
+
+    missing.announce(shorts[-1], LinkId(2), START.mono)
+    assert shorts[-1] in missing
+    missing.arrived(shorts[0])
+    missing.announce(ShortId(b"one more"), LinkId(1), START.mono)
+    assert ShortId(b"one more") in missing
+
+
 # Rumours
 
 
@@ -668,8 +784,8 @@ def _short(number: int) -> ShortId:
 def test_full_table_of_missing_messages_takes_no_more_and_keeps_the_old_ones() -> None:
     missing = Missing(GossipConfig())
     for number in range(MAX_MISSING + 1):
-        missing.announce(_short(number), LinkId(1), START.mono)
-    missing.announce(_short(0), LinkId(2), START.mono)
+        missing.announce(_short(number), LinkId(number % 16), START.mono)
+    missing.announce(_short(0), LinkId(17), START.mono)
 
     assert len(missing) == MAX_MISSING
     assert _short(0) in missing

@@ -41,7 +41,7 @@ OVERLAY = GossipConfig(full_mesh_below=0)
 CHOICES = 5
 """At a fanout of 8: half of it, and one more as long as there are no guests."""
 
-GUESTS = 6
+GUESTS = 5
 
 
 def records(*numbers: int) -> tuple[PeerRecord, ...]:
@@ -96,6 +96,9 @@ class Hood:
         assert links == (number,)
         assert reply.accepted == (number in self.active)
         return reply.accepted
+
+    def fetched(self, number: int) -> list[Output]:
+        return self.membership.handle_fetched(self.at(number), self.now)
 
     def shuffle(self) -> list[Output]:
         return self.membership.handle_shuffle_due(self.now)
@@ -408,19 +411,35 @@ def test_slower_of_two_choices_is_let_go_of() -> None:
     assert hood.active & choices == {fastest}
 
 
-def test_spare_that_brings_what_no_neighbour_did_is_asked_to_be_one() -> None:
+def test_spare_that_had_what_no_neighbour_passed_on_becomes_a_neighbour_beside_the_choices() -> None:
     hood = Hood()
     hood.link(*range(1, 30))
     choices = hood.choose()
-    spare = min(set(range(1, 30)) - choices)
+    spare, other = sorted(set(range(1, 30)) - choices)[:2]
 
-    asks = hood.membership.handle_brought(hood.at(spare), hood.now)
-    assert sent(asks, Neighbor) == [((spare,), Neighbor(LOBBY, urgent=False))]
-    assert hood.membership.handle_brought(hood.at(max(choices)), hood.now) == []
-    assert hood.membership.handle_brought(hood.at(29), hood.now) == []  # one at a time
+    assert hood.fetched(max(choices)) == []
+    assert sent(hood.fetched(spare), Neighbor) == [((spare,), Neighbor(LOBBY, urgent=False))]
+    assert hood.fetched(other) == []  # not so soon
 
-    ((gone,),) = [links for links, _ in sent(hood.accept([spare]), Disconnect)]
-    assert hood.active == choices - {gone} | {spare}
+    assert sent(hood.accept([spare]), Disconnect) == []
+    assert hood.active == choices | {spare}
+
+
+def test_those_that_had_what_no_neighbour_passed_on_take_the_places_of_guests_only() -> None:
+    hood = Hood()
+    hood.link(*range(1, 60))
+    choices = hood.choose()
+    for number in range(40, 60):
+        hood.request(number)
+
+    for spare in sorted(set(range(1, 40)) - choices)[:20]:
+        hood.now += OVERLAY.shuffle_every_s
+        hood.fetched(spare)
+        hood.accept([spare])
+
+    assert choices <= hood.active
+    assert len(hood.active) <= 12
+    assert hood.active & set(range(1, 40)) - choices
 
 
 def test_old_node_hardly_ever_swaps() -> None:

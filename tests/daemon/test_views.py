@@ -38,6 +38,9 @@ class NothingStored:
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         return set(ids[:0])
 
+    def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
+        return set(shorts[:0])
+
 
 @pytest.fixture
 def node() -> Node:

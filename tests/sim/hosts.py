@@ -10,7 +10,7 @@ from chatcore.envelopes import Envelope
 from chatcore.events import Input, Output, Send, StoredMessage, TimerKey
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId
-from chatcore.messages import Hello, LinkMessage
+from chatcore.messages import SHORT_ID_BYTES, Hello, LinkMessage
 from chatcore.node import Node
 
 PORT = 8080
@@ -33,14 +33,18 @@ class Machine(Protocol):
 class Store:
     """What a host has kept: ids only, as the message itself is the same everywhere."""
 
-    __slots__ = ("_last", "ids")
+    __slots__ = ("_last", "_shorts", "ids")
 
     def __init__(self) -> None:
         self.ids: set[MessageId] = set()
+        self._shorts: set[bytes] = set()
         self._last = 0
 
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         return self.ids.intersection(ids)
+
+    def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
+        return self._shorts.intersection(shorts)
 
     def keep(self, envelopes: Iterable[Envelope]) -> tuple[StoredMessage, ...]:
         """Those that are new, numbered."""
@@ -48,6 +52,7 @@ class Store:
         for envelope in envelopes:
             if envelope.id not in self.ids:
                 self.ids.add(envelope.id)
+                self._shorts.add(envelope.id[:SHORT_ID_BYTES])
                 self._last += 1
                 stored.append(StoredMessage(self._last, envelope))
         return tuple(stored)

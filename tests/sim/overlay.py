@@ -3,7 +3,7 @@
 import heapq
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
@@ -70,8 +70,7 @@ def want_copies(world: World, copies: int) -> None:
     """Configure every node anew. Before anything is said a node does the same whatever it wants."""
     for host in world.hosts:
         if host.node is not None:
-            broadcast = host.node._gossip._broadcast
-            broadcast._config = replace(broadcast._config, copies_wanted=copies)
+            host.node._gossip._broadcast._feeders._wanted = copies
 
 
 def active_links(host: Host) -> Iterable[LinkId]:

@@ -40,7 +40,7 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, RoomId
-from chatcore.messages import Hello, Ihave, LinkMessage, Neighbor, NeighborReply, Publish
+from chatcore.messages import SHORT_ID_BYTES, Hello, Ihave, LinkMessage, Neighbor, NeighborReply, Publish
 from chatcore.names import room_id
 from chatcore.node import Node
 from chatcore.recent import short_id
@@ -151,6 +151,10 @@ class MemoryIndex:
 
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         return self.ids.intersection(ids)
+
+    def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
+        begin = {message_id[:SHORT_ID_BYTES] for message_id in self.ids}
+        return begin.intersection(shorts)
 
 
 class Playbook:

@@ -142,6 +142,11 @@ class Store:
             found = {key for key, _ in cursor.getmulti(ids)}
         return {message_id for message_id in ids if message_id in found}
 
+    def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
+        """Which of them some stored message's id begins with."""
+        with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
+            return {short for short in shorts if cursor.set_range(short) and cursor.key().startswith(short)}
+
     def newest(self, room: RoomId, limit: int) -> list[Stored]:
         """The last `limit` of a room by stamp, then id; oldest first."""
         newest_first: list[Stored] = []

@@ -159,7 +159,7 @@ def _counters(counters: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]
         if isinstance(value, Mapping):
             rows += _counters(value, f"{label}.") or [(label, "none")]
         else:
-            rows.append((label, clean_line(str(value))))
+            rows.append((label, "-" if value is None else clean_line(str(value))))
     return rows
 
 

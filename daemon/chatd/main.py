@@ -37,7 +37,7 @@ from chatd.lock import Lock
 from chatd.methods import Methods
 from chatd.notify import notify
 from chatd.server import Server
-from chatd.settings import Settings
+from chatd.settings import Settings, safe_max_peers
 from chatd.store import Damaged, Store
 
 STDERR = 2
@@ -241,6 +241,14 @@ class Daemon:
             socket=paths.socket,
             new_identity=self._new,
         )
+        link, gossip = self._settings.node.link, self._settings.node.gossip
+        if link.max_peers < (safe := safe_max_peers(gossip.fanout)):
+            log.warning(
+                "few_peers",
+                why="a network of such nodes may fall into parts",
+                max_peers=link.max_peers,
+                safe=safe,
+            )
         if self._console:
             chat, chatctl = (
                 attach.command(client, self._settings.home, paths.socket) for client in ("chat", "chatctl")

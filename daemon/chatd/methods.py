@@ -71,8 +71,8 @@ class Methods:
             "broken_promises": counters.promises_broken,
             "rooms": {
                 room.name: {
-                    "eager_links": len(room.active),
-                    "lazy_links": self._node.lazy_links(room.id),
+                    "eager_links": round(len(room.active) - self._node.lazy_links(room.id), 1),
+                    "lazy_links": round(self._node.lazy_links(room.id), 1),
                     "spare_links": len(room.neighbours) - len(room.active),
                 }
                 for room in self._node.rooms.values()

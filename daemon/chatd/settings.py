@@ -63,9 +63,17 @@ _FLAGS = (
     _number("--port", 0, names.MAX_PORT, 8080, "Listen on this port; 0 takes any free one."),
     click.option("--username", "-u", metavar="NAME", help="What others see.  [default: your login]"),
     click.option("--bootstrap", multiple=True, metavar="HOST:PORT", help="A peer to start with; repeatable."),
-    _number("--max-peers", 1, MAX_PEERS, _DEFAULT.link.max_peers),
-    _number("--fanout", 1, MAX_FANOUT, _DEFAULT.gossip.fanout, "Neighbours a new message is handed to."),
-    _number("--ttl", 1, MAX_TTL, _DEFAULT.gossip.ttl, "Hops a message may make."),
+    _number(
+        "--max-peers",
+        1,
+        MAX_PEERS,
+        _DEFAULT.link.max_peers,
+        "Links in all; 12 and twice the fanout are safe.",
+    ),
+    _number(
+        "--fanout", 1, MAX_FANOUT, _DEFAULT.gossip.fanout, "Neighbours to aim at in each room; never under 3."
+    ),
+    _number("--ttl", 1, MAX_TTL, _DEFAULT.gossip.ttl, "Hops a message is pushed; beyond, it is fetched."),
     click.option("--persist/--no-persist", default=True, help="Keep history on disk, or until exit only."),
     click.option("--db-path", metavar="DIR", help="Keep the store here instead."),
     click.option("--network", metavar="NAME", default=_DEFAULT.network, show_default=True),
@@ -75,6 +83,14 @@ _FLAGS = (
     click.option("--log-format", type=click.Choice(LOG_FORMATS), default="auto", show_default=True),
     click.option("--config", metavar="FILE", help="A TOML file whose keys are these flags' names."),
 )
+
+
+LEAST_SAFE_PEERS = 12
+
+
+def safe_max_peers(fanout: int) -> int:
+    """With fewer places small rooms take them all, and a network of such nodes falls into parts."""
+    return max(LEAST_SAFE_PEERS, 2 * fanout)
 
 
 def options(command: Any) -> Any:

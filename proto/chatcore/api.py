@@ -121,6 +121,16 @@ class Dialling(TypedDict):
 
 
 class Stats(TypedDict):
+    """Since the daemon started. Messages are those of the history; presence is not counted.
+
+    `copies_per_message`: copies of others' messages that arrived, over those that were new; null before the
+    first. `messages_forwarded`: copies handed on. `messages_degraded`: copies of which a slow peer was sent
+    the id instead. `messages_dropped`: what a full queue did not take. `prunes`: times a neighbour was asked
+    to stop pushing an author; `grafts`: messages asked for after an announcement; `missing_then_fetched`:
+    those that came only so; `broken_promises`: those announced that did not come when asked for. `refused`:
+    what was not taken, by reason.
+    """
+
     messages_sent: int
     messages_received: int
     messages_duplicate: int
@@ -139,10 +149,11 @@ class Stats(TypedDict):
 
 
 class RoomLinks(TypedDict):
-    """`eager_links` are active neighbours, `lazy_links` those that get announcements only, per author."""
+    """`eager_links`: neighbours to whom an author's messages are pushed; `lazy_links`: those to whom they are
+    only announced, both for the average author. `spare_links`: other linked members."""
 
-    eager_links: int
-    lazy_links: int
+    eager_links: float
+    lazy_links: float
     spare_links: int
 
 

@@ -260,8 +260,8 @@ class Broadcast:
                 self._feeders.handle_announced(held, link, active, wanted.since)
         return bool(wanted.asked)
 
-    def lazy_links(self, room: RoomId) -> int:
-        """Pruned links of a room, over all its authors."""
+    def lazy_links(self, room: RoomId) -> float:
+        """Pruned links of a room, for the average author."""
         return self._trees.lazy_links(room)
 
     def handle_link_gone(self, link: LinkId) -> None:

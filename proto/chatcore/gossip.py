@@ -156,5 +156,5 @@ class Gossip:
     def handle_link_gone(self, link: LinkId) -> None:
         self._broadcast.handle_link_gone(link)
 
-    def lazy_links(self, room: RoomId) -> int:
+    def lazy_links(self, room: RoomId) -> float:
         return self._broadcast.lazy_links(room)

@@ -140,11 +140,12 @@ class Membership:
         wanted = self.lacking()
         if wanted <= 0:
             return [], []
-        # Whom we dialled first: who calls us may have its reasons.
+        # Whom we dialled first: who calls us may have its reasons. For a choice that is to go, nobody else.
         dialled = [link for link in free if link.outbound]
         chosen = self._rng.sample(dialled, min(wanted, len(dialled)))
         others = [link for link in free if not link.outbound]
-        chosen += self._rng.sample(others, min(wanted - len(chosen), len(others)))
+        needed = wanted - self._swapping - len(chosen)
+        chosen += self._rng.sample(others, max(0, min(needed, len(others))))
         return [self._ask(link, mono) for link in chosen], self._unlinked(wanted - len(chosen))
 
     def _unlinked(self, most: int) -> list[PeerRecord]:

@@ -140,7 +140,7 @@ class Node:
         """What hello tells a new peer."""
         return self._swarms.ids
 
-    def lazy_links(self, room: RoomId) -> int:
+    def lazy_links(self, room: RoomId) -> float:
         return self._gossip.lazy_links(room)
 
     def unreached(self) -> list[Address]:

@@ -42,6 +42,7 @@ class Trees:
     def __len__(self) -> int:
         return len(self._pruned)
 
-    def lazy_links(self, room: RoomId) -> int:
-        """Pruned links of the room, over all its authors."""
-        return sum(len(pruned) for (of, _), pruned in self._pruned.items() if of == room)
+    def lazy_links(self, room: RoomId) -> float:
+        """Pruned links of the room for an author: the mean over those whom any link asked to stop."""
+        counts = [len(pruned) for (of, _), pruned in self._pruned.items() if of == room]
+        return sum(counts) / len(counts) if counts else 0.0

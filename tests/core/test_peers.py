@@ -749,14 +749,35 @@ def test_link_that_is_not_read_is_not_taken_for_silent() -> None:
     book = Playbook()
     link = book.link(BOB)
     book.handle(ReadingPaused(link, paused=True))
-    book.wait(60)
-    assert of(book.fire(PingDue()), CloseLink) == []
+    assert dropped_in(book, 60) == []
 
     book.handle(ReadingPaused(link, paused=False))
 
-    assert of(book.fire(PingDue()), CloseLink) == []
-    book.wait(60)
-    assert len(of(book.fire(PingDue()), CloseLink)) == 1
+    assert dropped_in(book, 10) == []
+    assert dropped_in(book, 5) == [link]
+
+
+def dropped_in(book: Playbook, seconds: int) -> list[LinkId]:
+    """Links let go of while pings are due every five seconds."""
+    gone: list[LinkId] = []
+    for _ in range(seconds // 5):
+        book.wait(5)
+        gone += [output.link for output in of(book.fire(PingDue()), CloseLink)]
+    return gone
+
+
+def test_sleep_of_our_own_is_not_taken_for_silence_of_others() -> None:
+    book = Playbook()
+    link = book.link(BOB)
+    assert dropped_in(book, 5) == []
+
+    book.wait(3600)
+    outputs = book.fire(PingDue())
+
+    assert of(outputs, CloseLink) == []
+    assert [to for to, _ in sent(outputs, Ping)] == [(link,)]
+    assert dropped_in(book, 5) == []
+    assert dropped_in(book, 5) == [link]
 
 
 def test_what_comes_on_a_link_let_go_of_for_another_is_not_lost() -> None:

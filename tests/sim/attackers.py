@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Iterable
 
-from chatcore.clock import Now
-from chatcore.envelopes import Envelope
+from chatcore.clock import COUNTER_BITS, Now
+from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.errors import ClosedByPeer
 from chatcore.events import CloseLink, Dial, Input, LinkDown, LinkUp, Output, Priority, Received, Send
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, PeerId, RoomId
-from chatcore.messages import Hello, LinkMessage, Ping, Pong
+from chatcore.messages import Graft, Hello, LinkMessage, Neighbor, NeighborReply, Ping, Pong, Publish
 from chatcore.names import room_id
 from tests.sim.hosts import PORT, Host
 from tests.sim.network import World
@@ -18,7 +18,7 @@ LOBBY = room_id("main", "lobby")
 
 
 class Attacker:
-    """Answers pings, so that it is kept; what else it says is up to the test."""
+    """Answers pings, agrees to be anybody's neighbour and hands out its hoard; the rest is up to the test."""
 
     def __init__(self, world: World, name: str, rooms: Iterable[RoomId] = (LOBBY,)) -> None:
         self.identity = Identity(hashlib.sha256(f"{world.seed} attacker {name}".encode()).digest())
@@ -26,6 +26,9 @@ class Attacker:
         """Links that are up now, by who is at the other end."""
 
         self.heard: list[LinkMessage] = []
+        self.hoard: dict[bytes, Publish] = {}
+        """What it sends when it is asked for, by short id."""
+
         self._world = world
         greeting = Hello(0, (), "main", "sim", PORT, name, frozenset(rooms))
         self.host = world.add_machine(self.identity, self, greeting)
@@ -39,11 +42,30 @@ class Attacker:
                 self.links = {peer: other for peer, other in self.links.items() if other != link}
             case Received(link, messages):
                 self.heard += messages
-                pings = [message for message in messages if isinstance(message, Ping)]
-                return [Send((link,), Pong(ping.nonce), Priority.CONTROL) for ping in pings]
+                return [
+                    Send((link,), answer, Priority.CONTROL)
+                    for message in messages
+                    for answer in self._answers(message)
+                ]
             case _:
                 pass
         return []
+
+    def _answers(self, message: LinkMessage) -> list[LinkMessage]:
+        match message:
+            case Ping(nonce):
+                return [Pong(nonce)]
+            case Neighbor(room):
+                return [NeighborReply(room, accepted=True, members=())]
+            case Graft(ids):
+                return [self.hoard[short] for short in ids if short in self.hoard]
+            case _:
+                return []
+
+    def write(self, text: str, now: Now) -> Publish:
+        """A message of its own."""
+        stamp = now.wall_ms << COUNTER_BITS
+        return Publish.of(seal(self.identity, LOBBY, stamp, self.host.hello().username, Chat(text)), 16)
 
     def dial(self, victim: Host) -> None:
         self._world.act(self.host, Dial(victim.address, None))

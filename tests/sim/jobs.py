@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -51,9 +52,13 @@ def _do_apart(job: Job, world: World) -> Run:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        with os.fdopen(writing, "wb") as pipe:
-            pickle.dump(_measure(job, world), pipe)
-        os._exit(0)
+        try:
+            with os.fdopen(writing, "wb") as pipe:
+                pickle.dump(_measure(job, world), pipe)
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - whatever it was: this process must not go on as its parent
+            traceback.print_exc()
+            os._exit(1)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         written = pipe.read()

@@ -1,11 +1,11 @@
-"""Many strangers against one node: they beg it to be its neighbours until it should have lost its own."""
+"""Many strangers against one node: they beg, and bring news, until it should have lost its own choices."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from chatcore.events import ShuffleDue
 from chatcore.membership import URGENT_EVERY_S
-from chatcore.messages import Neighbor, NeighborReply
+from chatcore.messages import SHORT_ID_BYTES, Ihave, Neighbor, NeighborReply
 from tests.sim.attackers import LOBBY, Attacker
 from tests.sim.hosts import Host
 from tests.sim.network import World
@@ -16,7 +16,7 @@ NODES = 30
 SETTLE_S = 90.0
 """Mixed first, so that everybody has guests and could lose them; not later: then a choice gone is lost."""
 
-SIEGES = 200
+SIEGES = 40
 """Worlds for every seed: five seeds make 1,000."""
 
 ATTACKERS = 20
@@ -58,10 +58,15 @@ def _beg(world: World, victim: Host, crowd: Sequence[Attacker]) -> None:
     for attacker in crowd:
         attacker.dial(victim)
     world.run_for(1.0)
-    for _ in range(ROUNDS):
-        for attacker in crowd:
-            if victim.peer_id in attacker.links:
-                attacker.send(victim, *[Neighbor(LOBBY, urgent=number % 2 == 0) for number in range(BATCH)])
-            else:
+    for place in range(ROUNDS):
+        for attacker, other in zip(crowd, [*crowd[1:], crowd[0]], strict=True):
+            if victim.peer_id not in attacker.links:
                 attacker.dial(victim)
+                continue
+            attacker.send(victim, *[Neighbor(LOBBY, urgent=number % 2 == 0) for number in range(BATCH)])
+            # And what would make a good neighbour: news, its own and others', that nobody else has.
+            news = other.write(f"told {place}", world.clock())
+            attacker.hoard[news.id[:SHORT_ID_BYTES]] = news
+            own = attacker.write(f"own {place}", world.clock())
+            attacker.send(victim, own, Ihave((news.id[:SHORT_ID_BYTES],)))
         world.run_for(ROUND_S)

@@ -149,8 +149,11 @@ def test_every_row_size_and_seed_is_a_job_but_faults_stop_at_5_000() -> None:
 def test_small_run_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "build" / "sim.json"
     argv = ["spread", "drop20", "--nodes", "12", "--seeds", "1", "--jobs", "1", "--settle", "5", "--no-plots"]
-    assert main([*argv, "--json", str(output)]) == 0
-    assert "copies per node, unknown author" in capsys.readouterr().out
+    status = main([*argv, "--json", str(output)])
+    printed = capsys.readouterr().out
+    assert "copies per node, unknown author" in printed
+    verdicts = [line.split("  ")[-1].strip() for line in printed.splitlines() if " 12 " in line]
+    assert status == ("missed" in verdicts)  # after so little rest some goals are
     written = json.loads(output.read_text())
     assert [job["row"] for job in written["jobs"]] == ["spread", "drop20"]
     assert written["jobs"][0]["events"] > 0

@@ -59,7 +59,23 @@ def _wait_for_status(told: Invocation, wait_s: float) -> Any:
 @click.command("stats", cls=Command, examples=(("chatctl stats --json | jq .bytes_in", "one counter"),))
 @click.pass_obj
 def stats_command(told: Invocation) -> None:
-    """Show what the daemon has counted since it started."""
+    """Show what the daemon has counted since it started.
+
+    \b
+    copies_per_message    copies of others' messages that came, over the new ones: about 2
+    messages_duplicate    copies of what was there already
+    messages_forwarded    copies handed on
+    messages_degraded     copies of which a slow peer got the id only
+    messages_dropped      what a full queue did not take
+    prunes                times a neighbour was asked to push an author no more
+    grafts                messages asked for after an announcement
+    missing_then_fetched  messages that came only because of that
+    broken_promises       announced, asked for, and not come
+    eager_links           of a room: neighbours the average author is pushed to
+    lazy_links            neighbours to whom it is only announced
+    spare_links           other linked members
+    refused               what was not taken, by reason
+    """
     ask(told, "node.stats", None, lambda shown: told.out(render.stats(shown, told.style)))
 
 

@@ -16,7 +16,7 @@ NODES = 30
 SETTLE_S = 90.0
 """Mixed first, so that everybody has guests and could lose them; not later: then a choice gone is lost."""
 
-SIEGES = 40
+SIEGES = 200
 """Worlds for every seed: five seeds make 1,000."""
 
 ATTACKERS = 20

@@ -5,13 +5,23 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatcore import __version__, api
-from chatcore.envelopes import Chat
 from chatcore.errors import NotInRoom
-from chatcore.events import Connect, ConnectReply, JoinRoom, LeaveRoom, RoomReply, SendText, SentReply
+from chatcore.events import (
+    Connect,
+    ConnectReply,
+    ImportMessages,
+    ImportReply,
+    JoinRoom,
+    LeaveRoom,
+    RoomRecord,
+    RoomReply,
+    SendText,
+    SentReply,
+)
 from chatcore.ids import RoomId
 from chatcore.names import room_id, room_name
 from chatcore.node import Node
-from chatd import views
+from chatd import importing, reading, views
 from chatd.driver import Driver
 from chatd.links import Links
 from chatd.store import Store
@@ -115,16 +125,39 @@ class Methods:
         return {"id": str(reply.envelope.id), "room": reply.room, "state": state}
 
     async def message_history(self, params: api.HistoryParams) -> list[api.Message]:
-        name = room_name(params.room)
+        room, name = self._known_room(params.room)
+        return await asyncio.to_thread(reading.history, self._store, room, name, params)
+
+    async def message_search(self, params: api.SearchParams) -> api.SearchPage:
+        names = self._known_rooms() if params.room is None else dict([self._known_room(params.room)])
+        return await asyncio.to_thread(reading.search, self._store, names, params)
+
+    async def message_import(self, params: api.ImportParams) -> api.Imported:
+        network, wall_ms = self._node.config.network, self._driver.now().wall_ms
+        checked = await asyncio.to_thread(importing.check, params.messages, network, wall_ms)
+        admitted = checked.admit_rooms(self._known_rooms())
+        records = [RoomRecord(room, name, joined=False) for room, name in admitted.items()]
+        reply = await self._driver.request(
+            lambda request: ImportMessages(request, tuple(checked.envelopes.values()), tuple(records))
+        )
+        assert isinstance(reply, ImportReply)
+        return checked.outcome(reply.stored)
+
+    def _known_room(self, text: str) -> tuple[RoomId, str]:
+        """Raises BadName or NotInRoom."""
+        name = room_name(text)
         room = room_id(self._node.config.network, name)
         if self.name_of(room) is None:
             raise NotInRoom(name)
-        found = await asyncio.to_thread(self._store.newest, room, params.limit)
-        return [
-            views.message(item.seq, item.envelope, name)
-            for item in found
-            if isinstance(item.envelope.body, Chat)
-        ]
+        return room, name
+
+    def _known_rooms(self) -> dict[RoomId, str]:
+        """Those this node is in, or has been in."""
+        network = self._node.config.network
+        left = {entry.room_id: entry.name for entry in self._store.rooms()}
+        names = left | {room.id: room.name for room in self._node.rooms.values()}
+        # The home may have served another network, whose rooms of the same names are not ours.
+        return {room: name for room, name in names.items() if room_id(network, name) == room}
 
     async def events_subscribe(self, _: api.SubscribeParams) -> api.Subscribed:
         raise api.NeedsWebSocket
@@ -142,11 +175,7 @@ class Methods:
     def name_of(self, room: RoomId) -> str | None:
         """The name of a room this node is in, or has been in."""
         joined = self._node.rooms.get(room)
-        if joined is not None:
-            return joined.name
-        names = (entry.name for entry in self._store.rooms() if entry.room_id == room)
-        # The home may have served another network, whose rooms of the same names are not ours.
-        return next((name for name in names if room_id(self._node.config.network, name) == room), None)
+        return self._known_rooms().get(room) if joined is None else joined.name
 
 
 def _ratio(copies: int, messages: int) -> float | None:

@@ -73,6 +73,15 @@ TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | RumourDue | S
 
 
 @dataclass(frozen=True, slots=True)
+class RoomRecord:
+    """That this node knows a room by name, and whether it is in it."""
+
+    room: RoomId
+    name: str
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The shell listens and is ready to perform outputs."""
 
@@ -190,6 +199,18 @@ class LeaveRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportMessages:
+    """Keep what a person brings from elsewhere; the shell has checked everything about it.
+
+    `rooms` are those of the messages, not to be in them but to know their names.
+    """
+
+    request: RequestId
+    messages: tuple[Envelope, ...]
+    rooms: tuple[RoomRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     request: RequestId
     address: str
@@ -200,7 +221,7 @@ class Stop:
     """Say goodbye to everybody and accept nothing more."""
 
 
-Request = SendText | JoinRoom | LeaveRoom | Connect
+Request = SendText | JoinRoom | LeaveRoom | ImportMessages | Connect
 Input = (
     Received
     | Verified
@@ -264,15 +285,6 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomRecord:
-    """That this node knows a room by name, and whether it is in it."""
-
-    room: RoomId
-    name: str
-    joined: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Persist:
     """Keep this, all or nothing, on disk before answering."""
 
@@ -304,7 +316,14 @@ class ConnectReply:
     linked: bool
 
 
-Reply = SentReply | RoomReply | ConnectReply
+@dataclass(frozen=True, slots=True)
+class ImportReply:
+    """`stored` counts those that were not there already."""
+
+    stored: int
+
+
+Reply = SentReply | RoomReply | ConnectReply | ImportReply
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from chatcore.events import (
     DialFailed,
     GraftDue,
     IhaveDue,
+    ImportMessages,
     Input,
     JoinRoom,
     LeaveRoom,
@@ -165,7 +166,7 @@ class Node:
                 return self._requests.handle_commit_failed(event)
             case TimerFired():
                 return self._handle_timer(event, now)
-            case SendText() | JoinRoom() | LeaveRoom() | Connect():
+            case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | Connect():
                 return self._handle_request(event, now)
             case LinkUp():
                 return self._handle_link_up(event, now)

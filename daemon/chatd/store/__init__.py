@@ -6,7 +6,7 @@ loops, and refuses to serve a record whose checksum is wrong.
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -26,14 +26,19 @@ from chatd.store.batches import (
 from chatd.store.damage import DamageLog
 from chatd.store.faults import refusing
 from chatd.store.folder import check_data_file, prepare_folder
-from chatd.store.lmdbtypes import Cursor, Txn
+from chatd.store.lmdbtypes import Txn
+from chatd.store.reading import Point, onwards, room_entries
 from chatd.store.records import RecordDamaged
+from chatd.store.search import Found, Search, Snapshot, find
 from chatd.store.tables import SCHEMA, Tables
 from chatd.store.writer import Writer
 
 __all__ = ["SCHEMA", "Batch", "BatchResult", "Damaged", "RoomEntry", "Store", "StoreUnusable", "Stored"]
 
 DEFAULT_MAP_BYTES = 64 * 1024 * 1024
+MAX_SNAPSHOTS = 5
+"""Tried by one search while the index moves on under it; each move is thousands of messages."""
+
 MAX_MAP_BYTES = 1024**4
 """The map is address space, not disk: 1 TiB is far beyond a chat's history and fits every 64-bit machine."""
 
@@ -149,22 +154,73 @@ class Store:
 
     def newest(self, room: RoomId, limit: int) -> list[Stored]:
         """The last `limit` of a room by stamp, then id; oldest first."""
-        newest_first: list[Stored] = []
+        return self.page(room, limit)
+
+    def page(
+        self, room: RoomId, limit: int, before: Point | None = None, after: Point | None = None
+    ) -> list[Stored]:
+        """Up to `limit` of a room between two points, themselves left out; oldest first.
+
+        With `after` those right behind it, without it those right before `before`, or the last ones.
+        """
+        page: list[Stored] = []
         with self._tables.reading() as txn, txn.cursor(self._tables.room.table) as cursor:
-            for key, value in _backwards(cursor, records.room_key_end(room)):
-                if len(newest_first) == limit or not key.startswith(room):
-                    break
+            for key, value in room_entries(cursor, room, before, after):
                 stored = self._follow(txn, key, value)
                 if stored is not None:
-                    newest_first.append(stored)
-        newest_first.reverse()
-        return newest_first
+                    page.append(stored)
+                if len(page) == limit:
+                    break
+        return page if after is not None else page[::-1]
+
+    def search(self, search: Search) -> Found:
+        """The newest messages that match. May take tens of milliseconds: not for an event loop's thread."""
+        for _ in range(MAX_SNAPSHOTS):
+            last_seq = self.last_seq()
+            with self._tables.reading() as txn:
+                try:
+                    snapshot = Snapshot(txn, last_seq, self._read, self._read_on)
+                    found = find(self._tables.search, snapshot, search)
+                except RecordDamaged as error:
+                    self._damage.add(b"search", error.why)
+                    return Found([], stopped=True)
+            if found is not None:
+                return found
+        return Found([], stopped=True)
+
+    @property
+    def search_lag(self) -> int:
+        """Messages the search index does not have yet."""
+        return self._tables.search.lag(self.last_seq())
+
+    def search_bytes(self) -> int:
+        """What the search index takes on disk."""
+        with self._tables.reading() as txn:
+            return self._tables.search.size(txn)
+
+    def with_id(self, prefix: str) -> list[Stored]:
+        """Messages whose id in hexadecimal begins so: one or none, or two when it may mean several."""
+        with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
+            start = bytes.fromhex(prefix + "0" * (len(prefix) % 2))
+            numbers: list[bytes] = []
+            for key, number in onwards(cursor, start):
+                if len(numbers) == 2 or not key.hex().startswith(prefix):
+                    break
+                numbers.append(number)
+            found = [
+                self._decode(number, txn.get(number, db=self._tables.log, default=b"")) for number in numbers
+            ]
+        return [stored for stored in found if stored is not None]
 
     def after(self, seq: int, limit: int) -> list[Stored]:
         """The next `limit` behind `seq` in the order of arrival. Fewer means the end of the log."""
+        with self._tables.reading() as txn:
+            return self._read_on(txn, seq, limit)
+
+    def _read_on(self, txn: Txn, seq: int, limit: int) -> list[Stored]:
         page: list[Stored] = []
-        with self._tables.reading() as txn, txn.cursor(self._tables.log) as cursor:
-            for key, value in _onwards(cursor, records.pack_u64(seq + 1)):
+        with txn.cursor(self._tables.log) as cursor:
+            for key, value in onwards(cursor, records.pack_u64(seq + 1)):
                 if len(page) == limit:
                     break
                 stored = self._decode(key, value)
@@ -196,6 +252,11 @@ class Store:
             return None
         return stored
 
+    def _read(self, txn: Txn, seq: int) -> Stored | None:
+        number = records.pack_u64(seq)
+        record = txn.get(number, db=self._tables.log)
+        return None if record is None else self._decode(number, record)
+
     def _decode(self, number: bytes, record: bytes) -> Stored | None:
         try:
             received_ms, envelope = records.decode_record(record)
@@ -203,14 +264,3 @@ class Store:
         except RecordDamaged as error:
             self._damage.add(number, error.why)
             return None
-
-
-def _backwards(cursor: Cursor, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Entries before `end`, the greatest first."""
-    found = cursor.prev() if cursor.set_range(end) else cursor.last()
-    return cursor.iterprev() if found else iter(())
-
-
-def _onwards(cursor: Cursor, start: bytes) -> Iterator[tuple[bytes, bytes]]:
-    # An unpositioned cursor would begin again at the first entry.
-    return cursor.iternext() if cursor.set_range(start) else iter(())

@@ -17,6 +17,7 @@ from chatd.store.derived import Derived, RoomIndex
 from chatd.store.faults import DAMAGED_HINT, describe
 from chatd.store.folder import FOLDER_MODE, sync_folder
 from chatd.store.gate import Gate
+from chatd.store.index import SearchIndex
 from chatd.store.lmdbtypes import Table, Txn
 from chatd.store.records import RecordDamaged
 
@@ -51,7 +52,8 @@ class Tables:
         self._gate = Gate()
         self._closed = False
         self.room = RoomIndex()
-        self.derived: tuple[Derived, ...] = (self.room,)
+        self.search = SearchIndex()
+        self.derived: tuple[Derived, ...] = (self.room, self.search)
         self._env = lmdb.open(
             str(folder),
             map_size=map_bytes,

@@ -9,11 +9,18 @@ from chatcore.errors import Stopping
 from chatd.store import records
 from chatd.store.batches import Batch, BatchResult, OnResults, Stored
 from chatd.store.faults import describe
+from chatd.store.index import MAX_LAG
 from chatd.store.lmdbtypes import Table, Txn
 from chatd.store.tables import LAST_STAMP_KEY, Position, Tables, wall_ms
 
 MAX_GROUP_BYTES = 4 * 1024 * 1024
 """One transaction's payload: whoever is queued behind waits tens of milliseconds for it, not seconds."""
+
+INDEX_AFTER_S = 0.05
+"""So long nothing is written before the search index takes its turn."""
+
+STEPS_WHEN_BEHIND = 8
+"""Of the search index after one transaction when it is behind by more than `MAX_LAG`: about 25 ms."""
 
 MESSAGE_OVERHEAD_BYTES = 512
 """What a queued message costs beyond its payload: the decoded envelope, its strings and its keys."""
@@ -65,7 +72,7 @@ class Writer:
         """Waits for a first batch only, so that an idle store answers at once. False after the last group."""
         group: list[Batch] = []
         size = 0
-        item = self._queue.get()
+        item = self._wait()
         while item is not None:
             group.append(item[0])
             size += item[1]
@@ -76,6 +83,22 @@ class Writer:
             except Empty:
                 return group, size, True
         return group, size, False
+
+    def _wait(self) -> tuple[Batch, int] | None:
+        """For something to write. The search index catches up when there is nothing, so that a burst does not
+        wait for it; far behind it takes a little of everybody's time."""
+        index, last_seq = self._tables.search, self._position.seq
+        for _ in range(STEPS_WHEN_BEHIND):
+            if index.lag(last_seq) > MAX_LAG:
+                index.step(self._tables, last_seq)
+        pause = INDEX_AFTER_S
+        while index.lag(last_seq):
+            try:
+                return self._queue.get(timeout=pause)
+            except Empty:
+                index.step(self._tables, last_seq)
+                pause = 0.0
+        return self._queue.get()
 
     def _tell(self, results: list[BatchResult]) -> None:
         try:

@@ -107,8 +107,12 @@ class Methods:
         assert isinstance(reply, ConnectReply)
         return {"address": reply.address, "state": "linked" if reply.linked else "dialling"}
 
-    async def room_list(self, _: api.NoParams) -> list[api.Room]:
-        return views.rooms(self._node, self._driver.now())
+    async def room_list(self, params: api.RoomListParams) -> list[api.Room]:
+        rooms = views.rooms(self._node, self._driver.now())
+        if params.left:
+            names = self._known_rooms().items()
+            rooms += [views.left_room(room, name) for room, name in names if room not in self._node.rooms]
+        return rooms
 
     async def room_join(self, params: api.RoomParams) -> api.RoomChange:
         reply = await self._driver.request(lambda request: JoinRoom(request, params.room))

@@ -13,13 +13,13 @@ from chatcore import api
 from chatcore.clock import COUNTER_BITS
 from chatcore.envelopes import Chat
 from chatcore.ids import DIGEST_BYTES, SHORT_CHARS, RoomId
+from chatcore.words import MAX_QUERY_CHARS, MAX_QUERY_WORDS, parse
 from chatd import views
 from chatd.store import Store, Stored
 from chatd.store.postings import Place
 from chatd.store.reading import Point
 from chatd.store.search import Search
 from chatd.store.terms import Author, Wanted
-from chatd.store.words import MAX_QUERY_CHARS, MAX_QUERY_WORDS, parse
 
 _ID = re.compile(rf"[0-9a-f]{{{SHORT_CHARS},{2 * DIGEST_BYTES}}}")
 _NEXT = re.compile(r"([0-9]{1,20}):([0-9]{1,20})")

@@ -129,8 +129,9 @@ class HistoryParams:
 class SearchParams:
     """All words of `query`; one that ends in `*` stands for all that begin so.
 
-    `room` is one this node is or was in, all of them if none is named; `author` a username, `name~k3f9`, or 10
-    and more characters of a peer id; `before` and `after` are as in history; `before` takes an answer's `next`.
+    `room` is one this node is or was in, all of them if none is named; `author` a username, `name~k3f9`, or a
+    peer id's first characters, at least 10; `before` and `after` are as in history; `before` also takes an
+    answer's `next`.
     """
 
     query: str
@@ -151,6 +152,13 @@ class ImportParams:
 @dataclass(frozen=True, slots=True)
 class RoomParams:
     room: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomListParams:
+    """`left`: those as well that this node is no longer in, and whose history it keeps."""
+
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +250,10 @@ class Peer(TypedDict):
 
 
 class Room(TypedDict):
+    """`joined` is false for one this node has left, and then has no peers or members."""
+
     room: str
+    joined: bool
     room_id: str
     peers: int
     members: list["Member"]
@@ -359,7 +370,7 @@ METHODS: dict[str, Method] = {
     "identity.show": Method("who this node is", NoParams, IdentityInfo),
     "peer.list": Method("the peers it is linked with", NoParams, list[Peer]),
     "peer.connect": Method("dial an address, and keep dialling it", ConnectParams, Connecting),
-    "room.list": Method("the rooms it is in", NoParams, list[Room]),
+    "room.list": Method("the rooms it is in", RoomListParams, list[Room]),
     "room.join": Method("come into a room", RoomParams, RoomChange),
     "room.leave": Method("leave a room; its history stays", RoomParams, RoomChange),
     "message.send": Method("say something; answered once it is safely stored", SendParams, Sent),

@@ -18,11 +18,11 @@ from chatcore.identity import SIGNATURE_BYTES
 from chatcore.ids import RoomId
 from chatcore.names import room_id
 from chatcore.wire import pack
+from chatcore.words import parse
 from chatd.store import Batch, BatchResult, Store
 from chatd.store.reading import Point
 from chatd.store.search import Search
 from chatd.store.terms import Wanted
-from chatd.store.words import parse
 
 SMALL, LARGE = 100_000, 1_000_000
 BATCH = 500

@@ -112,7 +112,7 @@ def test_rooms_list_members_up_to_a_limit() -> None:
     members: list[Member] = [
         {"peer_id": f"{n:04}", "username": f"u{n}", "last_seen_s": 0.0} for n in range(15)
     ]
-    shown = render.rooms([{"room": "tea", "room_id": "r", "peers": 15, "members": members}])
+    shown = render.rooms([{"room": "tea", "joined": True, "room_id": "r", "peers": 15, "members": members}])
     assert "#tea" in shown
     assert "u11 and 3 more" in shown
     assert "u12" not in shown

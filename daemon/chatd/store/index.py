@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import lmdb
 import structlog
 
+from chatcore import words
 from chatcore.errors import LocalError
-from chatd.store import postings, records, words
+from chatd.store import postings, records
 from chatd.store.batches import Stored
 from chatd.store.faults import describe
 from chatd.store.lmdbtypes import Cursor, Environment, Table, Txn

@@ -1,8 +1,8 @@
 """Searches: from what is wanted to messages, the newest first.
 
 Segments on disk, the tail in memory, and what is in neither yet is read from the log. Every hit is read
-again, its checksum verified and its text compared with what was asked for: a damaged index may lose a message,
-and never shows a wrong one.
+again, its checksum verified and its text compared with what was asked for: a damaged index may lose a
+message, and never shows a wrong one.
 """
 
 import heapq

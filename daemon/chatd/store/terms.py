@@ -8,7 +8,7 @@ from functools import lru_cache
 from chatcore.envelopes import Chat, Envelope
 from chatcore.identity import peer_id_of
 from chatcore.ids import PEER_ID_CHARS, SHORT_CHARS, RoomId
-from chatd.store.words import Words, fold_name, words_of
+from chatcore.words import Words, fold_name, words_of
 
 WORD, ROOM, AUTHOR, NAME = b"w", b"r", b"a", b"n"
 """The first byte of a term says what it is."""

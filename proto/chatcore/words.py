@@ -1,4 +1,4 @@
-"""Texts as the words a search finds them by. Pure: knows no tables.
+"""Texts as the words a search finds them by, and where those stand in a text. Knows no tables.
 
 Folded (UAX #15 NFKD, case folded, accents stripped) and split at what is neither letter nor digit. Scripts
 written without spaces have no words to split: there each two neighbours are one, and the last by itself.
@@ -16,7 +16,7 @@ MAX_WORDS_PER_MESSAGE = 1024
 """Different ones, the first of each message; a longer text is found by these only."""
 
 MAX_WORD_CHARS = 64
-"""Longer words are found by their beginning. Four bytes a character fit LMDB's keys of 511 bytes."""
+"""Longer words are found by their beginning. At four bytes a character they fit a key of the store."""
 
 MAX_QUERY_CHARS = 1024
 MAX_QUERY_WORDS = 32
@@ -151,3 +151,43 @@ def parse(query: str) -> Words:
             else:
                 exact.append(run[:MAX_WORD_CHARS])
     return Words(*(tuple(dict.fromkeys(found)) for found in (exact, prefixes, runs)))
+
+
+def places_of(words: Words, text: str) -> list[tuple[int, int]]:
+    """Where in `text` stands what was asked for: start and end of each, in order, none within another."""
+    folded, origin = _fold_each(text)
+    found = []
+    for match in _pattern(words).finditer(folded):
+        start, end = origin[match.start()], origin[match.end() - 1] + 1
+        while end < len(text) and not fold(text[end]):
+            end += 1  # accents written apart
+        found.append((start, end))
+    return found
+
+
+def _fold_each(text: str) -> tuple[str, list[int]]:
+    """Folded and decomposed, and for each character the one it comes from."""
+    folded: list[str] = []
+    origin: list[int] = []
+    for at, char in enumerate(text):
+        piece = unicodedata.normalize("NFD", fold(char))
+        folded.append(" " if char.isascii() and not char.isalnum() else piece)
+        origin += [at] * len(folded[-1])
+    return "".join(folded), origin
+
+
+def _pattern(words: Words) -> re.Pattern[str]:
+    inside = rf"[^\s{_UNSPACED}]"
+    parts = [_decomposed(run) for run in sorted(words.runs, key=len, reverse=True)]
+    for word in words.exact:
+        if not _IS_UNSPACED.match(word):
+            more = f"{inside}*" if len(word) == MAX_WORD_CHARS else ""
+            parts.append(f"(?<!{inside}){_decomposed(word)}{more}(?!{inside})")
+    for prefix in words.prefixes:
+        unspaced = _IS_UNSPACED.match(prefix)
+        parts.append(_decomposed(prefix) if unspaced else f"(?<!{inside}){_decomposed(prefix)}{inside}*")
+    return re.compile("|".join(parts) or "(?!)")
+
+
+def _decomposed(word: str) -> str:
+    return re.escape(unicodedata.normalize("NFD", word))

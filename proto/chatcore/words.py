@@ -73,7 +73,7 @@ def fold(text: str) -> str:
 
 def fold_name(name: str) -> str:
     """A username as `author` compares it."""
-    return " ".join(fold(name).split())[:MAX_WORD_CHARS]
+    return " ".join(_runs(fold(name)) or name.casefold().split())[:MAX_WORD_CHARS]
 
 
 def words_of(text: str) -> list[str]:
@@ -156,12 +156,13 @@ def parse(query: str) -> Words:
 def places_of(words: Words, text: str) -> list[tuple[int, int]]:
     """Where in `text` stands what was asked for: start and end of each, in order, none within another."""
     folded, origin = _fold_each(text)
-    found = []
+    found: list[tuple[int, int]] = []
     for match in _pattern(words).finditer(folded):
         start, end = origin[match.start()], origin[match.end() - 1] + 1
         while end < len(text) and not fold(text[end]):
             end += 1  # accents written apart
-        found.append((start, end))
+        if not found or start >= found[-1][1]:  # a character like the sign for a half holds two words
+            found.append((start, end))
     return found
 
 

@@ -15,7 +15,6 @@ import lmdb
 import structlog
 
 from chatcore import words
-from chatcore.errors import LocalError
 from chatd.store import postings, records
 from chatd.store.batches import Stored
 from chatd.store.faults import describe
@@ -141,11 +140,10 @@ class SearchIndex:
             self._fill(tables, last_seq)
             if self.tail.is_full:
                 self._flush(tables)
-        except (lmdb.Error, LocalError, RecordDamaged) as error:
+        except Exception as error:  # noqa: BLE001 - the thread that keeps messages goes on
             self._is_broken = True
-            why = describe(error) if isinstance(error, lmdb.Error) else str(error)
-            # Without a traceback: the disk is full or failing, and says so.
-            log.error("search_index_stopped", why=why, hint="search is incomplete until a restart")  # noqa: TRY400
+            why, hint = describe(error), "search is incomplete until a restart"
+            log.error("search_index_stopped", why=why, hint=hint)  # noqa: TRY400 - a full disk is no bug
         self._tell(last_seq)
 
     def _fill(self, tables: "Tables", last_seq: int) -> None:

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from chatd.store.terms import Wanted
 
 SMALL, LARGE = 100_000, 1_000_000
 BATCH = 500
-MESSAGE_WORDS = (2, 24)
+MESSAGE_WORDS = (3, 24)
 VOCABULARY = 30_000
 AUTHORS = 50
 ROOMS = tuple(room_id("main", name) for name in ("lobby", "tea", "rust", "games"))
@@ -35,21 +35,30 @@ START_MS = 1_700_000_000_000
 SEARCHES = 400
 PAGES = 200
 PAGE = 50
+DEPTHS = (0.0, 0.5, 0.999)
 DEADLINE_S = 900.0
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """Seconds for each search and page; `depths` are shares of the room's messages that are newer."""
+    """Seconds for each search and page of one run; `pages` by the share of messages that are newer."""
 
-    messages: int
-    store_s: float = 0.0
-    index_s: float = 0.0
-    index_bytes: float = 0.0
-    searches: list[float] = field(default_factory=list)
-    frequent: list[float] = field(default_factory=list)
-    prefixes: list[float] = field(default_factory=list)
-    pages: dict[float, list[float]] = field(default_factory=dict)
+    searches: list[float]
+    frequent: list[float]
+    apart: list[float]
+    prefixes: list[float]
+    pages: dict[float, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    index_per_second: float
+    """Messages, while nothing else is to be done."""
+
+    index_bytes: float
+    """For each message."""
+
+    runs: list[Reading]
 
 
 class Language:
@@ -75,7 +84,8 @@ class Language:
         number = 0
         while True:
             number += 1
-            room, author, text = ROOMS[number % len(ROOMS)], self._random.randrange(AUTHORS), self.text()
+            room, author = ROOMS[number % len(ROOMS)], self._random.randrange(AUTHORS)
+            text = f"{self.text()} {'odd' if number % 2 else 'even'}"
             stamp = START_MS + number * EVERY_MS << COUNTER_BITS
             name = f"person{author}"
             payload = pack([KIND_CHAT, room, keys[author], stamp, name, text])
@@ -97,18 +107,10 @@ class Building:
             assert result.error is None, result.error
             self._kept.release()
 
-    def keep(self, messages: Iterator[Envelope], count: int) -> float:
-        """Seconds the store took, without what making the messages took."""
-        took = 0.0
-        for _ in range(0, count, BATCH * 8):
-            batches = [tuple(islice(messages, BATCH)) for _ in range(8)]
-            start = time.perf_counter()
-            for batch in batches:
-                self.store.submit(Batch(1, batch))
-            for _ in batches:
-                assert self._kept.acquire(timeout=DEADLINE_S)
-            took += time.perf_counter() - start
-        return took
+    def keep(self, messages: Iterator[Envelope], count: int) -> None:
+        for _ in range(0, count, BATCH):
+            self.store.submit(Batch(1, tuple(islice(messages, BATCH))))
+            assert self._kept.acquire(timeout=DEADLINE_S)
 
     def wait_indexed(self) -> float:
         start = time.perf_counter()
@@ -133,25 +135,31 @@ def page_s(store: Store, share: float, count: int) -> float:
     return time.perf_counter() - start
 
 
-def measure(folder: Path, count: int) -> Reading:
+def read(store: Store, language: Language, count: int, rng: random.Random) -> Reading:
+    """People ask for words as unevenly as they use them; `frequent` are two of the thirty
+    most frequent, `apart` two that are in every other message each and never in the same."""
+    words, common = language.words, language.words[:30]
+    asked = [" ".join(rng.sample(language.text().split(), 2)) for _ in range(SEARCHES)]
+    return Reading(
+        searches=[search_s(store, query) for query in asked],
+        frequent=[search_s(store, " ".join(rng.sample(common, 2)), ROOMS[1]) for _ in range(SEARCHES)],
+        apart=[search_s(store, "odd even") for _ in range(SEARCHES)],
+        prefixes=[search_s(store, f"{rng.choice(words)} {rng.choice(words)[:2]}*") for _ in range(SEARCHES)],
+        pages={share: [page_s(store, share, count) for _ in range(PAGES)] for share in DEPTHS},
+    )
+
+
+def measure(folder: Path, count: int, runs: int) -> Result:
+    """One store, `runs` times."""
     language = Language()
-    found = Reading(count)
-    store = Store.open(folder / f"store{count}", sync=False)
+    store = Store.open(folder / "store", sync=False)
     building = Building(store)
     try:
-        found.store_s = building.keep(language.messages(), count)
-        found.index_s = building.wait_indexed()
-        found.index_bytes = store.search_bytes()
+        building.keep(language.messages(), count)
+        left = store.search_lag
+        took = building.wait_indexed()
+        size = store.search_bytes() / count
         rng = random.Random(2)
-        common, all_words = language.words[:30], language.words
-        for _ in range(SEARCHES):
-            # A word is as likely to be asked for as it is to be said: mostly frequent ones.
-            asked = rng.sample(language.text().split() + rng.sample(all_words[:2000], 2), 2)
-            found.searches.append(search_s(store, " ".join(asked)))
-            found.frequent.append(search_s(store, " ".join(rng.sample(common, 2)), ROOMS[1]))
-            found.prefixes.append(search_s(store, f"{rng.choice(all_words)} {rng.choice(all_words)[:2]}*"))
-        for share in (0.0, 0.5, 0.99):
-            found.pages[share] = [page_s(store, share, count) for _ in range(PAGES)]
+        return Result(left / took, size, [read(store, language, count, rng) for _ in range(runs)])
     finally:
         store.close()
-    return found

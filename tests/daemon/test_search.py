@@ -503,9 +503,29 @@ def test_damaged_list_of_segments_is_told(shelve: Opener, folder: Path, small_se
     (key, *_), value = raw(folder, b"segments").keys(), b"nonsense"
     change(folder, b"segments", put={key: value})
     damaged: list[Damaged] = []
-    found = shelve(on_damage=damaged).find("tea")
+    shelf = shelve(on_damage=damaged)
+    found = shelf.find("tea")
     assert found.stopped
     assert [item.key for item in damaged] == [b"search"]
+    shelf.keep(message(15, "tea"))
+    shelf.wait_indexed()
+    assert len(shelf.texts("tea")) == 15
+
+
+def test_removal_that_is_given_up_changes_nothing(shelve: Opener, folder: Path, small_segments: None) -> None:
+    shelf = shelve()
+    shelf.keep(*[message(stamp, f"tea{stamp}") for stamp in range(1, 20)])
+    shelf.wait_indexed()
+    tables = shelf.store._tables
+    with contextlib.suppress(ZeroDivisionError), tables.writing() as txn:
+        tables.search.remove(txn, shelf.stored)
+        tables.search._begin_anew(txn)
+        1 / 0  # noqa: B018 - whatever ends the transaction
+    shelf.keep(*[message(stamp, f"tea{stamp}") for stamp in range(20, 40)])
+    shelf.wait_indexed()
+    assert [item.seq for item in shelf.find("tea*").messages] == list(range(39, 0, -1))
+    shelf.store.close()
+    assert len(raw(folder, b"segments")) == 5
 
 
 def test_removal_from_a_damaged_index_has_it_made_anew(

@@ -183,6 +183,7 @@ class Store:
                     found = find(self._tables.search, snapshot, search)
                 except RecordDamaged as error:
                     self._damage.add(b"search", error.why)
+                    self._tables.search.distrust()
                     return Found([], stopped=True)
             if found is not None:
                 return found

@@ -55,6 +55,7 @@ class SearchIndex:
         self.tail = Tail(0)
         self._told = 0.0
         self._is_broken = False
+        self._is_damaged = False
 
     def open(self, env: Environment, txn: Txn, *, create: bool) -> None:
         """The index of an older store, or by other rules for words, is made anew, in steps."""
@@ -132,11 +133,21 @@ class SearchIndex:
 
     def lag(self, last_seq: int) -> int:
         """How many messages wait for `step`."""
-        return 0 if self._is_broken else last_seq - self.tail.upto
+        if self._is_broken:
+            return 0
+        return max(1, last_seq) if self._is_damaged else last_seq - self.tail.upto
+
+    def distrust(self) -> None:
+        """Somebody found it damaged: the writer makes it anew when it next has something to do."""
+        self._is_damaged = True
 
     def step(self, tables: "Tables", last_seq: int) -> None:
         """Index a few more. What fails is told once and tried again at the next start."""
         try:
+            if self._is_damaged:
+                with tables.writing() as txn:
+                    self._begin_anew(txn)
+                self._is_damaged = False
             self._fill(tables, last_seq)
             if self.tail.is_full:
                 self._flush(tables)
@@ -167,6 +178,10 @@ class SearchIndex:
         while True:
             try:
                 with tables.writing() as txn:
+                    upto = self.read_upto(txn)
+                    if upto != self.tail.start:  # a removal that was given up had begun it anew
+                        self.tail = Tail(upto or 0)
+                        return
                     self._write_segment(txn, span, order, holders)
                 break
             except lmdb.MapFullError:

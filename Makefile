@@ -47,7 +47,7 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 demo: $(BIN)/chatd ## three daemons tell a story in a temporary folder, in under 30 s
 	@$(BIN)/python -m tests.e2e.demo
 
-bench: $(VENV)/.dev ## measure throughput, latency, memory and start-up; prints a table, writes build/bench.json
+bench: $(VENV)/.dev ## measure throughput, latency, memory, start-up and searches; prints a table, writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 sim: $(VENV)/.dev ## gossip on simulated networks of up to 10,000 nodes: table, build/sim.json, docs/img

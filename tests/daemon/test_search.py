@@ -440,7 +440,7 @@ def test_index_grows_the_map_where_it_must(folder: Path, small_segments: None) -
 
 
 def test_index_that_cannot_be_written_leaves_everything_else_alone(
-    shelve: Opener, small_segments: None, monkeypatch: pytest.MonkeyPatch
+    shelve: Opener, folder: Path, small_segments: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf = shelve()
     shelf.keep(*[message(stamp, f"tea {stamp}") for stamp in range(1, 4)])
@@ -449,12 +449,20 @@ def test_index_that_cannot_be_written_leaves_everything_else_alone(
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, "no")
 
-    monkeypatch.setattr(shelf.store._tables.search, "_write_segment", fail)
-    for stamp in range(4, 30):
-        shelf.keep(message(stamp, f"tea {stamp}"))
-    wait_until(lambda: shelf.store._tables.search._is_broken, "the failure")
-    shelf.keep(message(99, "tea 99"))
-    assert len(shelf.texts("tea")) == 30
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.store._tables.search, "_write_segment", fail)
+        for stamp in range(4, 30):
+            shelf.keep(message(stamp, f"tea {stamp}"))
+        wait_until(lambda: shelf.store._tables.search._retry_at > 0, "the failure")
+        shelf.keep(message(99, "tea 99"))
+        assert len(shelf.texts("tea")) == 30
+    shelf.store._tables.search._retry_at = 0.0  # a minute later
+    shelf.keep(message(100, "tea 100"))
+    shelf.wait_indexed()
+    assert shelf.store.search_lag == 0
+    assert len(shelf.texts("tea")) == 31
+    shelf.store.close()
+    assert len(raw(folder, b"segments")) > 1
 
 
 # Damage

@@ -37,6 +37,7 @@ MAX_LAG = 50_000
 """Behind by more messages than that, the index no longer waits until nothing else is to be written."""
 
 PROGRESS_S = 5.0
+RETRY_S = 60.0
 
 _ORDER = b"\0"
 _UPTO = struct.Struct(">HQ")
@@ -54,7 +55,7 @@ class SearchIndex:
     def __init__(self) -> None:
         self.tail = Tail(0)
         self._told = 0.0
-        self._is_broken = False
+        self._retry_at = 0.0
         self._is_damaged = False
 
     def open(self, env: Environment, txn: Txn, *, create: bool) -> None:
@@ -132,8 +133,8 @@ class SearchIndex:
         txn.delete(segment.key, db=self._segments)
 
     def lag(self, last_seq: int) -> int:
-        """How many messages wait for `step`."""
-        if self._is_broken:
+        """How many messages wait for `step`; none for a while after it has failed."""
+        if time.monotonic() < self._retry_at:
             return 0
         return max(1, last_seq) if self._is_damaged else last_seq - self.tail.upto
 
@@ -142,7 +143,7 @@ class SearchIndex:
         self._is_damaged = True
 
     def step(self, tables: "Tables", last_seq: int) -> None:
-        """Index a few more. What fails is told once and tried again at the next start."""
+        """Index a few more. What fails is told, and tried again later."""
         try:
             if self._is_damaged:
                 with tables.writing() as txn:
@@ -152,9 +153,9 @@ class SearchIndex:
             if self.tail.is_full:
                 self._flush(tables)
         except Exception as error:  # noqa: BLE001 - the thread that keeps messages goes on
-            self._is_broken = True
-            why, hint = describe(error), "search is incomplete until a restart"
-            log.error("search_index_stopped", why=why, hint=hint)  # noqa: TRY400 - a full disk is no bug
+            self._retry_at = time.monotonic() + RETRY_S
+            hint = "searches are incomplete; it is tried again in a minute"
+            log.error("search_index_failed", why=describe(error), hint=hint)  # noqa: TRY400 - a full disk is no bug
         self._tell(last_seq)
 
     def _fill(self, tables: "Tables", last_seq: int) -> None:
@@ -201,7 +202,9 @@ class SearchIndex:
         segment = Segment(number, *span)
         with txn.cursor(self.postings) as cursor:
             cursor.put(segment.key + _ORDER, order.encode(), append=True)
-            cursor.putmulti([(segment.key + term, value) for term, value in holders], append=True)
+            entries = [(segment.key + term, value) for term, value in holders]
+            if cursor.putmulti(entries, append=True)[1] != len(entries):
+                raise lmdb.Error("the search index goes further than this process wrote")
         txn.put(segment.key, segment.encode(), db=self._segments)
         self._write_upto(txn, segment.last_seq)
 

@@ -11,7 +11,7 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +39,7 @@ from chatd.notify import notify
 from chatd.server import Server
 from chatd.settings import Settings, safe_max_peers
 from chatd.store import Damaged, Store
+from chatd.store.readiness import make_ready
 
 STDERR = 2
 EXIT_FAILED = 1
@@ -49,6 +50,9 @@ LAST_WORDS_S = 2.0
 
 STOP_S = 30.0
 """For all of stopping, by which even a slow disk has taken what is queued; systemd kills after 90 s."""
+
+PATIENCE_US = 30_000_000
+"""How much longer systemd is to wait for READY each time a long check says that it goes on."""
 
 SWITCH_INTERVAL_S = 0.0001
 """How long a busy event loop keeps the interpreter lock while signature checks wait for it (default 5 ms)."""
@@ -140,6 +144,7 @@ class Daemon:
             folder = Path(self._settings.paths.store)
             Store.prepare(folder)
             stack.enter_context(Lock(folder / "store.lock", "--db-path"))
+            make_ready(folder, _tell_of_store)
             store = Store.open(folder, on_damage=_log_damage)
         stack.callback(store.close)
         return store
@@ -311,6 +316,15 @@ def _others_may_replace(found: os.stat_result) -> bool:
     # A group of the user's own number is nobody else's, and many systems let it write by default.
     shared_group = found.st_gid != found.st_uid
     return bool(found.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if shared_group else 0)))
+
+
+def _tell_of_store(event: str, fields: Mapping[str, Any]) -> None:
+    """What goes on before the store opens, which may take long: the supervisor is asked for patience."""
+    notify(f"EXTEND_TIMEOUT_USEC={PATIENCE_US}\nSTATUS={event.replace('_', ' ')}")
+    if event in ("store_damaged", "store_quarantined"):
+        log.error(event, **fields)
+    else:
+        log.info(event, **fields)
 
 
 def _log_damage(damaged: Damaged) -> None:

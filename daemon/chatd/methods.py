@@ -51,6 +51,10 @@ class Methods:
             "rooms": sorted(room.name for room in self._node.rooms.values()),
             "uptime_s": round(now.mono - self._started, 3),
             "dialling": views.dialling(self._node, now),
+            "store": {
+                "damaged": self._store.damaged,
+                "quarantined": [str(path) for path in self._store.quarantined],
+            },
         }
 
     async def node_stats(self, _: api.NoParams) -> api.Stats:

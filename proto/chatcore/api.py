@@ -109,6 +109,14 @@ class Status(TypedDict):
     rooms: list[str]
     uptime_s: float
     dialling: list["Dialling"]
+    store: "StoreState"
+
+
+class StoreState(TypedDict):
+    """`damaged` counts records skipped since the start; `quarantined` are folders with files moved aside."""
+
+    damaged: int
+    quarantined: list[str]
 
 
 class Dialling(TypedDict):

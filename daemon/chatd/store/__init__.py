@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from chatcore.ids import MessageId, RoomId
-from chatd.store import records
+from chatd.store import marks, quarantine, records
 from chatd.store.batches import (
     Batch,
     BatchResult,
@@ -28,14 +28,12 @@ from chatd.store.faults import refusing
 from chatd.store.folder import check_data_file, prepare_folder
 from chatd.store.lmdbtypes import Cursor, Txn
 from chatd.store.records import RecordDamaged
-from chatd.store.tables import SCHEMA, Tables
+from chatd.store.tables import MAX_MAP_BYTES, SCHEMA, Tables
 from chatd.store.writer import Writer
 
 __all__ = ["SCHEMA", "Batch", "BatchResult", "Damaged", "RoomEntry", "Store", "StoreUnusable", "Stored"]
 
 DEFAULT_MAP_BYTES = 64 * 1024 * 1024
-MAX_MAP_BYTES = 1024**4
-"""The map is address space, not disk: 1 TiB is far beyond a chat's history and fits every 64-bit machine."""
 
 
 class Store:
@@ -68,8 +66,10 @@ class Store:
         with refusing(folder):
             prepare_folder(folder)
             check_data_file(folder)
-            tables = Tables(folder, sync=sync, map_bytes=map_bytes, max_map_bytes=max_map_bytes)
             with ExitStack() as on_failure:
+                if marks.take(folder):
+                    on_failure.callback(marks.leave, folder)
+                tables = Tables(folder, sync=sync, map_bytes=map_bytes, max_map_bytes=max_map_bytes)
                 on_failure.callback(tables.close)
                 tables.open_all()
                 store = cls(tables, on_damage)
@@ -116,7 +116,8 @@ class Store:
         """Write what is queued, end the thread, close the files. Blocks for as long as that takes."""
         if self._writer is not None:
             self._writer.stop()
-        self._tables.close()
+        if self._tables.close() and not self._tables.suspect:
+            marks.leave(self._tables.folder)
 
     @property
     def backlog_bytes(self) -> int:
@@ -127,6 +128,11 @@ class Store:
     def damaged(self) -> int:
         """Damaged records come across so far."""
         return self._damage.count
+
+    @property
+    def quarantined(self) -> list[Path]:
+        """Folders with damaged files that were moved aside and not been removed since."""
+        return quarantine.found(self._tables.folder)
 
     def last_seq(self) -> int:
         """Of the last message committed; 0 when there is none."""

@@ -123,9 +123,8 @@ def test_store_closed_twice_does_not_call_the_next_ones_clean(folder: Path) -> N
 
 def test_store_whose_pages_turned_out_damaged_is_not_called_clean(folder: Path) -> None:
     fill(folder)
-    with opened(folder) as store, pytest.raises(StoreUnusable):
-        with store._tables.reading():
-            raise lmdb.CorruptedError("a page of the wrong kind")
+    with opened(folder) as store, pytest.raises(StoreUnusable), store._tables.reading():
+        raise lmdb.CorruptedError("a page of the wrong kind")
     assert not marks.is_clean(folder)
 
 

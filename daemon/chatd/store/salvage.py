@@ -1,7 +1,7 @@
 """A program of its own, `python -m chatd.store.salvage FILE FOLDER`: what is whole in FILE, into a new store.
 
-Reads FILE page by page and asks nothing of its structure. A message is taken when its checksum and its author's
-signature hold, under the number it had; a room or a number when its checksum holds.
+Reads FILE page by page and asks nothing of its structure. A message is taken when its checksum and its
+author's signature hold, under the number it had; a room or a number when its checksum holds.
 """
 
 import sys

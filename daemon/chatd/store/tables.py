@@ -177,7 +177,7 @@ class Tables:
         return int(pages * self._env.stat()["psize"])
 
     def retrying(self, write: Callable[[], None]) -> None:
-        """For a writer that is alone, as the copy of a damaged store. Raises lmdb.MapFullError at the limit."""
+        """For a writer that is alone, as a salvage is. Raises lmdb.MapFullError at the limit."""
         while True:
             try:
                 return write()

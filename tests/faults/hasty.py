@@ -25,6 +25,6 @@ def ignore_commit(driver: Driver, results: list[BatchResult]) -> None:
 
 
 if __name__ == "__main__":
-    Driver._persist = persist_later  # type: ignore[method-assign]  # the fault
-    Driver._committed = ignore_commit  # type: ignore[method-assign]  # the fault
+    Driver._persist = persist_later  # type: ignore[method-assign,assignment]  # the fault
+    Driver._committed = ignore_commit  # type: ignore[method-assign,assignment]  # the fault
     main()

@@ -14,5 +14,5 @@ async def test_what_was_acknowledged_survives_twenty_kills(tmp_path: Path) -> No
 
 
 async def test_daemon_that_acknowledges_before_it_commits_is_caught(tmp_path: Path) -> None:
-    found = await kill_again_and_again(tmp_path / "home", 4, seed=1, hasty=True)
+    found = await kill_again_and_again(tmp_path / "home", 40, seed=1, hasty=True)
     assert found.lost > 0

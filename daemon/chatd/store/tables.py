@@ -63,9 +63,10 @@ class Tables:
 
     def __init__(self, folder: Path, *, sync: bool, map_bytes: int, max_map_bytes: int) -> None:
         self.folder = folder
-        self._max_map_bytes = max_map_bytes
+        self.max_map_bytes = max_map_bytes
         self._gate = Gate()
         self._closed = False
+        self._all: list[Table] = []
         self.suspect = False
         """LMDB has found a page damaged: the file is to be looked over before it is opened again."""
 
@@ -95,6 +96,7 @@ class Tables:
                 self._open_tables(txn, create=True)
                 txn.put(SCHEMA_KEY, records.seal(records.pack_u64(SCHEMA)), db=self.meta)
                 txn.put(_CREATED_KEY, records.seal(records.pack_u64(wall_ms())), db=self.meta)
+            self._all = [self._env.open_db(name, txn=txn, create=False) for name in self._env.dbs(txn)]
         sync_folder(self.folder)
 
     def _check_schema(self, txn: Txn) -> None:
@@ -171,8 +173,7 @@ class Tables:
     def used_bytes(self) -> int:
         """Of the pages in use. Free ones stay in the file, and are what is written to next."""
         with self.reading() as txn:
-            tables = [self._env.open_db(name, txn=txn, create=False) for name in self._env.dbs(txn)]
-            counts = [txn.stat(table) for table in tables]
+            counts = [txn.stat(table) for table in self._all]
         pages = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in counts)
         return int(pages * self._env.stat()["psize"])
 
@@ -195,7 +196,7 @@ class Tables:
     def grow(self) -> bool:
         """Double the map while nobody reads. False at the limit, and then nothing has changed."""
         size = self._env.info()["map_size"]
-        larger = min(2 * size, self._max_map_bytes)
+        larger = min(2 * size, self.max_map_bytes)
         if larger <= size or not _has_address_space(larger):
             return False
         with self._gate.alone():

@@ -29,6 +29,7 @@ from chatcore.handshake import Credentials
 from chatcore.names import room_id, split_address
 from chatcore.node import Node
 from chatd import attach, logs, settings
+from chatd.backup import Backups
 from chatd.driver import Driver
 from chatd.feed import Feed
 from chatd.keyfile import load_network_key, load_or_create_identity
@@ -38,7 +39,7 @@ from chatd.methods import Methods
 from chatd.notify import notify
 from chatd.server import Server
 from chatd.settings import Settings, safe_max_peers
-from chatd.store import Damaged, Store
+from chatd.store import Damaged, Store, Trimmed
 from chatd.store.readiness import make_ready
 
 STDERR = 2
@@ -145,7 +146,8 @@ class Daemon:
             Store.prepare(folder)
             stack.enter_context(Lock(folder / "store.lock", "--db-path"))
             make_ready(folder, _tell_of_store)
-            store = Store.open(folder, on_damage=_log_damage)
+            policy = self._settings.policy
+            store = Store.open(folder, policy=policy, on_damage=_log_damage, on_trim=_log_trim)
         stack.callback(store.close)
         return store
 
@@ -159,7 +161,8 @@ class Daemon:
         links = self._links(driver)
         listen = await self._listen(links)
         driver.attach(self._node(driver, split_address(listen)[1]), links)
-        methods = Methods(driver, store, listen=listen, stop=stopping.set)
+        backups = Backups(self._settings)
+        methods = Methods(driver, store, listen=listen, stop=stopping.set, backups=backups)
         feed = Feed(store, methods.name_of)
         driver.publish = feed.publish
         store.start(driver.take_results)
@@ -219,8 +222,9 @@ class Daemon:
             index=self._store,
             rng=random.SystemRandom(),
             now=driver.now(),
-            clock=HybridClock(self._store.last_stamp()),
+            clock=HybridClock(self._store.first_stamp()),
             rooms=rooms,
+            restored=self._store.restored,
         )
 
     async def _open_socket(self, server: Server) -> None:
@@ -325,6 +329,10 @@ def _tell_of_store(event: str, fields: Mapping[str, Any]) -> None:
         log.error(event, **fields)
     else:
         log.info(event, **fields)
+
+
+def _log_trim(trimmed: Trimmed) -> None:
+    log.info("store_trimmed", messages=trimmed.messages, rooms=trimmed.rooms)
 
 
 def _log_damage(damaged: Damaged) -> None:

@@ -59,6 +59,8 @@ ERROR_CODES: dict[type[ChatError], int] = {
     errors.Stopping: 1010,
     NeedsWebSocket: 1011,
     errors.OwnAddress: 1012,
+    errors.NotCaughtUp: 1020,
+    errors.BackupFailed: 1021,
 }
 """Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
 
@@ -93,6 +95,15 @@ class ConnectParams:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupParams:
+    """`path` is absolute, and of the daemon's own machine; `force` replaces what is there."""
+
+    path: str
+    passphrase: str = field(repr=False)
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SubscribeParams:
     """`since` is the last `seq` the client has seen: what came after it is sent again, oldest first."""
 
@@ -113,10 +124,21 @@ class Status(TypedDict):
 
 
 class StoreState(TypedDict):
-    """`damaged` counts records skipped since the start; `quarantined` are folders with files moved aside."""
+    """`damaged` counts records skipped since the start; `quarantined` are folders with files moved aside.
 
+    `used_bytes` leaves out free pages of the file, which never shrinks. `restored`: from a backup, and not
+    caught up yet.
+    """
+
+    used_bytes: int
     damaged: int
     quarantined: list[str]
+    restored: bool
+
+
+class Backup(TypedDict):
+    path: str
+    bytes: int
 
 
 class Dialling(TypedDict):
@@ -265,6 +287,8 @@ METHODS: dict[str, Method] = {
     "node.status": Method("how this node is doing", NoParams, Status),
     "node.stats": Method("counters since it started", NoParams, Stats),
     "node.stop": Method("stop the daemon", NoParams, Done),
+    "node.backup": Method("write everything it is into one encrypted file", BackupParams, Backup),
+    "node.caught_up": Method("let a restored node send without waiting for a peer", NoParams, Done),
     "identity.show": Method("who this node is", NoParams, IdentityInfo),
     "peer.list": Method("the peers it is linked with", NoParams, list[Peer]),
     "peer.connect": Method("dial an address, and keep dialling it", ConnectParams, Connecting),

@@ -132,7 +132,12 @@ def test_status_tells_why_an_address_is_not_reached() -> None:
             {"address": "a:1", "reason": "connection refused", "next_try_s": 4.0, "failures": 3},
             {"address": "b:2", "reason": None, "next_try_s": None, "failures": 0},
         ],
-        "store": {"damaged": 0, "quarantined": ["/ann/quarantine-1"]},
+        "store": {
+            "used_bytes": 0,
+            "damaged": 0,
+            "quarantined": ["/ann/quarantine-1"],
+            "restored": False,
+        },
     }
     lines = render.status(status).splitlines()
     assert "listens     no" in lines

@@ -95,7 +95,7 @@ def restore_command(told: Invocation, file: str, passphrase_file: str | None, no
 
 
 def _passphrase(told: Invocation, path: str | None, *, twice: bool) -> str:
-    """From the file, else the environment, else the terminal; never a flag, which others on the machine see."""
+    """From the file, else the environment, else the terminal; never a flag, which others would see."""
     if path is not None:
         return _checked(_from_file(path))
     if VARIABLE in told.env.variables:

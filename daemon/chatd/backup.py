@@ -53,6 +53,7 @@ class Backups:
         }
         child = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # nothing from the folder it happens to stand in
             "-m",
             "chatd.backup",
             stdin=asyncio.subprocess.PIPE,

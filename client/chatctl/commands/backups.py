@@ -67,7 +67,7 @@ def restore_command(told: Invocation, file: str, passphrase_file: str | None, no
     The restored node sends nothing before it has caught up with a peer.
     """
     passphrase = _passphrase(told, passphrase_file, twice=False)
-    command = [sys.executable, "-m", "chatd.restore", file]
+    command = [sys.executable, "-P", "-m", "chatd.restore", file]
     home = told.home or told.env.variables.get("CHATD_HOME")
     command += ["--home", home] if home else []
     command += ["--no-wait"] if no_wait else []

@@ -39,7 +39,7 @@ def run(folder: Path, program: str, *arguments: Path, event: str, tell: Tell) ->
         KilledByDamage: it died of a signal that damage sends.
         StoreUnusable: it could not do its work; damage is not why.
     """
-    command = [sys.executable, "-m", program, *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", program, *map(str, arguments)]
     paths = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": paths}
     with subprocess.Popen(

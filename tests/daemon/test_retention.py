@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 
 from chatcore.clock import COUNTER_BITS
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
-from chatd.store import Batch, BatchResult, Policy, Store, Trimmed, retention
+from chatd.store import Batch, BatchResult, Policy, Store, Trimmed, records, retention
 from chatd.store.folder import DATA_FILE
 
 AUTHOR = Identity(b"a" * 32)
@@ -214,3 +215,16 @@ def test_live_messages_do_not_wait_for_a_long_pass(tmp_path: Path) -> None:
             slowest = max(slowest, time.monotonic() - started)
         assert keeper.trims.get(timeout=DEADLINE_S).messages == 20_000
         assert slowest < 0.5
+
+
+def test_damaged_entries_go_like_all_others(tmp_path: Path) -> None:
+    old = [message(300 + age, f"{age}") for age in range(5)]
+    fill(tmp_path, *old, message(0))
+    with lmdb.open(str(tmp_path / "store"), max_dbs=8, lib_version=0) as env, env.begin(write=True) as txn:
+        txn.put(records.room_key(old[1]), b"odd", db=env.open_db(b"room", txn=txn))
+        txn.put(records.pack_u64(3), b"nonsense", db=env.open_db(b"log", txn=txn))
+    with opened(tmp_path, Policy(retain_ms=90 * DAY_MS)) as keeper:
+        keeper.start()
+        assert keeper.trims.get(timeout=DEADLINE_S) == Trimmed(5, 1)
+        assert keeper.ages() == [0]
+        assert keeper.store.damaged == 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import lmdb
 
 from chatcore.clock import COUNTER_BITS, wall_ms_of
+from chatcore.errors import LocalError
 from chatcore.ids import DIGEST_BYTES, RoomId
 from chatd.store import records
 from chatd.store.batches import Stored
@@ -115,7 +116,12 @@ class Retention:
         assert self._pass is not None
         try:
             next(self._pass)
-        except (StopIteration, lmdb.Error, OSError):  # no space even to remove: the next pass tries again
+        except (
+            StopIteration,
+            lmdb.Error,
+            OSError,
+            LocalError,
+        ):  # no space even to remove: the next pass tries again
             self._pass = None
             if self._removed and self._on_trim is not None:
                 self._on_trim(Trimmed(self._removed.total(), len(self._removed)))
@@ -248,12 +254,18 @@ class Retention:
                 full = len(going) >= STEP_MESSAGES or size >= STEP_BYTES or time.monotonic() >= end
                 if full and going:
                     return going, key
-                if not self.protected(records.unpack_u64(number)):
+                if not self._stays(number):
                     record = txn.get(number, db=self._tables.log) or b""
                     going.append((key, number, record))
                     size += len(record)
                 found = cursor.next()
         return going, None
+
+    def _stays(self, number: bytes) -> bool:
+        try:
+            return self.protected(records.unpack_u64(number))
+        except RecordDamaged:
+            return False  # an entry that leads nowhere
 
     def _delete(self, txn: Txn, going: list[tuple[bytes, bytes, bytes]]) -> None:
         gone = []

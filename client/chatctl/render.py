@@ -191,7 +191,12 @@ def status(shown: "Status", style: Style = PLAIN) -> str:
         ("peers", str(shown["peers"])),
         ("rooms", " ".join(room_label(room) for room in shown["rooms"])),
     ]
-    return pairs([*rows, *(("dialling", _dialling(target)) for target in shown["dialling"])], style)
+    rows += [("dialling", _dialling(target)) for target in shown["dialling"]]
+    store: Mapping[str, Any] = shown.get("store", {})  # an older daemon says nothing of it
+    rows += [("quarantine", clean_line(path)) for path in store.get("quarantined", ())]
+    if store.get("restored"):
+        rows.append(("restored", "from a backup; sends nothing before it has caught up with a peer"))
+    return pairs(rows, style)
 
 
 def _dialling(target: "Dialling") -> str:

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatcore import __version__, api
-from chatcore.errors import NotInRoom
+from chatcore.errors import BackupFailed, NotInRoom
 from chatcore.events import (
+    CatchUpDone,
     Connect,
     ConnectReply,
     ImportMessages,
@@ -22,6 +23,7 @@ from chatcore.ids import RoomId
 from chatcore.names import room_id, room_name
 from chatcore.node import Node
 from chatd import importing, reading, views
+from chatd.backup import Backups
 from chatd.driver import Driver
 from chatd.links import Links
 from chatd.store import Store
@@ -30,7 +32,16 @@ from chatd.store import Store
 class Methods:
     """One public coroutine per method of `api.METHODS`, dots as underscores."""
 
-    def __init__(self, driver: Driver, store: Store, *, listen: str, stop: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        store: Store,
+        *,
+        listen: str,
+        stop: Callable[[], None],
+        backups: Backups | None = None,
+    ) -> None:
+        self._backups = backups
         self._driver = driver
         self._store = store
         self._listen = listen
@@ -61,6 +72,12 @@ class Methods:
             "rooms": sorted(room.name for room in self._node.rooms.values()),
             "uptime_s": round(now.mono - self._started, 3),
             "dialling": views.dialling(self._node, now),
+            "store": {
+                "used_bytes": self._store.used_bytes(),
+                "damaged": self._store.damaged,
+                "quarantined": [str(path) for path in self._store.quarantined],
+                "restored": self._node.waits_to_catch_up,
+            },
         }
 
     async def node_stats(self, _: api.NoParams) -> api.Stats:
@@ -94,6 +111,18 @@ class Methods:
 
     async def node_stop(self, _: api.NoParams) -> api.Done:
         self._stop()
+        return {"ok": True}
+
+    async def node_backup(self, params: api.BackupParams) -> api.Backup:
+        if self._backups is None:
+            raise BackupFailed("this node has nothing to back up", "")
+        try:
+            return await self._backups.make(params)
+        finally:
+            self._store.reap_readers()
+
+    async def node_caught_up(self, _: api.NoParams) -> api.Done:
+        self._driver.post(CatchUpDone())
         return {"ok": True}
 
     async def identity_show(self, _: api.NoParams) -> api.IdentityInfo:

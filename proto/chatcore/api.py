@@ -89,6 +89,8 @@ ERROR_CODES: dict[type[ChatError], int] = {
     NoSuchMessage: 1020,
     BadMoment: 1021,
     BadQuery: 1022,
+    errors.NotCaughtUp: 1030,
+    errors.BackupFailed: 1031,
 }
 """Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
 
@@ -167,6 +169,15 @@ class ConnectParams:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupParams:
+    """`path` is absolute, and of the daemon's own machine; `force` replaces what is there."""
+
+    path: str
+    passphrase: str = field(repr=False)
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SubscribeParams:
     """`since` is the last `seq` the client has seen: what came after it is sent again, oldest first."""
 
@@ -183,6 +194,25 @@ class Status(TypedDict):
     rooms: list[str]
     uptime_s: float
     dialling: list["Dialling"]
+    store: "StoreState"
+
+
+class StoreState(TypedDict):
+    """`damaged` counts records skipped since the start; `quarantined` are folders with files moved aside.
+
+    `used_bytes` leaves out free pages of the file, which never shrinks. `restored`: from a backup, and not
+    caught up yet.
+    """
+
+    used_bytes: int
+    damaged: int
+    quarantined: list[str]
+    restored: bool
+
+
+class Backup(TypedDict):
+    path: str
+    bytes: int
 
 
 class Dialling(TypedDict):
@@ -367,6 +397,8 @@ METHODS: dict[str, Method] = {
     "node.status": Method("how this node is doing", NoParams, Status),
     "node.stats": Method("counters since it started", NoParams, Stats),
     "node.stop": Method("stop the daemon", NoParams, Done),
+    "node.backup": Method("write everything it is into one encrypted file", BackupParams, Backup),
+    "node.caught_up": Method("let a restored node send without waiting for a peer", NoParams, Done),
     "identity.show": Method("who this node is", NoParams, IdentityInfo),
     "peer.list": Method("the peers it is linked with", NoParams, list[Peer]),
     "peer.connect": Method("dial an address, and keep dialling it", ConnectParams, Connecting),

@@ -67,7 +67,12 @@ class ShuffleDue:
     """Time to mix whom we know in each room, and to mend our neighbourhood there."""
 
 
-TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | RumourDue | ShuffleDue
+@dataclass(frozen=True, slots=True)
+class CatchUpDue:
+    """A restored node has been linked for a while."""
+
+
+TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | RumourDue | ShuffleDue | CatchUpDue
 
 # Inputs
 
@@ -217,6 +222,11 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
+class CatchUpDone:
+    """Somebody decided that this restored node has nothing to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Say goodbye to everybody and accept nothing more."""
 
@@ -235,6 +245,7 @@ Input = (
     | DialFailed
     | StrangerRefused
     | Request
+    | CatchUpDone
     | Stop
 )
 
@@ -380,6 +391,11 @@ News = MessageAdded | PeerChanged | MemberChanged | RoomChanged
 
 
 @dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """This node was restored from a backup, and is now as any other: the shell need not remember it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something worth a log line that needs nobody's answer: no text, no keys."""
 
@@ -401,5 +417,6 @@ Output = (
     | PeerChanged
     | MemberChanged
     | RoomChanged
+    | CaughtUp
     | Notice
 )

@@ -132,11 +132,18 @@ def test_status_tells_why_an_address_is_not_reached() -> None:
             {"address": "a:1", "reason": "connection refused", "next_try_s": 4.0, "failures": 3},
             {"address": "b:2", "reason": None, "next_try_s": None, "failures": 0},
         ],
+        "store": {
+            "used_bytes": 0,
+            "damaged": 0,
+            "quarantined": ["/ann/quarantine-1"],
+            "restored": False,
+        },
     }
     lines = render.status(status).splitlines()
-    assert "listens   no" in lines
-    assert "dialling  a:1: connection refused after 3 tries; again in 4.0 s" in lines
-    assert "dialling  b:2: no answer yet" in lines
+    assert "listens     no" in lines
+    assert "dialling    a:1: connection refused after 3 tries; again in 4.0 s" in lines
+    assert "dialling    b:2: no answer yet" in lines
+    assert "quarantine  /ann/quarantine-1" in lines
 
 
 def test_stats_show_counters_of_a_newer_daemon() -> None:

@@ -22,7 +22,7 @@ from chatcore.events import (
     StoredMessage,
 )
 from chatcore.identity import Identity
-from chatcore.ids import LinkId, MessageId, PeerId
+from chatcore.ids import LinkId, MessageId, PeerId, RoomId
 from chatcore.names import LOBBY, room_id
 from chatcore.node import Node
 from chatd import views
@@ -35,6 +35,9 @@ ROOM = room_id("main", LOBBY)
 
 
 class NothingStored:
+    def floor(self, _: RoomId) -> int:
+        return 0
+
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         return set(ids[:0])
 

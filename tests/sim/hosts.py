@@ -9,7 +9,7 @@ from chatcore.clock import Now
 from chatcore.envelopes import Envelope
 from chatcore.events import Input, Output, Send, StoredMessage, TimerKey
 from chatcore.identity import Identity
-from chatcore.ids import LinkId, MessageId
+from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.messages import SHORT_ID_BYTES, Hello, LinkMessage
 from chatcore.node import Node
 
@@ -39,6 +39,9 @@ class Store:
         self.ids: set[MessageId] = set()
         self._shorts: set[bytes] = set()
         self._last = 0
+
+    def floor(self, _: RoomId) -> int:
+        return 0
 
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         return self.ids.intersection(ids)

@@ -148,6 +148,10 @@ def link_to(
 class MemoryIndex:
     def __init__(self) -> None:
         self.ids: set[MessageId] = set()
+        self.floors: dict[RoomId, int] = {}
+
+    def floor(self, room: RoomId) -> int:
+        return self.floors.get(room, 0)
 
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         return self.ids.intersection(ids)
@@ -173,6 +177,7 @@ class Playbook:
         network: str = "main",
         seed: int = 1,
         started: bool = True,
+        restored: bool = False,
     ) -> None:
         self.now = START
         self.index = MemoryIndex()
@@ -193,6 +198,7 @@ class Playbook:
             now=self.now,
             clock=clock,
             rooms=rooms,
+            restored=restored,
         )
         self._last_link = 0
         self._last_request = 0

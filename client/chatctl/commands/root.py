@@ -21,6 +21,8 @@ COMMANDS = {
     "id": "chatctl.commands.node",
     "call": "chatctl.commands.node",
     "stop": "chatctl.commands.node",
+    "backup": "chatctl.commands.backups",
+    "restore": "chatctl.commands.backups",
 }
 """Loaded one by one: a keystroke on `peers` need not pay for the others."""
 

@@ -216,6 +216,7 @@ class Daemon:
             now=driver.now(),
             clock=HybridClock(self._store.last_stamp()),
             rooms=rooms,
+            own=self._store,
         )
 
     async def _open_socket(self, server: Server) -> None:

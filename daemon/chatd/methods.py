@@ -1,20 +1,23 @@
 """The handlers of the api table: parameters in, plain JSON values out, LocalError for what cannot be."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatcore import __version__, api
 from chatcore.envelopes import Chat
-from chatcore.errors import NotInRoom
+from chatcore.errors import NotInRoom, UnknownMessage
 from chatcore.events import Connect, ConnectReply, JoinRoom, LeaveRoom, RoomReply, SendText, SentReply
-from chatcore.ids import RoomId
+from chatcore.ids import DIGEST_BYTES, RoomId
 from chatcore.names import room_id, room_name
 from chatcore.node import Node
 from chatd import views
 from chatd.driver import Driver
 from chatd.links import Links
 from chatd.store import Store
+
+_HEX = re.compile("[0-9A-Fa-f]+")
 
 
 class Methods:
@@ -109,10 +112,19 @@ class Methods:
         return _room_change(reply)
 
     async def message_send(self, params: api.SendParams) -> api.Sent:
-        reply = await self._driver.request(lambda request: SendText(request, params.room, params.text))
+        reply = await self._driver.request(
+            lambda request: SendText(request, params.room, params.text, params.client_id)
+        )
         assert isinstance(reply, SentReply)
-        state = "sent" if reply.handed_to else "stored"
-        return {"id": str(reply.envelope.id), "room": reply.room, "state": state}
+        return {"id": str(reply.own.id), "room": reply.room, "state": str(reply.own.state)}
+
+    async def message_status(self, params: api.MessageParams) -> api.MessageStatus:
+        found = self._store.own_starting_with(_id_prefix(params.id))
+        own = self._node.own_message(found[0].id) if len(found) == 1 else None
+        name = None if own is None else self.name_of(own.room)
+        if own is None or name is None:
+            raise UnknownMessage(params.id)
+        return views.own_message(own, name)
 
     async def message_history(self, params: api.HistoryParams) -> list[api.Message]:
         name = room_name(params.room)
@@ -147,6 +159,13 @@ class Methods:
         names = (entry.name for entry in self._store.rooms() if entry.room_id == room)
         # The home may have served another network, whose rooms of the same names are not ours.
         return next((name for name in names if room_id(self._node.config.network, name) == room), None)
+
+
+def _id_prefix(text: str) -> str:
+    """Raises UnknownMessage."""
+    if not api.MIN_ID_CHARS <= len(text) <= 2 * DIGEST_BYTES or not _HEX.fullmatch(text):
+        raise UnknownMessage(text)
+    return text.lower()
 
 
 def _ratio(copies: int, messages: int) -> float | None:

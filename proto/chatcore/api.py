@@ -20,6 +20,8 @@ MAX_HISTORY = 1000
 DEFAULT_HISTORY = 50
 MAX_PARAM_CHARS = 64 * 1024
 MAX_SEQ = 2**63 - 1
+MIN_ID_CHARS = 10
+MAX_CONFIRMED_BY = 16
 
 EVENTS_NOTIFICATION = "events"
 
@@ -59,6 +61,8 @@ ERROR_CODES: dict[type[ChatError], int] = {
     errors.Stopping: 1010,
     NeedsWebSocket: 1011,
     errors.OwnAddress: 1012,
+    errors.BadClientId: 1020,
+    errors.UnknownMessage: 1021,
 }
 """Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
 
@@ -72,8 +76,19 @@ class NoParams:
 
 @dataclass(frozen=True, slots=True)
 class SendParams:
+    """Asked again with the same `client_id` in the same room, nothing is sent a second time: the answer is
+    the first one's message and how far it has come."""
+
     text: str
     room: str = LOBBY
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageParams:
+    """`id`: whole, or at least its first `MIN_ID_CHARS` characters."""
+
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,15 +204,29 @@ class Member(TypedDict):
 
 
 class Sent(TypedDict):
-    """`state`: `sent` when it was handed to a linked peer, `stored` when nobody in the room was linked."""
+    """`state`: `queued` when no member of the room was linked, `sent` when it was handed to one; asked again
+    with the same `client_id`, also `delivered` or `refused`."""
 
     id: str
     room: str
     state: str
 
 
+class MessageStatus(TypedDict):
+    """`confirmed`: how many other members are known to have it on disk, of whom `confirmed_by` names the
+    first 16. Only linked members confirm, so more may have it. `reason` says why it was `refused`."""
+
+    id: str
+    room: str
+    state: str
+    confirmed: int
+    confirmed_by: list[str]
+    reason: str | None
+
+
 class Message(TypedDict):
-    """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log."""
+    """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log. `state` only in
+    events of our own new messages, as in Sent."""
 
     seq: int
     id: str
@@ -207,6 +236,7 @@ class Message(TypedDict):
     text: str
     time_ms: int
     time: str
+    state: NotRequired[str]
 
 
 class RoomChange(TypedDict):
@@ -224,7 +254,10 @@ class Done(TypedDict):
 
 
 class Event(TypedDict):
-    """`seq` rises with each stored message; other events carry the last message's."""
+    """`seq` rises with each stored message; other events carry the last message's.
+
+    Topic `state` tells that a message of our own has come further: {id, room, state, confirmed, reason}.
+    """
 
     seq: int
     topic: str
@@ -264,6 +297,7 @@ METHODS: dict[str, Method] = {
     "room.join": Method("come into a room", RoomParams, RoomChange),
     "room.leave": Method("leave a room; its history stays", RoomParams, RoomChange),
     "message.send": Method("say something; answered once it is safely stored", SendParams, Sent),
+    "message.status": Method("how far a message of this node has come", MessageParams, MessageStatus),
     "message.history": Method("the newest messages of a room, oldest first", HistoryParams, list[Message]),
     "events.subscribe": Method("a snapshot, then every event (WebSocket only)", SubscribeParams, Subscribed),
 }

@@ -32,8 +32,9 @@ from chatcore.events import (
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
 from chatcore.messages import Goodbye
-from chatcore.names import split_address
+from chatcore.names import LOBBY, room_id, split_address
 from chatcore.node import Node
+from chatcore.own import State
 from chatd import driver as driver_module
 from chatd.driver import Driver
 from chatd.links import Links
@@ -115,8 +116,8 @@ async def running(store: Store | None = None) -> AsyncIterator[tuple[Shell, str]
 async def test_request_is_answered_once_it_is_on_disk() -> None:
     async with running() as (shell, _):
         reply = await shell.send("hello")
-        assert shell.store.known([reply.envelope.id]) == {reply.envelope.id}
-        assert (reply.room, reply.handed_to) == ("lobby", 0)
+        assert shell.store.known([reply.own.id]) == {reply.own.id}
+        assert (reply.room, reply.own.state) == ("lobby", State.QUEUED)
         assert shell.texts() == ["hello"]
 
 
@@ -143,7 +144,12 @@ async def test_request_is_done_though_whoever_asked_has_gone() -> None:
 async def test_many_requests_at_once_are_each_answered_with_their_own() -> None:
     async with running() as (shell, _):
         replies = await asyncio.gather(*(shell.send(f"text {number}") for number in range(500)))
-        assert [reply.envelope.body for reply in replies] == [Chat(f"text {number}") for number in range(500)]
+        written = {
+            item.envelope.id: item.envelope.body for item in shell.store.newest(room_id("main", LOBBY), 500)
+        }
+        assert [written[reply.own.id] for reply in replies] == [
+            Chat(f"text {number}") for number in range(500)
+        ]
         joined = await shell.driver.request(lambda number: JoinRoom(number, "games"))
         assert joined == RoomReply("games", changed=True)
 

@@ -18,6 +18,7 @@ from chatd.store.faults import DAMAGED_HINT, describe
 from chatd.store.folder import FOLDER_MODE, sync_folder
 from chatd.store.gate import Gate
 from chatd.store.lmdbtypes import Table, Txn
+from chatd.store.own import OwnTable
 from chatd.store.records import RecordDamaged
 
 SCHEMA = 1
@@ -52,6 +53,7 @@ class Tables:
         self._closed = False
         self.room = RoomIndex()
         self.derived: tuple[Derived, ...] = (self.room,)
+        self.own = OwnTable()
         self._env = lmdb.open(
             str(folder),
             map_size=map_bytes,
@@ -96,6 +98,7 @@ class Tables:
             setattr(self, name, self._env.open_db(name.encode(), txn=txn, create=create))
         for derived in self.derived:
             derived.open(self._env, txn, create=create)
+        self.own.open(self._env, txn)
 
     def load_position(self, damage: DamageLog) -> Position:
         with self.reading() as txn, txn.cursor(self.log) as cursor:

@@ -31,10 +31,11 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
-from chatcore.messages import Goodbye
+from chatcore.messages import Goodbye, Receipt
 from chatcore.names import LOBBY, room_id, split_address
 from chatcore.node import Node
 from chatcore.own import State
+from chatcore.receipts import GATHER_S
 from chatd import driver as driver_module
 from chatd.driver import Driver
 from chatd.links import Links
@@ -118,6 +119,19 @@ async def test_request_is_answered_once_it_is_on_disk() -> None:
         reply = await shell.send("hello")
         assert shell.store.known([reply.own.id]) == {reply.own.id}
         assert (reply.room, reply.own.state) == ("lobby", State.QUEUED)
+        assert shell.texts() == ["hello"]
+
+
+async def test_author_hears_that_its_message_is_stored_after_the_commit_and_not_before() -> None:
+    author = Identity(b"p" * 32)
+    async with running() as (shell, address), Peer.dial(address, credentials(author)) as peer:
+        with shell.store._tables.writing():  # LMDB takes one writer at a time: the store's waits for us
+            await peer.send(*publish([said(author, "hello")]))
+            await peer.settle()
+            await asyncio.sleep(3 * GATHER_S)  # nothing is to come, and nothing can say so
+            assert [item for item in peer.received if isinstance(item, Receipt)] == []
+            assert shell.texts() == []
+        await peer.until(lambda: any(isinstance(item, Receipt) for item in peer.received))
         assert shell.texts() == ["hello"]
 
 

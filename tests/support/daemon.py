@@ -56,6 +56,8 @@ def environment(**extra: str) -> dict[str, str]:
 class Daemon:
     """`arguments` go to chatd as they are; `--home`, `--host 127.0.0.1` and `--port 0` come before them."""
 
+    program: Sequence[str] = (str(BIN / "chatd"),)
+
     def __init__(self, home: Path, *arguments: str, username: str = "ann") -> None:
         self.home = home
         self.socket = home / "chatd.sock"
@@ -77,7 +79,7 @@ class Daemon:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.home / "stderr.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(BIN / "chatd"), "--home", str(self.home), *self.arguments],
+                [*self.program, "--home", str(self.home), *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -59,17 +59,19 @@ def message(
     *,
     pattern: str = "%H:%M",
     in_room: bool = False,
+    marked: bool = True,
     zone: tzinfo | None = None,
 ) -> str:
     """One message. Its further lines are indented, so that none of them looks like a message of its own.
 
-    Behind one of our own stands how far it had come when this was told.
+    Behind one of our own, if `marked`, stands how far it had come when this was told; what is delivered needs
+    no word.
     """
     nick = style.nick(nicks.label(shown["author"], shown["username"]), shown["author"])
     room = style.dim(room_label(shown["room"])) + " " if in_room else ""
     text = ("\n" + INDENT).join(_lines(shown["text"], style))
-    state = shown.get("state")
-    mark = "" if state is None else " " + style.dim(f"[{clean_line(state)}]")
+    state = shown.get("state", "delivered") if marked else "delivered"
+    mark = "" if state == "delivered" else " " + style.dim(f"[{clean_line(state)}]")
     return f"{style.dim(moment(shown, pattern, zone))} {room}{nick}: {text}{mark}"
 
 
@@ -92,7 +94,8 @@ def history(
     """Lines that stand for themselves in a pipe: each has its whole date."""
     for item in messages:
         nicks.observe(item["author"], item["username"])
-    return [message(item, nicks, style, pattern="%Y-%m-%d %H:%M:%S", zone=zone) for item in messages]
+    pattern = "%Y-%m-%d %H:%M:%S"
+    return [message(item, nicks, style, pattern=pattern, marked=False, zone=zone) for item in messages]
 
 
 # Answers

@@ -15,7 +15,7 @@ from chatcore.node import Node
 from chatd import views
 from chatd.driver import Driver
 from chatd.links import Links
-from chatd.store import Store
+from chatd.store import Store, Stored
 
 _HEX = re.compile("[0-9A-Fa-f]+")
 
@@ -132,11 +132,13 @@ class Methods:
         if self.name_of(room) is None:
             raise NotInRoom(name)
         found = await asyncio.to_thread(self._store.newest, room, params.limit)
-        return [
-            views.message(item.seq, item.envelope, name)
-            for item in found
-            if isinstance(item.envelope.body, Chat)
-        ]
+        return [self._shown(item, name) for item in found if isinstance(item.envelope.body, Chat)]
+
+    def _shown(self, item: Stored, room: str) -> api.Message:
+        """With its state when it is one of ours and not long ago."""
+        shown = views.message(item.seq, item.envelope, room)
+        own = self._node.own_followed(item.envelope.id)
+        return shown if own is None else {**shown, "state": str(own.state)}
 
     async def events_subscribe(self, _: api.SubscribeParams) -> api.Subscribed:
         raise api.NeedsWebSocket

@@ -225,8 +225,8 @@ class MessageStatus(TypedDict):
 
 
 class Message(TypedDict):
-    """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log. `state` only in
-    events of our own new messages, as in Sent."""
+    """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log. `state` only of
+    our own, when they are new, not delivered, or were lately: as in Sent."""
 
     seq: int
     id: str

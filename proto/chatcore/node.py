@@ -158,6 +158,10 @@ class Node:
         """What is known of a message of our own; None when it is not one, or too old."""
         return self._outbox.find(message_id)
 
+    def own_followed(self, message_id: MessageId) -> OwnMessage | None:
+        """The same without a look at the disk: of what is not delivered, and of what was lately."""
+        return self._outbox.followed(message_id)
+
     def unreached(self) -> list[Address]:
         return self._dialler.unreached()
 

@@ -41,8 +41,12 @@ class Outbox:
     # What is known
 
     def find(self, message_id: MessageId) -> OwnMessage | None:
+        return self.followed(message_id) or self._log.own(message_id)
+
+    def followed(self, message_id: MessageId) -> OwnMessage | None:
+        """The same without the disk: of what is not delivered, and of what was lately."""
         told = self._told.get(short_id(message_id))
-        return told if told is not None and told.id == message_id else self._log.own(message_id)
+        return told if told is not None and told.id == message_id else None
 
     def find_by_client(self, room: RoomId, client_id: str) -> OwnMessage | None:
         found = self._log.own_by_client(room, client_id)

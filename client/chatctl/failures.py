@@ -59,6 +59,10 @@ class TimedOut(ClientFailure):
         self.seconds = seconds
 
 
+class Undelivered(ClientFailure):
+    """Kept by the daemon, and nobody is known to have it yet."""
+
+
 class BadUsage(ClientFailure):
     """The command line or its input is wrong; the daemon was not asked."""
 
@@ -72,6 +76,7 @@ EXIT_STATUS: dict[type[ClientFailure], ExitStatus] = {
     DaemonUnreachable: ExitStatus.UNREACHABLE,
     BadAnswer: ExitStatus.UNREACHABLE,
     TimedOut: ExitStatus.TIMED_OUT,
+    Undelivered: ExitStatus.UNDELIVERED,
     BadUsage: ExitStatus.USAGE,
     OutputFailed: ExitStatus.REFUSED,
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
         Dialling,
         IdentityInfo,
         Message,
+        MessageStatus,
         Peer,
         Room,
         RoomChange,
@@ -61,13 +62,20 @@ def message(
     *,
     pattern: str = "%H:%M",
     in_room: bool = False,
+    marked: bool = True,
     zone: tzinfo | None = None,
 ) -> str:
-    """One message. Its further lines are indented, so that none of them looks like a message of its own."""
+    """One message. Its further lines are indented, so that none of them looks like a message of its own.
+
+    Behind one of our own, if `marked`, stands how far it had come when this was told; what is delivered needs
+    no word.
+    """
     nick = style.nick(nicks.label(shown["author"], shown["username"]), shown["author"])
     room = style.dim(room_label(shown["room"])) + " " if in_room else ""
     text = ("\n" + INDENT).join(_lines(shown["text"], style))
-    return f"{style.dim(moment(shown, pattern, zone))} {room}{nick}: {text}"
+    state = shown.get("state", "delivered") if marked else "delivered"
+    mark = "" if state == "delivered" else " " + style.dim(f"[{clean_line(state)}]")
+    return f"{style.dim(moment(shown, pattern, zone))} {room}{nick}: {text}{mark}"
 
 
 def _lines(text: str, style: Style) -> list[str]:
@@ -89,7 +97,8 @@ def history(
     """Lines that stand for themselves in a pipe: each has its whole date."""
     for item in messages:
         nicks.observe(item["author"], item["username"])
-    return [message(item, nicks, style, pattern="%Y-%m-%d %H:%M:%S", zone=zone) for item in messages]
+    pattern = "%Y-%m-%d %H:%M:%S"
+    return [message(item, nicks, style, pattern=pattern, marked=False, zone=zone) for item in messages]
 
 
 # Searches
@@ -237,6 +246,27 @@ def left(change: "RoomChange") -> str:
 
 def connecting(answer: "Connecting") -> str:
     return f"{clean_line(answer['address'])}: {clean_line(answer['state'])}"
+
+
+def delivery(shown: "MessageStatus") -> str:
+    """In a few words: `delivered to 2`, `queued`."""
+    state = clean_line(shown["state"])
+    return f"{state} to {shown['confirmed']}" if shown["confirmed"] else state
+
+
+def message_status(shown: "MessageStatus", style: Style = PLAIN) -> str:
+    rows = [
+        ("message", clean_line(shown["id"])),
+        ("room", room_label(shown["room"])),
+        ("state", delivery(shown)),
+    ]
+    if shown["confirmed_by"]:
+        more = shown["confirmed"] - len(shown["confirmed_by"])
+        names = " ".join(short_id(peer) for peer in shown["confirmed_by"])
+        rows.append(("stored by", names + (f" and {more} more" if more > 0 else "")))
+    if shown["reason"]:
+        rows.append(("reason", clean_line(shown["reason"])))
+    return pairs(rows, style)
 
 
 # Events, as the interactive client tells them

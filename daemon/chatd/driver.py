@@ -41,6 +41,7 @@ from chatcore.events import (
     RoomChanged,
     Send,
     SetTimer,
+    StateChanged,
     StoredMessage,
     TimerFired,
     TimerKey,
@@ -151,7 +152,7 @@ class Driver:
             match output:
                 case Send():
                     self.links.send(output)
-                case MessageAdded() | PeerChanged() | MemberChanged() | RoomChanged():
+                case MessageAdded() | StateChanged() | PeerChanged() | MemberChanged() | RoomChanged():
                     self._tell(output)
                 case Verify():
                     self._verify(output)
@@ -252,7 +253,7 @@ class Driver:
 
     def _persist(self, output: Persist) -> None:
         rooms = tuple(RoomEntry(record.room, record.name, record.joined) for record in output.rooms)
-        self._store.submit(Batch(output.job, output.messages, rooms))
+        self._store.submit(Batch(output.job, output.messages, rooms, output.own))
         if self._store.backlog_bytes > MAX_STORE_BACKLOG_BYTES:
             self.links.pause_all(paused=True)
 

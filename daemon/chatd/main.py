@@ -225,6 +225,7 @@ class Daemon:
             clock=HybridClock(self._store.first_stamp()),
             rooms=rooms,
             restored=self._store.restored,
+            own=self._store,
         )
 
     async def _open_socket(self, server: Server) -> None:

@@ -1,11 +1,12 @@
 """The handlers of the api table: parameters in, plain JSON values out, LocalError for what cannot be."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatcore import __version__, api
-from chatcore.errors import BackupFailed, NotInRoom
+from chatcore.errors import BackupFailed, NotInRoom, UnknownMessage
 from chatcore.events import (
     CatchUpDone,
     Connect,
@@ -19,7 +20,7 @@ from chatcore.events import (
     SendText,
     SentReply,
 )
-from chatcore.ids import RoomId
+from chatcore.ids import DIGEST_BYTES, MessageId, RoomId
 from chatcore.names import room_id, room_name
 from chatcore.node import Node
 from chatd import importing, reading, views
@@ -27,6 +28,8 @@ from chatd.backup import Backups
 from chatd.driver import Driver
 from chatd.links import Links
 from chatd.store import Store
+
+_HEX = re.compile("[0-9A-Fa-f]+")
 
 
 class Methods:
@@ -152,14 +155,29 @@ class Methods:
         return _room_change(reply)
 
     async def message_send(self, params: api.SendParams) -> api.Sent:
-        reply = await self._driver.request(lambda request: SendText(request, params.room, params.text))
+        reply = await self._driver.request(
+            lambda request: SendText(request, params.room, params.text, params.client_id)
+        )
         assert isinstance(reply, SentReply)
-        state = "sent" if reply.handed_to else "stored"
-        return {"id": str(reply.envelope.id), "room": reply.room, "state": state}
+        return {"id": str(reply.own.id), "room": reply.room, "state": str(reply.own.state)}
+
+    async def message_status(self, params: api.MessageParams) -> api.MessageStatus:
+        found = self._store.own_starting_with(_id_prefix(params.id))
+        own = self._node.own_message(found[0].id) if len(found) == 1 else None
+        name = None if own is None else self.name_of(own.room)
+        if own is None or name is None:
+            raise UnknownMessage(params.id)
+        return views.own_message(own, name)
 
     async def message_history(self, params: api.HistoryParams) -> list[api.Message]:
         room, name = self._known_room(params.room)
-        return await asyncio.to_thread(reading.history, self._store, room, name, params)
+        found = await asyncio.to_thread(reading.history, self._store, room, name, params)
+        return [self._with_state(message) for message in found]
+
+    def _with_state(self, message: api.Message) -> api.Message:
+        """When it is one of ours and not long ago."""
+        own = self._node.own_followed(MessageId(bytes.fromhex(message["id"])))
+        return message if own is None else {**message, "state": str(own.state)}
 
     async def message_search(self, params: api.SearchParams) -> api.SearchPage:
         names = self._known_rooms() if params.room is None else dict([self._known_room(params.room)])
@@ -209,6 +227,13 @@ class Methods:
         """The name of a room this node is in, or has been in."""
         joined = self._node.rooms.get(room)
         return self._known_rooms().get(room) if joined is None else joined.name
+
+
+def _id_prefix(text: str) -> str:
+    """Raises UnknownMessage."""
+    if not api.MIN_ID_CHARS <= len(text) <= 2 * DIGEST_BYTES or not _HEX.fullmatch(text):
+        raise UnknownMessage(text)
+    return text.lower()
 
 
 def _ratio(copies: int, messages: int) -> float | None:

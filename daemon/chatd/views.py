@@ -6,11 +6,12 @@ from functools import lru_cache
 from chatcore import api
 from chatcore.clock import Now, wall_ms_of
 from chatcore.envelopes import Chat, Envelope
-from chatcore.events import MemberChanged, MessageAdded, News, PeerChanged, RoomChanged
+from chatcore.events import MemberChanged, MessageAdded, News, PeerChanged, RoomChanged, StateChanged
 from chatcore.identity import peer_id_of
 from chatcore.ids import RoomId
 from chatcore.links import Link
 from chatcore.node import Node
+from chatcore.own import OwnMessage
 from chatcore.room import Room
 
 _LAST_MOMENT_MS = 253_402_300_799_999
@@ -28,6 +29,17 @@ def message(seq: int, envelope: Envelope, room: str) -> api.Message:
         "text": envelope.body.text,
         "time_ms": time_ms,
         "time": rfc3339(time_ms),
+    }
+
+
+def own_message(own: OwnMessage, room: str) -> api.MessageStatus:
+    return {
+        "id": str(own.id),
+        "room": room,
+        "state": str(own.state),
+        "confirmed": own.confirmed,
+        "confirmed_by": [str(peer) for peer in own.confirmed_by[: api.MAX_CONFIRMED_BY]],
+        "reason": own.reason or None,
     }
 
 
@@ -114,9 +126,15 @@ def dialling(node: Node, now: Now) -> list[api.Dialling]:
 def event(news: News, seq: int) -> api.Event:
     """`seq` is that of the last message stored."""
     match news:
-        case MessageAdded(name, stored):
+        case MessageAdded(name, stored, own):
             data = dict(message(stored.seq, stored.envelope, name))
+            if own is not None:
+                data["state"] = str(own.state)
             return {"seq": stored.seq, "topic": "message", "data": data}
+        case StateChanged(name, own):
+            told: dict[str, object] = {**own_message(own, name)}
+            del told["confirmed_by"]
+            return {"seq": seq, "topic": "state", "data": told}
         case PeerChanged():
             return {
                 "seq": seq,

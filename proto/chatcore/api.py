@@ -24,6 +24,8 @@ MAX_IMPORT = 500
 
 MAX_TIME_MS = 2**48 - 1
 MAX_SEQ = 2**63 - 1
+MIN_ID_CHARS = 10
+MAX_CONFIRMED_BY = 16
 
 EVENTS_NOTIFICATION = "events"
 
@@ -91,6 +93,8 @@ ERROR_CODES: dict[type[ChatError], int] = {
     BadQuery: 1022,
     errors.NotCaughtUp: 1030,
     errors.BackupFailed: 1031,
+    errors.BadClientId: 1013,
+    errors.UnknownMessage: 1014,
 }
 """Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
 
@@ -107,8 +111,19 @@ class NoParams:
 
 @dataclass(frozen=True, slots=True)
 class SendParams:
+    """Asked again with the same `client_id` in the same room, nothing is sent a second time: the answer is
+    the first one's message and how far it has come."""
+
     text: str
     room: str = LOBBY
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageParams:
+    """`id`: whole, or at least its first `MIN_ID_CHARS` characters."""
+
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,17 +311,31 @@ class Member(TypedDict):
 
 
 class Sent(TypedDict):
-    """`state`: `sent` when it was handed to a linked peer, `stored` when nobody in the room was linked."""
+    """`state`: `queued` when no member of the room was linked, `sent` when it was handed to one; asked again
+    with the same `client_id`, also `delivered` or `refused`."""
 
     id: str
     room: str
     state: str
 
 
+class MessageStatus(TypedDict):
+    """`confirmed`: how many other members are known to have it on disk, of whom `confirmed_by` names the
+    first 16. Only linked members confirm, so more may have it. `reason` says why it was `refused`."""
+
+    id: str
+    room: str
+    state: str
+    confirmed: int
+    confirmed_by: list[str]
+    reason: str | None
+
+
 class Message(TypedDict):
     """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log.
 
-    `payload` is what the author signed, with `signature`, both in base64; only where asked for.
+    `payload` is what the author signed, with `signature`, both in base64; only where asked for. `state` only
+    of our own, when they are new, not delivered, or were lately: as in Sent.
     """
 
     seq: int
@@ -317,6 +346,7 @@ class Message(TypedDict):
     text: str
     time_ms: int
     time: str
+    state: NotRequired[str]
     payload: NotRequired[str]
     signature: NotRequired[str]
 
@@ -364,7 +394,10 @@ class Done(TypedDict):
 
 
 class Event(TypedDict):
-    """`seq` rises with each stored message; other events carry the last message's."""
+    """`seq` rises with each stored message; other events carry the last message's.
+
+    Topic `state` tells that a message of our own has come further: {id, room, state, confirmed, reason}.
+    """
 
     seq: int
     topic: str
@@ -409,6 +442,7 @@ METHODS: dict[str, Method] = {
     "message.history": Method("a page of a room's messages, oldest first", HistoryParams, list[Message]),
     "message.search": Method("messages that hold some words, newest first", SearchParams, SearchPage),
     "message.import": Method("store messages that were exported", ImportParams, Imported),
+    "message.status": Method("how far a message of this node has come", MessageParams, MessageStatus),
     "events.subscribe": Method("a snapshot, then every event (WebSocket only)", SubscribeParams, Subscribed),
 }
 

@@ -29,6 +29,9 @@ RttOf = Callable[[LinkId], float | None]
 MAX_WELCOME_IDS = 64
 """Announced to a new neighbour; more is history's business."""
 
+MAX_OFFERED = 256
+"""Of our own undelivered messages pushed to a new neighbour; the rest are announced, for it to ask for."""
+
 MAX_RETRANSMISSIONS = 3
 """Of one message to one link; more would let a peer make us send for it."""
 
@@ -119,6 +122,26 @@ class Broadcast:
     def _lacks(self, link: LinkId, short: ShortId) -> bool:
         held = self._recent.get(short)
         return held is not None and link not in held.holders
+
+    def offer(self, envelopes: Sequence[Envelope], links: Collection[LinkId], mono: float) -> list[Output]:
+        """Our own that nobody is known to have, to new neighbours: the oldest pushed, the rest announced."""
+        outputs: list[Output] = []
+        announced: dict[LinkId, list[ShortId]] = {}
+        for place, envelope in enumerate(envelopes):
+            short = short_id(envelope.id)
+            held = self._recent.get(short) or self._recent.add(envelope, self._config.ttl, [], mono)
+            held.own = True
+            lacking = [link for link in links if link not in held.holders]
+            if place < MAX_OFFERED:
+                outputs += self._push(held, lacking)
+            else:
+                for link in lacking:
+                    announced.setdefault(link, []).append(short)
+        return [*outputs, *in_batches(Ihave, announced, Priority.LIVE)]
+
+    def held(self, message_id: MessageId) -> Held | None:
+        """What may still be asked for."""
+        return self._recent.get(short_id(message_id))
 
     # Copies
 

@@ -23,6 +23,7 @@ from chatcore.messages import (
     MAX_NONCE,
     MAX_PEER_RECORDS,
     MAX_REASON_BYTES,
+    MAX_REFUSED_REASON,
     MAX_ROOMS,
     MAX_SHORT_IDS,
     MAX_USER_AGENT_BYTES,
@@ -43,6 +44,8 @@ from chatcore.messages import (
     Pong,
     Prune,
     Publish,
+    Receipt,
+    Refused,
     Resume,
     RoomRequest,
     RoomResponse,
@@ -77,6 +80,8 @@ TYPE_DISCONNECT = 22
 TYPE_SHUFFLE = 23
 TYPE_SHUFFLE_REPLY = 24
 TYPE_RESUME = 25
+TYPE_RECEIPT = 26
+TYPE_REFUSED = 27
 MAX_TYPE = 255
 
 
@@ -87,6 +92,7 @@ _TYPES_OF_IDS: dict[type[LinkMessage], int] = {
     Graft: TYPE_GRAFT,
     Prune: TYPE_PRUNE,
     Resume: TYPE_RESUME,
+    Receipt: TYPE_RECEIPT,
 }
 
 
@@ -124,8 +130,10 @@ def encode_message(message: LinkMessage) -> bytes:
             return pack((TYPE_ROOM_REQUEST, room, nonce, hops))
         case RoomResponse(nonce, members):
             return pack((TYPE_ROOM_RESPONSE, nonce, _pack_records(members)))
-        case Ihave(ids) | Graft(ids) | Prune(ids) | Resume(ids):
+        case Ihave(ids) | Graft(ids) | Prune(ids) | Resume(ids) | Receipt(ids):
             return pack((_TYPES_OF_IDS[type(message)], b"".join(ids)))
+        case Refused(id_, reason, detail):
+            return pack((TYPE_REFUSED, id_, reason, detail))
         case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
             return _encode_membership(message)
         case UnknownMessage(type_):
@@ -275,6 +283,13 @@ def _short_ids(item: list[Any]) -> tuple[bytes, ...]:
     return tuple([joined[at : at + SHORT_ID_BYTES] for at in range(0, len(joined), SHORT_ID_BYTES)])
 
 
+def _short_id(item: list[Any]) -> bytes:
+    value = _field(item, 1)
+    if type(value) is not bytes or len(value) != SHORT_ID_BYTES:
+        raise Malformed(f"message type {item[0]} without its id")
+    return value
+
+
 def _room(item: list[Any]) -> RoomId:
     return RoomId(_digest(_field(item, 1)))
 
@@ -305,6 +320,10 @@ _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_GRAFT: lambda item: Graft(_short_ids(item)),
     TYPE_PRUNE: lambda item: Prune(_short_ids(item)),
     TYPE_RESUME: lambda item: Resume(_short_ids(item)),
+    TYPE_RECEIPT: lambda item: Receipt(_short_ids(item)),
+    TYPE_REFUSED: lambda item: Refused(
+        _short_id(item), _int(item, 2, MAX_REFUSED_REASON), _int(item, 3, MAX_NONCE)
+    ),
     TYPE_NEIGHBOR: lambda item: Neighbor(_room(item), bool(_int(item, 2, 1))),
     TYPE_NEIGHBOR_REPLY: lambda item: NeighborReply(_room(item), bool(_int(item, 2, 1)), _records(item, 3)),
     TYPE_DISCONNECT: lambda item: Disconnect(_room(item)),

@@ -79,6 +79,25 @@ class NotInRoom(LocalError):
         self.name = name
 
 
+class BadClientId(LocalError):
+    kind = "bad_client_id"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a client_id has 1 to {limit} characters of valid Unicode", "shorten it")
+
+
+class UnknownMessage(LocalError):
+    """No message that this node wrote, or one so old that its state is forgotten."""
+
+    kind = "unknown_message"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text[:80]!r} is no message that this node wrote lately",
+            "give the id that send printed, or at least its first ten characters",
+        )
+
+
 class TooManyRooms(LocalError):
     kind = "too_many_rooms"
 
@@ -250,3 +269,24 @@ class ClosedByPeer(RemoteError):
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason or "the peer closed the connection")
         self.reason = reason
+
+
+class ClockApart(RemoteError):
+    """A peer refuses our messages because of their time. Either clock may be the wrong one."""
+
+    kind = "clock_apart"
+    fault = False
+
+    def __init__(self, peer: str, ahead_s: int) -> None:
+        super().__init__(
+            f"by the clock of peer {peer} this node's is {_span(ahead_s)} ahead, "
+            "so it refuses what is said here; check the clock on both sides"
+        )
+        self.ahead_s = ahead_s
+
+
+def _span(seconds: int) -> str:
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -12,6 +12,7 @@ from chatcore.envelopes import Envelope
 from chatcore.errors import ChatError, LocalError, RemoteError
 from chatcore.ids import LinkId, PeerId, RoomId
 from chatcore.messages import Hello, LinkMessage
+from chatcore.own import OwnMessage
 
 RequestId = NewType("RequestId", int)
 """Chosen by the shell; each request is answered once, by Replied or Rejected."""
@@ -63,6 +64,16 @@ class RumourDue:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptDue:
+    """Receipts have been gathered for long enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatesDue:
+    """Time to write what is known of our own messages."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShuffleDue:
     """Time to mix whom we know in each room, and to mend our neighbourhood there."""
 
@@ -72,7 +83,18 @@ class CatchUpDue:
     """A restored node has been linked for a while."""
 
 
-TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | RumourDue | ShuffleDue | CatchUpDue
+TimerKey = (
+    PingDue
+    | DialDue
+    | PresenceDue
+    | IhaveDue
+    | GraftDue
+    | RumourDue
+    | ReceiptDue
+    | StatesDue
+    | ShuffleDue
+    | CatchUpDue
+)
 
 # Inputs
 
@@ -186,9 +208,12 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class SendText:
+    """Asked again with the same `client_id` in the same room, it is answered with the first one's message."""
+
     request: RequestId
     room: str
     text: str
+    client_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,15 +327,14 @@ class Persist:
     job: JobId
     messages: tuple[Envelope, ...] = ()
     rooms: tuple[RoomRecord, ...] = ()
+    own: tuple[OwnMessage, ...] = ()
+    """What is known of our own messages, those in `messages` among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentReply:
-    """`handed_to` counts the links the message was handed to."""
-
-    envelope: Envelope
+    own: OwnMessage
     room: str
-    handed_to: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,10 +375,19 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class MessageAdded:
-    """News: a message is stored, and may be shown."""
+    """News: a message is stored, and may be shown. `own` is what is known of it when it is ours."""
 
     room: str
     stored: StoredMessage
+    own: OwnMessage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """News: a message of our own has come further."""
+
+    room: str
+    own: OwnMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +420,7 @@ class RoomChanged:
     joined: bool
 
 
-News = MessageAdded | PeerChanged | MemberChanged | RoomChanged
+News = MessageAdded | StateChanged | PeerChanged | MemberChanged | RoomChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +447,7 @@ Output = (
     | Replied
     | Rejected
     | MessageAdded
+    | StateChanged
     | PeerChanged
     | MemberChanged
     | RoomChanged

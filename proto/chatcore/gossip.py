@@ -3,20 +3,22 @@
 Joins inbox, broadcast and rooms; none knows the others.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chatcore.broadcast import Broadcast
-from chatcore.clock import HybridClock, Now
+from chatcore.clock import HybridClock, Now, wall_ms_of
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
-from chatcore.envelopes import Envelope
-from chatcore.events import JobId, Output, Verified, Verify
+from chatcore.envelopes import Envelope, open_envelope
+from chatcore.events import JobId, Output, Priority, Send, Verified, Verify
 from chatcore.ids import LinkId, MessageId, RoomId
-from chatcore.inbox import Candidate, Inbox
+from chatcore.inbox import Admission, Candidate, Inbox
 from chatcore.index import Index
 from chatcore.links import Link, Links
-from chatcore.messages import Graft, Ihave, Prune, Publish, Resume
+from chatcore.messages import REFUSED_FUTURE, Graft, Ihave, Prune, Publish, Refused, Resume
+from chatcore.receipts import Receipts, is_author
+from chatcore.recent import short_id
 from chatcore.room import Change, Room
 
 
@@ -55,6 +57,8 @@ class Gossip:
         self._index = index
         self._inbox = Inbox(config, index, counters, own_key=own_key, mono=mono)
         self._broadcast = Broadcast(config, counters)
+        self._index = index
+        self._receipts = Receipts(links)
         self._last_job = 0
         self._checks: dict[JobId, _Check] = {}
 
@@ -75,16 +79,49 @@ class Gossip:
 
     def on_publishes(self, link: Link, publishes: Iterable[Publish], now: Now) -> list[Output]:
         """Raises Malformed."""
-        admitted, copies = self._inbox.admit(publishes, link.link, self._rooms.keys(), now)
+        admission = self._inbox.admit(publishes, link.link, self._rooms.keys(), now)
         outputs: list[Output] = []
-        for message_id in copies:
-            outputs += self._broadcast.on_copy(message_id, link, self._active_in, now.mono)
-        if admitted:
+        for publish in admission.copies:
+            outputs += self._broadcast.on_copy(publish.id, link, self._active_in, now.mono)
+        if admission.fresh:
             self._last_job += 1
             job = JobId(self._last_job)
-            self._checks[job] = _Check(link.link, admitted)
-            outputs.append(Verify(job, link.link, tuple([item.envelope for item in admitted])))
-        return outputs
+            self._checks[job] = _Check(link.link, admission.fresh)
+            outputs.append(Verify(job, link.link, tuple([item.envelope for item in admission.fresh])))
+        return [*outputs, *self._tell_author(link, admission, now)]
+
+    # To authors: whether we took what they wrote
+
+    def _tell_author(self, link: Link, admission: Admission, now: Now) -> list[Output]:
+        """Of what is not new here. The rest is confirmed once it is on disk."""
+        refusals: list[Output] = [
+            Send((link.link,), _too_early(envelope, now), Priority.LIVE)
+            for envelope in admission.early
+            if is_author(envelope.author, link.peer_id)
+        ]
+        theirs = [envelope for envelope in admission.stored if is_author(envelope.author, link.peer_id)]
+        copies = [envelope for copy in admission.copies if (envelope := self._by(link, copy)) is not None]
+        if copies:  # they may be on their way to disk still
+            known = self._index.known([envelope.id for envelope in copies])
+            theirs += [envelope for envelope in copies if envelope.id in known]
+        return [*refusals, *self._receipts.note(theirs, now.mono)] if theirs else refusals
+
+    def _by(self, link: Link, copy: Publish) -> Envelope | None:
+        """What the peer at the other end of the link wrote itself, and is to be kept."""
+        held = self._broadcast.held(copy.id)
+        if held is not None and not (held.durable and is_author(held.author, link.peer_id)):
+            return None
+        envelope = open_envelope(copy.payload, copy.signature, copy.id)
+        return envelope if envelope.durable and is_author(envelope.author, link.peer_id) else None
+
+    def handle_kept(self, envelopes: Iterable[Envelope], now: Now) -> list[Output]:
+        """They are on disk."""
+        return self._receipts.note(envelopes, now.mono)
+
+    def handle_receipt_due(self) -> list[Output]:
+        return self._receipts.handle_due()
+
+    # On into the room
 
     def handle_verified(self, event: Verified, now: Now) -> Checked:
         check = self._checks.pop(event.job)
@@ -139,6 +176,10 @@ class Gossip:
         came = [link for of in change.came if (link := self._links.get(of)) is not None]
         return self._broadcast.handle_neighbours(room.id, came=came, left=change.left, active=room.active)
 
+    def offer(self, envelopes: Sequence[Envelope], links: Collection[LinkId], now: Now) -> list[Output]:
+        """Our own that wait for somebody to have them, to new neighbours."""
+        return self._broadcast.offer(envelopes, links, now.mono)
+
     def handle_ihave_due(self) -> list[Output]:
         return self._broadcast.handle_ihave_due()
 
@@ -163,3 +204,7 @@ class Gossip:
 
     def lazy_links(self, room: RoomId) -> float:
         return self._broadcast.lazy_links(room)
+
+
+def _too_early(envelope: Envelope, now: Now) -> Refused:
+    return Refused(short_id(envelope.id), REFUSED_FUTURE, wall_ms_of(envelope.stamp) - now.wall_ms)

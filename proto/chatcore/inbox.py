@@ -15,6 +15,8 @@ from chatcore.index import Index
 from chatcore.limits import SeenIds
 from chatcore.messages import Publish
 
+TOO_EARLY = "future"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -22,6 +24,23 @@ class Candidate:
     hops: int
     senders: list[LinkId]
     """The link it came over, and those that brought copies while the signature is being checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What is to become of the messages one link brought. Those in none of the lists are dropped."""
+
+    fresh: list[Candidate]
+    """Worth a signature check."""
+
+    copies: list[Publish]
+    """Of what was accepted before, on disk or not yet."""
+
+    stored: list[Envelope]
+    """On disk already, and not seen lately."""
+
+    early: list[Envelope]
+    """Durable, and refused because their stamp is too far ahead."""
 
 
 class Inbox:
@@ -37,21 +56,21 @@ class Inbox:
 
     def admit(
         self, publishes: Iterable[Publish], link: LinkId, rooms: Collection[RoomId], now: Now
-    ) -> tuple[list[Candidate], list[MessageId]]:
-        """Those worth a signature check, and the ids of those that are copies of what was accepted before.
-
-        Raises Malformed for an envelope that does not decode; then none is admitted.
-        """
-        copies: list[MessageId] = []
+    ) -> Admission:
+        """Raises Malformed for an envelope that does not decode; then none is admitted."""
+        copies: list[Publish] = []
         fresh: list[Candidate] = []
         for publish in publishes:
             if self._is_copy(publish):
-                copies.append(publish.id)
+                copies.append(publish)
             else:
                 envelope = open_envelope(publish.payload, publish.signature, publish.id)
                 fresh.append(Candidate(envelope, publish.hops, [link]))
         known = self._index.known([item.envelope.id for item in fresh if item.envelope.durable])
-        return [item for item in fresh if self._admits(item, link, known, rooms, now)], copies
+        early: list[Envelope] = []
+        admitted = [item for item in fresh if self._admits(item, link, known, rooms, now, early=early)]
+        stored = [item.envelope for item in fresh if item.envelope.id in known] if known else []
+        return Admission(admitted, copies, stored, early)
 
     def _is_copy(self, publish: Publish) -> bool:
         if publish.id in self._messages:
@@ -60,7 +79,14 @@ class Inbox:
         return publish.id in self._ephemera
 
     def _admits(
-        self, item: Candidate, link: LinkId, known: Collection[MessageId], rooms: Collection[RoomId], now: Now
+        self,
+        item: Candidate,
+        link: LinkId,
+        known: Collection[MessageId],
+        rooms: Collection[RoomId],
+        now: Now,
+        *,
+        early: list[Envelope],
     ) -> bool:
         envelope = item.envelope
         if not envelope.durable and envelope.author == self._own_key:
@@ -78,6 +104,8 @@ class Inbox:
         reason = _refusal(envelope, rooms, now) or self._expired(envelope)
         if reason is not None:
             self._counters.refused[reason] += 1
+            if reason == TOO_EARLY and envelope.durable:
+                early.append(envelope)
             return False
         self._checking[key] = item
         return True
@@ -111,7 +139,7 @@ def _refusal(envelope: Envelope, rooms: Collection[RoomId], now: Now) -> str | N
     if envelope.room not in rooms:
         return "not_in_room"
     if is_future(envelope.stamp, now):
-        return "future"
+        return TOO_EARLY
     if not envelope.durable and is_stale(envelope.stamp, now):
         return "stale"
     return None

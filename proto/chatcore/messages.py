@@ -19,6 +19,10 @@ MAX_HOPS = 255
 SHORT_ID_BYTES = 8
 MAX_SHORT_IDS = 1024
 MAX_NONCE = 2**64 - 1
+MAX_REFUSED_REASON = 255
+REFUSED_FUTURE = 1
+"""The stamp is too far ahead; the detail says by how many milliseconds, on the sender's clock."""
+
 MAX_MINOR = 65_535
 
 
@@ -136,6 +140,22 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """The sender has stored these messages, which the receiver wrote."""
+
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The sender does not take this message, which the receiver wrote, for a reason of `REFUSED_...`."""
+
+    id: bytes
+    reason: int
+    detail: int
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbor:
     """Let us be active neighbours in a room. `urgent` when the sender has too few to be without."""
 
@@ -188,6 +208,8 @@ LinkMessage = (
     | Graft
     | Prune
     | Resume
+    | Receipt
+    | Refused
     | MembershipMessage
     | Hello
     | Goodbye

@@ -35,6 +35,7 @@ from chatcore.events import (
     PingDue,
     PresenceDue,
     ReadingPaused,
+    ReceiptDue,
     Received,
     Rejected,
     Request,
@@ -43,6 +44,7 @@ from chatcore.events import (
     SendText,
     ShuffleDue,
     Started,
+    StatesDue,
     Stop,
     StrangerRefused,
     TimerFired,
@@ -50,8 +52,8 @@ from chatcore.events import (
 )
 from chatcore.gossip import Gossip
 from chatcore.identity import Identity
-from chatcore.ids import LinkId, RoomId
-from chatcore.index import Index
+from chatcore.ids import LinkId, MessageId, RoomId
+from chatcore.index import Index, NoOwnLog, OwnLog
 from chatcore.links import Link, Links
 from chatcore.messages import (
     Disconnect,
@@ -63,6 +65,8 @@ from chatcore.messages import (
     NeighborReply,
     Prune,
     Publish,
+    Receipt,
+    Refused,
     Resume,
     RoomRequest,
     RoomResponse,
@@ -71,6 +75,8 @@ from chatcore.messages import (
     ShuffleReply,
 )
 from chatcore.names import LOBBY, room_id
+from chatcore.outbox import Outbox
+from chatcore.own import OwnMessage
 from chatcore.peers import LinkChange, Peers
 from chatcore.requests import Requests
 from chatcore.rng import Rng
@@ -93,6 +99,7 @@ class Node:
         clock: HybridClock | None = None,
         rooms: Iterable[RoomRecord] = (),
         restored: bool = False,
+        own: OwnLog | None = None,
     ) -> None:
         self.identity = identity
         self.config = config
@@ -112,11 +119,13 @@ class Node:
             counters=self.counters,
             mono=now.mono,
         )
+        self._outbox = Outbox(own or NoOwnLog())
         self._swarms = Swarms(
             identity,
             config,
             rooms=self.rooms,
             gossip=self._gossip,
+            outbox=self._outbox,
             links=self.links,
             clock=clock,
             counters=self.counters,
@@ -130,7 +139,9 @@ class Node:
             rooms=self.rooms,
             swarms=self._swarms,
             gossip=self._gossip,
+            outbox=self._outbox,
             counters=self.counters,
+            now=now,
         )
         self._catch_up = CatchUp(restored=restored)
         self._stopping = False
@@ -154,6 +165,14 @@ class Node:
     def lazy_links(self, room: RoomId) -> float:
         return self._gossip.lazy_links(room)
 
+    def own_message(self, message_id: MessageId) -> OwnMessage | None:
+        """What is known of a message of our own; None when it is not one, or too old."""
+        return self._outbox.find(message_id)
+
+    def own_followed(self, message_id: MessageId) -> OwnMessage | None:
+        """The same without a look at the disk: of what is not delivered, and of what was lately."""
+        return self._outbox.followed(message_id)
+
     def unreached(self) -> list[Address]:
         return self._dialler.unreached()
 
@@ -162,6 +181,8 @@ class Node:
         if self._swarms.unsettled and not self._stopping:
             mended, wanted = self._swarms.mend(now)
             outputs += [*mended, *self._dialler.seek(wanted, now), *self._search.ask(now)]
+        if self._outbox.changed:
+            outputs += self._requests.save_states(now, at_once=self._stopping)
         return outputs
 
     def _route(self, event: Input, now: Now) -> list[Output]:
@@ -173,7 +194,7 @@ class Node:
             case Committed():
                 return self._requests.handle_committed(event, now)
             case CommitFailed():
-                return self._requests.handle_commit_failed(event)
+                return self._requests.handle_commit_failed(event, now)
             case TimerFired():
                 return self._handle_timer(event, now)
             case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | Connect():
@@ -230,6 +251,10 @@ class Node:
                 return self._gossip.handle_graft_due(now)
             case RumourDue():
                 return self._gossip.handle_rumour_due()
+            case ReceiptDue():
+                return self._gossip.handle_receipt_due()
+            case StatesDue():
+                return self._requests.handle_states_due(now)
             case PresenceDue():
                 return self._swarms.handle_presence_due(now)
             case ShuffleDue():
@@ -309,6 +334,11 @@ class Node:
         match message:
             case Ihave() | Graft() | Prune() | Resume():
                 return self._gossip.on_message(link, message, now)
+            case Receipt(ids):
+                self._outbox.handle_confirmed(ids, link.peer_id, link.rooms)
+                return []
+            case Refused():
+                return self._requests.on_refused(link, message)
             case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
                 return self._swarms.on_membership(link, message, now)
             case RoomRequest():

@@ -4,13 +4,13 @@ Knows nothing of links: swarms and gossip say who is told.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from chatcore.clock import Now
 from chatcore.counters import Counters
 from chatcore.envelopes import Chat, Envelope, check_text
-from chatcore.errors import LocalError, NotInRoom, StoreFailed, TooManyRooms
+from chatcore.errors import BadClientId, ClockApart, LocalError, NotInRoom, StoreFailed, TooManyRooms
 from chatcore.events import (
     CommitFailed,
     Committed,
@@ -32,23 +32,36 @@ from chatcore.events import (
     Send,
     SendText,
     SentReply,
+    SetTimer,
+    StateChanged,
+    StatesDue,
     StoredMessage,
 )
 from chatcore.gossip import Gossip
 from chatcore.ids import RoomId
-from chatcore.messages import MAX_ROOMS
+from chatcore.links import Link
+from chatcore.messages import MAX_ROOMS, REFUSED_FUTURE, Refused
 from chatcore.names import room_id, room_name
+from chatcore.outbox import Outbox
+from chatcore.own import MAX_CLIENT_ID_CHARS, OwnMessage
+from chatcore.recent import ShortId
 from chatcore.room import Room
 from chatcore.swarms import Swarms
+
+STATES_WAIT_S = 0.25
+"""That a message was handed over may be written a little later, with what is confirmed meanwhile."""
+
+STATES_RETRY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Sending:
-    """A message of ours on its way to disk."""
+    """A message of ours on its way to disk. Who asks again with the same client id waits for it as well."""
 
-    request: RequestId
+    requests: list[RequestId]
     room: Room
     envelope: Envelope
+    own: OwnMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,14 @@ class _Importing:
     rooms: tuple[RoomRecord, ...]
 
 
-_Commit = _Sending | _Keeping | _Moving | _Importing
+@dataclass(frozen=True, slots=True)
+class _Noting:
+    """What is known of our own messages on its way to disk."""
+
+    own: tuple[OwnMessage, ...]
+
+
+_Commit = _Sending | _Keeping | _Moving | _Importing | _Noting
 
 
 class Requests:
@@ -86,15 +106,23 @@ class Requests:
         rooms: Mapping[RoomId, Room],
         swarms: Swarms,
         gossip: Gossip,
+        outbox: Outbox,
         counters: Counters,
+        now: Now,
     ) -> None:
         self._network = network
         self._rooms = rooms
         self._swarms = swarms
         self._gossip = gossip
+        self._outbox = outbox
         self._counters = counters
         self._last_job = 0
         self._commits: dict[JobId, _Commit] = {}
+        self._by_client: dict[tuple[RoomId, str], _Sending] = {}
+        self._noting = False
+        self._states_timed = False
+        self._states_not_before = now.mono
+        self._clock_told = False
 
     # Requests
 
@@ -115,8 +143,25 @@ class Requests:
     def _handle_send_text(self, event: SendText, now: Now) -> list[Output]:
         room = self._joined(event.room)
         check_text(event.text)
+        if event.client_id is None:
+            return [self._seal(event, room, now)]
+        _check_client_id(event.client_id)
+        under_way = self._by_client.get((room.id, event.client_id))
+        if under_way is not None:
+            under_way.requests.append(event.request)
+            return []
+        said = self._outbox.find_by_client(room.id, event.client_id)
+        if said is not None:
+            return [Replied(event.request, SentReply(said, room.name))]
+        return [self._seal(event, room, now)]
+
+    def _seal(self, event: SendText, room: Room, now: Now) -> Persist:
         envelope = room.seal(Chat(event.text), now)
-        return [self._persist(_Sending(event.request, room, envelope))]
+        own = OwnMessage(envelope.id, room.id, client_id=event.client_id or "")
+        sending = _Sending([event.request], room, envelope, own)
+        if own.client_id:
+            self._by_client[room.id, own.client_id] = sending
+        return self._persist(sending)
 
     def _joined(self, text: str) -> Room:
         name = room_name(text)
@@ -163,22 +208,24 @@ class Requests:
         self._commits[job] = commit
         match commit:
             case _Sending():
-                return Persist(job, messages=(commit.envelope,))
+                return Persist(job, messages=(commit.envelope,), own=(commit.own,))
             case _Keeping(envelopes):
                 return Persist(job, messages=envelopes)
             case _Moving():
                 return Persist(job, rooms=(commit.record,))
             case _Importing(_, envelopes, rooms):
                 return Persist(job, messages=envelopes, rooms=rooms)
+            case _Noting(own):
+                return Persist(job, own=own)
             case _:
                 assert_never(commit)
 
     def handle_committed(self, event: Committed, now: Now) -> list[Output]:
         commit = self._commits.pop(event.job)
         match commit:
-            case _Keeping():
+            case _Keeping(envelopes):
                 self._counters.received += len(event.stored)
-                return self._news(event.stored)
+                return [*self._news(event.stored), *self._gossip.handle_kept(envelopes, now)]
             case _Sending():
                 return self._handle_sent(commit, event.stored, now)
             case _Moving():
@@ -187,10 +234,12 @@ class Requests:
                 self._gossip.witness(envelopes)
                 reply = ImportReply(len(event.stored))
                 return [Replied(request, reply), *self._news(event.stored)]
+            case _Noting(own):
+                return self._handle_noted(own)
             case _:
                 assert_never(commit)
 
-    def _news(self, stored: Iterable[StoredMessage]) -> list[Output]:
+    def _news(self, stored: Iterable[StoredMessage]) -> list[MessageAdded]:
         return [
             MessageAdded(self._rooms[item.envelope.room].name, item)
             for item in stored
@@ -200,9 +249,15 @@ class Requests:
     def _handle_sent(self, commit: _Sending, stored: tuple[StoredMessage, ...], now: Now) -> list[Output]:
         self._counters.sent += 1
         copies = self._gossip.publish(commit.envelope, commit.room, now)
-        handed_to = sum(len(copy.links) for copy in copies if isinstance(copy, Send))
-        reply = SentReply(commit.envelope, commit.room.name, handed_to)
-        return [*copies, Replied(commit.request, reply), *self._news(stored)]
+        own = commit.own
+        self._by_client.pop((own.room, own.client_id), None)
+        self._outbox.add(own, commit.envelope)
+        if any(isinstance(copy, Send) for copy in copies):
+            (own,) = self._outbox.handle_handed([own.id])
+        reply = SentReply(own, commit.room.name)
+        replies = [Replied(request, reply) for request in commit.requests]
+        news = [replace(item, own=own) for item in self._news(stored)]
+        return [*copies, *replies, *news]
 
     def _handle_moved(self, commit: _Moving, now: Now) -> list[Output]:
         """Membership as the disk has it now; two requests at once may have asked for the same."""
@@ -216,7 +271,44 @@ class Requests:
         outputs += self._swarms.join(record, now) if record.joined else self._swarms.leave(record, now)
         return [*outputs, RoomChanged(record.name, record.joined)]
 
-    def handle_commit_failed(self, event: CommitFailed) -> list[Output]:
+    # What became of our own messages
+
+    def on_refused(self, link: Link, message: Refused) -> list[Output]:
+        """A neighbour does not take a message of ours."""
+        if message.reason == REFUSED_FUTURE:
+            error = ClockApart(link.peer_id.short, message.detail // 1000)
+            reason = str(error)
+        else:
+            reason = f"peer {link.peer_id.short} refuses it, for reason {message.reason}"
+        if not self._outbox.handle_refused(ShortId(message.id), reason, link.rooms):
+            return []
+        if message.reason != REFUSED_FUTURE or self._clock_told:
+            return []
+        self._clock_told = True  # once: everybody may say so, of every message
+        return [Notice("clock_apart", link.address, error)]
+
+    def save_states(self, now: Now, *, at_once: bool) -> list[Output]:
+        """One commit at a time: what comes meanwhile is gathered for the next."""
+        if self._noting or now.mono < self._states_not_before:
+            return []
+        if self._outbox.urgent or at_once:
+            self._noting = True
+            return [self._persist(_Noting(self._outbox.take_changes()))]
+        if self._states_timed:
+            return []
+        self._states_timed = True
+        return [SetTimer(StatesDue(), now.mono + STATES_WAIT_S)]
+
+    def handle_states_due(self, now: Now) -> list[Output]:
+        self._states_timed = False
+        return self.save_states(now, at_once=True) if self._outbox.changed else []
+
+    def _handle_noted(self, written: tuple[OwnMessage, ...]) -> list[Output]:
+        self._noting = False
+        raised = self._outbox.handle_written(written)
+        return [StateChanged(self._rooms[own.room].name, own) for own in raised if own.room in self._rooms]
+
+    def handle_commit_failed(self, event: CommitFailed, now: Now) -> list[Output]:
         commit = self._commits.pop(event.job)
         error = StoreFailed(event.why)
         notice = Notice("commit_failed", "", error)
@@ -225,9 +317,25 @@ class Requests:
                 for envelope in envelopes:
                     self._gossip.forget(envelope.id)
                 return [notice]
-            case _Sending(request) | _Importing(request):
+            case _Importing(request):
                 return [notice, Rejected(request, error)]
+            case _Sending(requests, own=own):
+                self._by_client.pop((own.room, own.client_id), None)
+                return [notice, *[Rejected(request, error) for request in requests]]
+            case _Noting():
+                self._noting, self._states_timed = False, True
+                self._states_not_before = now.mono + STATES_RETRY_S
+                return [notice, SetTimer(StatesDue(), self._states_not_before)]
             case _Moving(request):
                 return [notice] if request is None else [notice, Rejected(request, error)]
             case _:
                 assert_never(commit)
+
+
+def _check_client_id(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadClientId(MAX_CLIENT_ID_CHARS) from None
+    if not 1 <= len(text) <= MAX_CLIENT_ID_CHARS:
+        raise BadClientId(MAX_CLIENT_ID_CHARS)

@@ -16,14 +16,16 @@ from chatcore.events import (
     Send,
     SetTimer,
     ShuffleDue,
+    StateChanged,
 )
 from chatcore.gossip import Gossip
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, RoomId
 from chatcore.links import Link, Links
 from chatcore.messages import MembershipMessage, PeerRecord, Rooms
+from chatcore.outbox import Outbox
 from chatcore.rng import Rng
-from chatcore.room import Room
+from chatcore.room import Change, Room
 
 
 class Swarms:
@@ -34,6 +36,7 @@ class Swarms:
         *,
         rooms: dict[RoomId, Room],
         gossip: Gossip,
+        outbox: Outbox,
         links: Links,
         clock: HybridClock,
         counters: Counters,
@@ -43,6 +46,7 @@ class Swarms:
         self._config = config
         self._rooms = rooms
         self._gossip = gossip
+        self._outbox = outbox
         self._links = links
         self._clock = clock
         self._counters = counters
@@ -156,11 +160,21 @@ class Swarms:
             wanted += unlinked
             change = room.changed()
             if change:
+                outputs += self._hand_over(room, change, now)
                 outputs += self._gossip.handle_neighbours(room, change)
             word = room.arrive(now)
             if word is not None:
                 outputs += self._gossip.publish(word, room, now)
         return outputs, wanted
+
+    def _hand_over(self, room: Room, change: Change, now: Now) -> list[Output]:
+        """What of our own nobody has yet, to neighbours won."""
+        waiting = self._outbox.waiting(room.id) if change.came else []
+        if not waiting:
+            return []
+        raised = self._outbox.handle_handed([envelope.id for envelope in waiting])
+        offered = self._gossip.offer(waiting, change.came, now)
+        return [*offered, *[StateChanged(room.name, own) for own in raised]]
 
     # Time
 

@@ -28,6 +28,7 @@ class FakeScreen:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.columns: int | None = 80
+        self.refreshed = 0
         self._changed = asyncio.Event()
 
     def show(self, text: str) -> None:
@@ -36,6 +37,10 @@ class FakeScreen:
 
     def clear(self) -> None:
         self.lines.clear()
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+        self._changed.set()
 
     async def wait_for(self, text: str) -> None:
         async with asyncio.timeout(DEADLINE_S):
@@ -119,13 +124,13 @@ async def test_blank_line_is_nothing(chat: Chat, fake: FakeChatd) -> None:
 
 
 async def test_being_alone_is_told_once(chat: Chat, daemon: Daemon, screen: FakeScreen) -> None:
-    daemon.state = "stored"
+    daemon.state = "queued"
     await chat.take("anyone?")
     await chat.take("no?")
-    assert screen.lines == ["-- nobody in #lobby is connected; it is kept here"]
+    assert screen.lines == ["-- nobody in #lobby is connected; it goes out once somebody is"]
     daemon.state = "sent"
     await chat.take("oh, hello")
-    daemon.state = "stored"
+    daemon.state = "queued"
     await chat.take("gone again?")
     assert len(screen.lines) == 2
 

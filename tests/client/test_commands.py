@@ -26,14 +26,49 @@ def test_send_prints_the_short_id_and_says_that_nobody_is_there(console: Console
     assert console.chatctl("send", "hello") == 0
     assert len(console.out.strip()) == 10
     assert console.error.startswith("chatctl: nobody in #lobby is connected; it is kept here")
-    assert console.error.endswith("peers who link later do not get it by themselves yet")
+    assert console.error.endswith("goes out once somebody is")
 
 
 def test_send_json_is_the_daemon_s_document(console: Console) -> None:
     assert console.chatctl("send", "--json", "hello") == 0
     sent = document(console)
     assert sent.keys() >= {"id", "room", "state"}
-    assert (sent["room"], sent["state"]) == ("lobby", "stored")
+    assert (sent["room"], sent["state"]) == ("lobby", "queued")
+
+
+def test_send_wait_says_that_nobody_was_there_and_that_it_is_kept(console: Console) -> None:
+    assert console.chatctl("send", "--wait", "--timeout", "0.2", "hello") == 4
+    assert len(console.out.strip()) == 10
+    assert console.error == (
+        "chatctl: nobody in #lobby was connected within 0.2 s; it is kept, and goes out once somebody is"
+    )
+
+
+def test_send_wait_json_is_one_document_of_how_it_went(console: Console) -> None:
+    assert console.chatctl("send", "--wait", "--timeout", "0.2", "--json", "hello") == 4
+    found = json.loads(console.out)
+    assert found.keys() >= {"id", "room", "state", "confirmed", "confirmed_by", "reason"}
+    assert "it is kept" in console.error
+
+
+def test_send_wait_without_a_daemon_is_unreachable(nobody: Console) -> None:
+    assert nobody.chatctl("send", "--wait", "--timeout", "0.2", "hello") == 2
+
+
+def test_status_of_a_message_shows_how_far_it_has_come(console: Console) -> None:
+    assert console.chatctl("send", "--json", "hello") == 0
+    sent = document(console)
+    for given in (sent["id"], sent["id"][:10], sent["id"][:11].upper()):
+        assert console.chatctl("status", given) == 0
+        assert sent["id"] in console.out
+        assert "queued" in console.out
+    assert console.chatctl("status", "--wait", "5", "--json", sent["id"]) == 0
+    assert document(console)["state"] == "queued"
+
+
+def test_status_of_an_unknown_message_is_refused(console: Console) -> None:
+    assert console.chatctl("status", "0" * 10) == 1
+    assert "is no message that this node wrote lately" in console.error
 
 
 @pytest.mark.parametrize(

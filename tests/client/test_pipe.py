@@ -13,9 +13,9 @@ def test_each_line_is_sent_and_comes_back(console: Console, daemon: Daemon) -> N
     console.stdin = b"first line\n\n//slashed\nlast, without a newline"
     assert console.chat() == 0
     assert [line.rpartition(": ")[2] for line in console.out.splitlines() if not line.startswith("--")] == [
-        "first line",
-        "/slashed",
-        "last, without a newline",
+        "first line [queued]",
+        "/slashed [queued]",
+        "last, without a newline [queued]",
     ]
     assert daemon.texts[-3:] == ["first line", "/slashed", "last, without a newline"]
     assert console.err.startswith("-- you are ann")

@@ -59,6 +59,22 @@ def test_namesake_of_ours_is_told_apart_from_the_first_line(view: View) -> None:
     assert view.update(heard(username="ann", author=PEER_ID)) == ["11:00 ann~k3f9: hello"]
 
 
+def test_own_message_carries_how_far_it_had_come(view: View) -> None:
+    assert view.update(heard(author=PEER_ID, username="ann", state="queued")) == ["11:00 ann: hello [queued]"]
+    assert view.update(heard(author=PEER_ID, username="ann", state="sent")) == ["11:00 ann: hello [sent]"]
+
+
+def test_changes_of_state_are_told_where_they_matter(view: View, conversation: Conversation) -> None:
+    view.update(heard(author=PEER_ID, username="ann", state="queued"))
+    data = {"id": "id1", "room": "lobby", "state": "sent", "confirmed": 0, "reason": None}
+    assert view.update(Event("state", data)) == []
+    refused = {**data, "state": "refused", "reason": "by its clock"}
+    assert view.update(Event("state", refused)) == ["!! not taken: by its clock"]
+    delivered = {**data, "state": "delivered", "confirmed": 2}
+    assert view.update(Event("state", delivered)) == ["-- what was queued is delivered"]
+    assert conversation.deliveries.summary == "delivered to 2"
+
+
 def test_peers_come_and_go(conversation: Conversation, view: View) -> None:
     data = {
         "peer_id": OTHER_ID,

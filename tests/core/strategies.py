@@ -91,6 +91,13 @@ link_messages = st.one_of(
     short_ids.map(messages.Graft),
     short_ids.map(messages.Prune),
     short_ids.map(messages.Resume),
+    short_ids.map(messages.Receipt),
+    st.builds(
+        messages.Refused,
+        st.binary(min_size=8, max_size=8),
+        st.integers(0, messages.MAX_REFUSED_REASON),
+        st.integers(0, messages.MAX_NONCE),
+    ),
     st.builds(messages.Neighbor, room_ids, st.booleans()),
     st.builds(messages.NeighborReply, room_ids, st.booleans(), records),
     room_ids.map(messages.Disconnect),

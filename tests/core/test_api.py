@@ -16,6 +16,7 @@ from chatcore.api import (
     ConnectParams,
     HistoryParams,
     InvalidParams,
+    MessageParams,
     NeedsWebSocket,
     NoParams,
     RoomParams,
@@ -46,6 +47,8 @@ def all_below(kind: type[ChatError]) -> list[type[ChatError]]:
         (SendParams, ["hi"], SendParams("hi", "lobby")),
         (SendParams, ["hi", "wine"], SendParams("hi", "wine")),
         (SendParams, {"room": "wine", "text": "hi"}, SendParams("hi", "wine")),
+        (SendParams, {"text": "hi", "client_id": "7"}, SendParams("hi", "lobby", "7")),
+        (MessageParams, ["0123456789"], MessageParams("0123456789")),
         (HistoryParams, [], HistoryParams("lobby", 50)),
         (HistoryParams, {"limit": 1000}, HistoryParams("lobby", 1000)),
         (SubscribeParams, [None], SubscribeParams(None)),
@@ -65,7 +68,7 @@ def test_parameters_are_taken_by_place_or_by_name(kind: type[Any], params: Any, 
         (NoParams, {"x": 1}, "unknown parameter 'x'"),
         (SendParams, [], "'text' is missing"),
         (SendParams, {"room": "wine"}, "'text' is missing"),
-        (SendParams, ["a", "b", "c"], "3 parameters, at most 2"),
+        (SendParams, ["a", "b", "c", "d"], "4 parameters, at most 3"),
         (SendParams, {"text": "hi", "Room": "x"}, "unknown parameter 'Room'"),
         (SendParams, {"text": 5}, "'text' must be str, not int"),
         (SendParams, {"text": None}, "'text' must be str, not NoneType"),
@@ -89,7 +92,7 @@ def test_wrong_parameters_say_what_is_wrong(kind: type[Any], params: Any, why: s
 def test_unknown_parameter_says_which_there_are() -> None:
     with pytest.raises(InvalidParams) as caught:
         parse_params(SendParams, {"x" * 1000: 1})
-    assert caught.value.hint == "parameters: text, room"
+    assert caught.value.hint == "parameters: text, room, client_id"
     assert len(str(caught.value)) < 100
 
     with pytest.raises(InvalidParams) as caught:

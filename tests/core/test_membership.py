@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -59,7 +60,8 @@ class Hood:
 
     def link(self, *numbers: int) -> None:
         for number in numbers:
-            self.links.add(link_to(identity(number), number, port=number), self.now)
+            up = link_to(identity(number), number, port=number)
+            self.links.add(replace(up, dialled=f"192.0.2.7:{number}"), self.now)
 
     def at(self, number: int) -> Link:
         link = self.links.get(LinkId(number))
@@ -440,6 +442,20 @@ def test_those_that_had_what_no_neighbour_passed_on_take_the_places_of_guests_on
     assert choices <= hood.active
     assert len(hood.active) <= 12
     assert hood.active & set(range(1, 40)) - choices
+
+
+def test_swap_asks_nobody_who_called_us() -> None:
+    hood = Hood()
+    hood.link(*range(1, 6))
+    choices = hood.choose()
+    for number in range(40, 60):
+        hood.links.add(link_to(identity(number), number, port=number), hood.now)
+
+    for _ in range(50):
+        hood.shuffle()
+        assert hood.fill()[0] == set()
+
+    assert hood.active == choices
 
 
 def test_old_node_hardly_ever_swaps() -> None:

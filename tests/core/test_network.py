@@ -20,6 +20,7 @@ from chatcore.events import (
     Stop,
 )
 from chatcore.ids import LinkId
+from chatcore.own import State
 from chatcore.session import SendEncoded
 from tests.support.core import ANN, BOB, Playbook, hello
 from tests.support.core_network import Network
@@ -59,7 +60,7 @@ def test_message_said_alone_is_stored_and_handed_to_nobody() -> None:
     (answer,) = network["ann"].answers
     assert isinstance(answer, Replied)
     assert isinstance(answer.reply, SentReply)
-    assert answer.reply.handed_to == 0
+    assert answer.reply.own.state is State.QUEUED
     assert network["ann"].texts == ["anybody?"]
 
 

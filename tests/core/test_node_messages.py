@@ -16,18 +16,21 @@ from chatcore.events import (
     PeerChanged,
     Persist,
     Priority,
+    ReceiptDue,
     Rejected,
     Replied,
     RumourDue,
     Send,
     SentReply,
     SetTimer,
+    StatesDue,
     StoredMessage,
     Verified,
     Verify,
 )
 from chatcore.ids import LinkId
 from chatcore.messages import Goodbye, Ihave, Neighbor, Ping, Pong, Publish, UnknownMessage
+from chatcore.own import OwnMessage, State
 from chatcore.recent import short_id
 from tests.support.core import (
     ANN,
@@ -70,7 +73,10 @@ def test_chat_is_checked_then_handed_on_then_stored_then_told() -> None:
         Persist(job_of(checked), messages=(hi,)),
     ]
 
-    assert book.commit(checked) == [MessageAdded("lobby", StoredMessage(1, hi))]
+    assert book.commit(checked) == [
+        MessageAdded("lobby", StoredMessage(1, hi)),
+        SetTimer(ReceiptDue(), book.now.mono + 0.05),
+    ]
     assert book.node.counters.received == 1
     assert book.node.counters.forwarded == 1
 
@@ -180,7 +186,7 @@ def test_copy_that_comes_while_the_commit_is_under_way_is_dropped() -> None:
 def test_message_that_the_store_holds_is_not_checked_again() -> None:
     book = Playbook()
     bob = book.link(BOB)
-    hi = chat(BOB, "hi")
+    hi = chat(CARL, "hi")
     book.index.ids.add(hi.id)
 
     assert book.receive(bob, publish(hi)) == []
@@ -189,7 +195,7 @@ def test_message_that_the_store_holds_is_not_checked_again() -> None:
 
 def test_message_that_the_store_had_already_is_told_to_nobody() -> None:
     book = Playbook()
-    checked = book.verify(book.receive(book.link(BOB), publish(chat(BOB, "hi"))))
+    checked = book.verify(book.receive(book.link(BOB), publish(chat(CARL, "hi"))))
 
     assert book.handle(Committed(job_of(checked), ())) == []
     assert book.node.counters.received == 0
@@ -271,7 +277,7 @@ def test_message_from_the_future_is_refused_and_its_link_stays() -> None:
     bob = book.link(BOB)
     future = (START.wall_ms + MAX_SKEW_MS + 1) << COUNTER_BITS
 
-    assert book.receive(bob, publish(chat(BOB, "tomorrow", stamp=future))) == []
+    assert book.receive(bob, publish(chat(CARL, "tomorrow", stamp=future))) == []
     assert book.refused == {"future": 1}
     assert book.node.links.get(bob) is not None
 
@@ -481,8 +487,9 @@ def test_own_message_is_stored_before_it_is_sent_answered_or_told() -> None:
     assert book.commit(said) == [
         pushed([bob, carl], publish(hello, hops=16)),
         SetTimer(RumourDue(), book.now.mono + 1.0),
-        Replied(book.next_request() - 1, SentReply(hello, "lobby", handed_to=2)),  # type: ignore[arg-type]  # int
-        MessageAdded("lobby", StoredMessage(1, hello)),
+        Replied(book.next_request() - 1, SentReply(OwnMessage(hello.id, LOBBY, State.SENT), "lobby")),  # type: ignore[arg-type]  # int
+        MessageAdded("lobby", StoredMessage(1, hello), OwnMessage(hello.id, LOBBY, State.SENT)),
+        SetTimer(StatesDue(), book.now.mono + 0.25),
     ]
     assert book.node.counters.sent == 1
     assert book.node.counters.forwarded == 2
@@ -502,7 +509,7 @@ def test_own_message_without_neighbours_is_answered_as_handed_to_nobody() -> Non
     outputs = book.settle(book.say("hello"))
 
     assert sent(outputs, Publish) == []
-    assert one(outputs, Replied).reply == SentReply(book.stored[0].envelope, "lobby", handed_to=0)
+    assert one(outputs, Replied).reply == SentReply(OwnMessage(book.stored[0].envelope.id, LOBBY), "lobby")
 
 
 def test_own_message_whose_commit_fails_is_rejected_and_never_sent() -> None:

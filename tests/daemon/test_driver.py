@@ -31,9 +31,11 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
-from chatcore.messages import Goodbye
-from chatcore.names import split_address
+from chatcore.messages import Goodbye, Receipt
+from chatcore.names import LOBBY, room_id, split_address
 from chatcore.node import Node
+from chatcore.own import State
+from chatcore.receipts import GATHER_S
 from chatd import driver as driver_module
 from chatd.driver import Driver
 from chatd.links import Links
@@ -115,8 +117,21 @@ async def running(store: Store | None = None) -> AsyncIterator[tuple[Shell, str]
 async def test_request_is_answered_once_it_is_on_disk() -> None:
     async with running() as (shell, _):
         reply = await shell.send("hello")
-        assert shell.store.known([reply.envelope.id]) == {reply.envelope.id}
-        assert (reply.room, reply.handed_to) == ("lobby", 0)
+        assert shell.store.known([reply.own.id]) == {reply.own.id}
+        assert (reply.room, reply.own.state) == ("lobby", State.QUEUED)
+        assert shell.texts() == ["hello"]
+
+
+async def test_author_hears_that_its_message_is_stored_after_the_commit_and_not_before() -> None:
+    author = Identity(b"p" * 32)
+    async with running() as (shell, address), Peer.dial(address, credentials(author)) as peer:
+        with shell.store._tables.writing():  # LMDB takes one writer at a time: the store's waits for us
+            await peer.send(*publish([said(author, "hello")]))
+            await peer.settle()
+            await asyncio.sleep(3 * GATHER_S)  # nothing is to come, and nothing can say so
+            assert [item for item in peer.received if isinstance(item, Receipt)] == []
+            assert shell.texts() == []
+        await peer.until(lambda: any(isinstance(item, Receipt) for item in peer.received))
         assert shell.texts() == ["hello"]
 
 
@@ -143,7 +158,12 @@ async def test_request_is_done_though_whoever_asked_has_gone() -> None:
 async def test_many_requests_at_once_are_each_answered_with_their_own() -> None:
     async with running() as (shell, _):
         replies = await asyncio.gather(*(shell.send(f"text {number}") for number in range(500)))
-        assert [reply.envelope.body for reply in replies] == [Chat(f"text {number}") for number in range(500)]
+        written = {
+            item.envelope.id: item.envelope.body for item in shell.store.newest(room_id("main", LOBBY), 500)
+        }
+        assert [written[reply.own.id] for reply in replies] == [
+            Chat(f"text {number}") for number in range(500)
+        ]
         joined = await shell.driver.request(lambda number: JoinRoom(number, "games"))
         assert joined == RoomReply("games", changed=True)
 

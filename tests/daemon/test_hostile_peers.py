@@ -402,7 +402,7 @@ async def test_peer_may_say_odd_things_that_change_nothing(daemon: Daemon) -> No
         await peer.send(hello(username="second"), Rooms(frozenset()), Ping(0), Ping(2**64 - 1))
         await peer.settle()
         assert [(item["username"], item["rooms"]) for item in daemon.call("peer.list")] == [("peer", [])]
-        assert daemon.call("message.send", text="nobody in the room")["state"] == "stored"
+        assert daemon.call("message.send", text="nobody in the room")["state"] == "queued"
 
 
 async def test_peer_whose_name_and_reason_hold_escape_sequences_is_harmless(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ async def test_answer_carries_the_id_it_was_asked_with(dispatcher: Dispatcher, n
         ({}, "'text' is missing"),
         ([], "'text' is missing"),
         ({"text": "a", "nope": 1}, "unknown parameter 'nope'"),
-        (["a", "b", "c"], "3 parameters, at most 2"),
+        (["a", "b", "c", "d"], "4 parameters, at most 3"),
         ({"text": 1}, "'text' must be str, not int"),
         ({"text": None}, "'text' must be str, not NoneType"),
         ({"text": ["a"]}, "'text' must be str, not list"),

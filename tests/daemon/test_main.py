@@ -651,7 +651,7 @@ def test_room_joined_later_is_told_to_peers(spawn: Spawn) -> None:
     assert other.texts == []
     other.call("room.leave", room="games")
     wait_until(lambda: daemon.call("peer.list")[0]["rooms"] == ["lobby"], "bob out of the room")
-    assert daemon.call("message.send", room="games", text="alone")["state"] == "stored"
+    assert daemon.call("message.send", room="games", text="alone")["state"] == "queued"
 
 
 def test_networks_and_keys_keep_nodes_apart_and_say_why(spawn: Spawn, tmp_path: Path) -> None:

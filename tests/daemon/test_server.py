@@ -222,7 +222,7 @@ def test_message_comes_back_as_it_was_sent(daemon: Daemon, text: str) -> None:
     sent = daemon.call("message.send", text=text)
     newest = daemon.call("message.history", limit=1)[0]
     assert (newest["id"], newest["text"], newest["room"]) == (sent["id"], text, "lobby")
-    assert sent["state"] == "stored"
+    assert sent["state"] == "queued"
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,14 @@ from chatcore.events import (
     PeerChanged,
     RoomChanged,
     Started,
+    StateChanged,
     StoredMessage,
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, PeerId, RoomId
 from chatcore.names import LOBBY, room_id
 from chatcore.node import Node
+from chatcore.own import OwnMessage, State
 from chatd import views
 from tests.support.peer import hello
 
@@ -93,7 +95,7 @@ def test_message_shows_who_said_what_and_when() -> None:
         "time_ms": 1_700_000_000_007,
         "time": "2023-11-14T22:13:20.007Z",
     }
-    assert set(shown) == keys(api.Message)
+    assert set(shown) == keys(api.Message) - {"state"}  # of our own alone
 
 
 def test_only_chat_is_shown_as_a_message() -> None:
@@ -154,6 +156,7 @@ def test_events_have_a_topic_and_the_seq_of_the_last_message() -> None:
         views.event(MemberChanged("lobby", OTHER.peer_id, "bob", False), 9),
         views.event(RoomChanged("games", True), 9),
         views.event(RoomChanged("games", False), 9),
+        views.event(StateChanged("lobby", OwnMessage(envelope.id, ROOM, State.SENT)), 9),
     ]
     assert {event["seq"] for event in told} == {9}
     assert [event["topic"] for event in told] == [
@@ -164,6 +167,7 @@ def test_events_have_a_topic_and_the_seq_of_the_last_message() -> None:
         "presence",
         "room",
         "room",
+        "state",
     ]
     assert [event["data"].get("state") for event in told[1:]] == [
         "up",
@@ -172,6 +176,7 @@ def test_events_have_a_topic_and_the_seq_of_the_last_message() -> None:
         "left",
         "joined",
         "left",
+        "sent",
     ]
     assert (told[1]["data"]["direction"], told[2]["data"]["direction"]) == ("out", "in")
     assert json.loads(json.dumps(told)) == told

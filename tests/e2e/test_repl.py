@@ -40,6 +40,20 @@ def test_chat_shows_the_other_side_and_is_heard_there(ann: Daemon, bob: Daemon) 
         assert at_ann.wait_exit() == 0
 
 
+def test_chat_shows_how_far_own_messages_have_come(ann: Daemon, spawn: Spawn) -> None:
+    with chat(ann) as terminal:
+        terminal.wait_for("#lobby>")
+        terminal.enter("anyone?")
+        terminal.wait_for("anyone? [queued]")
+        spawn("--bootstrap", ann.address, username="bob")
+        terminal.wait_for("-- what was queued is delivered")
+        terminal.wait_for("delivered to 1")
+        terminal.enter("hello")
+        terminal.wait_for("hello [sent]")
+        terminal.enter("/quit")
+        assert terminal.wait_exit() == 0
+
+
 def test_chat_keeps_the_typed_line_when_a_message_comes_in(ann: Daemon, bob: Daemon) -> None:
     with chat(ann) as terminal:
         terminal.wait_for("#lobby>")

@@ -43,6 +43,7 @@ from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.messages import SHORT_ID_BYTES, Hello, Ihave, LinkMessage, Neighbor, NeighborReply, Publish
 from chatcore.names import room_id
 from chatcore.node import Node
+from chatcore.own import OwnMessage, State
 from chatcore.recent import short_id
 from chatcore.wire import pack
 
@@ -161,6 +162,29 @@ class MemoryIndex:
         return begin.intersection(shorts)
 
 
+class MemoryOwnLog:
+    """What became of our own messages, as a store keeps it across restarts."""
+
+    def __init__(self) -> None:
+        self.records: dict[MessageId, OwnMessage] = {}
+        self.envelopes: dict[MessageId, Envelope] = {}
+
+    def keep(self, persist: Persist) -> None:
+        self.envelopes |= {item.id: item for item in persist.messages}
+        self.records |= {item.id: item for item in persist.own}
+
+    def own(self, message_id: MessageId) -> OwnMessage | None:
+        return self.records.get(message_id)
+
+    def own_by_client(self, room: RoomId, client_id: str) -> OwnMessage | None:
+        found = [own for own in self.records.values() if (own.room, own.client_id) == (room, client_id)]
+        return found[0] if found else None
+
+    def own_waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
+        waiting = [own for own in self.records.values() if own.state < State.DELIVERED]
+        return [(own, self.envelopes[own.id]) for own in waiting[-most:]]
+
+
 class Playbook:
     """One node, started unless told otherwise, and whatever a test lets happen to it."""
 
@@ -178,8 +202,10 @@ class Playbook:
         seed: int = 1,
         started: bool = True,
         restored: bool = False,
+        own: MemoryOwnLog | None = None,
     ) -> None:
         self.now = START
+        self.own = own or MemoryOwnLog()
         self.index = MemoryIndex()
         self.stored: list[StoredMessage] = []
         self.node = Node(
@@ -199,6 +225,7 @@ class Playbook:
             clock=clock,
             rooms=rooms,
             restored=restored,
+            own=self.own,
         )
         self._last_link = 0
         self._last_request = 0
@@ -324,6 +351,7 @@ class Playbook:
         ]
 
     def store(self, persist: Persist) -> tuple[StoredMessage, ...]:
+        self.own.keep(persist)
         new = [item for item in persist.messages if item.id not in self.index.ids]
         stored = [StoredMessage(len(self.stored) + 1 + place, item) for place, item in enumerate(new)]
         self.index.ids.update(item.id for item in new)
@@ -354,8 +382,8 @@ class Playbook:
         self._last_request += 1
         return RequestId(self._last_request)
 
-    def say(self, text: str, room: str = "lobby") -> list[Output]:
-        return self.handle(SendText(self.next_request(), room, text))
+    def say(self, text: str, room: str = "lobby", client_id: str | None = None) -> list[Output]:
+        return self.handle(SendText(self.next_request(), room, text, client_id))
 
     def join(self, room: str) -> list[Output]:
         return self.handle(JoinRoom(self.next_request(), room))

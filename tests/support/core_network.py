@@ -44,6 +44,7 @@ from chatcore.events import (
     SendText,
     SetTimer,
     Started,
+    StateChanged,
     Stop,
     StoredMessage,
     TimerFired,
@@ -230,7 +231,7 @@ class Network:
                 member.stored += stored
                 member.index.ids.update(item.id for item in new)
                 self.post(member, Committed(job, tuple(stored)))
-            case MessageAdded() | PeerChanged() | MemberChanged() | RoomChanged():
+            case MessageAdded() | StateChanged() | PeerChanged() | MemberChanged() | RoomChanged():
                 member.news.append(output)
             case Replied() | Rejected():
                 member.answers.append(output)

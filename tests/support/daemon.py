@@ -56,6 +56,8 @@ def environment(**extra: str) -> dict[str, str]:
 class Daemon:
     """`arguments` go to chatd as they are; `--home`, `--host 127.0.0.1` and `--port 0` come before them."""
 
+    program: Sequence[str] = (str(BIN / "chatd"),)
+
     def __init__(self, home: Path, *arguments: str, username: str = "ann") -> None:
         self.home = home
         self.socket = home / "chatd.sock"

@@ -3,7 +3,7 @@
 import click
 
 from chatctl import render
-from chatctl.commands.answering import ask
+from chatctl.commands.answering import answer
 from chatctl.failures import BadUsage
 from chatctl.invocation import Invocation
 from chatctl.options import Command, utf8
@@ -12,7 +12,7 @@ ROOM = click.Option(
     ["--room", "-r"], type=utf8, metavar="ROOM", help="The room, with or without #.  [default: lobby]"
 )
 TAIL_LINES = 10
-KEPT = "it is kept here, and peers who link later do not get it by themselves yet"
+KEPT = "it is kept here, and goes out once somebody is"
 
 
 @click.command(
@@ -24,23 +24,35 @@ KEPT = "it is kept here, and peers who link later do not get it by themselves ye
         ("chatctl send --room rust 'anyone here?'", "in another room"),
         ("uptime | chatctl send -", "send what a program prints, as one message"),
         ("chatctl send -- '-1 is a number'", "a text that starts with a dash"),
+        ("chatctl send --wait --timeout 60 'are you there?'", "until somebody has it"),
     ),
 )
+@click.option("--wait", is_flag=True, help="Wait until another member has it on disk, at most for --timeout.")
 @click.argument("text", type=utf8, metavar="TEXT|-")
 @click.pass_obj
-def send_command(told: Invocation, text: str, room: str | None) -> None:
-    """Say something; prints the message's id once it is safely stored."""
+def send_command(told: Invocation, text: str, room: str | None, wait: bool) -> None:
+    """Say something; prints the message's id once it is safely stored.
+
+    With --wait the exit status is 0 when it was delivered, 4 when it was not in time and is kept.
+    """
     message = _read_message(told) if text == "-" else text
     _check_size(message)
     params = {"text": message} | ({"room": room} if room is not None else {})
 
     def show(sent: dict[str, str]) -> None:
         told.out(render.short_id(sent["id"]))
-        if sent["state"] == "stored":
+        if sent["state"] == "queued" and not wait:
             where = render.room_label(sent["room"])
             told.say(f"nobody in {where} is connected; {KEPT}")
 
-    ask(told, "message.send", params, show)
+    sent = told.rpc().call("message.send", params)
+    if not (wait and told.as_json):  # then there is one document, of how it went
+        answer(told, "message.send", sent, show)
+    if wait:
+        from chatctl.commands.delivery import wait_until_delivered  # noqa: PLC0415 - seldom asked for
+
+        told.flush()
+        wait_until_delivered(told, sent)
 
 
 def _read_message(told: Invocation) -> str:

@@ -23,6 +23,7 @@ MIN_PATIENCE_S = 0.1
     examples=(
         ("chatctl status", "how the daemon is doing"),
         ("chatd & chatctl status --wait 10", "go on once it answers"),
+        ("chatctl status 0123456789", "how far a message you sent has come"),
     ),
 )
 @click.option(
@@ -31,9 +32,17 @@ MIN_PATIENCE_S = 0.1
     metavar="SECONDS",
     help="Wait until the daemon answers.",
 )
+@click.argument("message", type=utf8, metavar="[MESSAGE_ID]", required=False)
 @click.pass_obj
-def status_command(told: Invocation, wait: float | None) -> None:
-    """Show how the daemon is doing."""
+def status_command(told: Invocation, wait: float | None, message: str | None) -> None:
+    """Show how the daemon is doing, or how far a message of yours has come."""
+    if message is not None:
+        from chatctl.commands.delivery import show_message  # noqa: PLC0415 - seldom asked for
+
+        if wait is not None:
+            _wait_for_status(told, wait)
+        show_message(told, message)
+        return
     result = told.rpc().call("node.status") if wait is None else _wait_for_status(told, wait)
     answer(told, "node.status", result, lambda shown: told.out(render.status(shown, told.style)))
 

@@ -61,5 +61,5 @@ def chatctl() -> None:
     """Talk to the chat daemon of this machine.
 
     Answers go to standard output, everything else to standard error. Exit status: 0 done, 1 refused by the
-    daemon, 2 daemon unreachable, 3 wrong usage, 5 timed out.
+    daemon, 2 daemon unreachable, 3 wrong usage, 4 not delivered yet (send --wait), 5 timed out.
     """

@@ -28,6 +28,9 @@ class Screen(Protocol):
 
     def clear(self) -> None: ...
 
+    def refresh(self) -> None:
+        """What stands beside the prompt has changed."""
+
     @property
     def columns(self) -> int | None: ...
 
@@ -88,6 +91,8 @@ class Chat:
                 if isinstance(update, Event) and self._is_known(update.topic, update.data):
                     continue
                 self.show(*self.view.update(update))
+                if isinstance(update, Event) and update.topic == "state":
+                    self.screen.refresh()
             except MISSHAPEN:
                 self.show(self.view.note("something happened that this client cannot show; update it"))
 
@@ -115,9 +120,10 @@ class Chat:
         room = self.conversation.room
         sent: Sent = await self.stream.call("message.send", {"text": _checked(text), "room": room})
         self.echoes.expect(sent["id"])
-        alone = sent["state"] == "stored"
+        alone = sent["state"] == "queued"
         if alone and not self._alone:
-            self.show(self.view.note(f"nobody in {render.room_label(room)} is connected; it is kept here"))
+            where = render.room_label(room)
+            self.show(self.view.note(f"nobody in {where} is connected; it goes out once somebody is"))
         self._alone = alone
 
     async def _call(self, name: str, argument: str) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from chatcore.names import LOBBY
 from chatctl.nicks import Nicks
+from chatctl.repl.deliveries import Deliveries
 
 if TYPE_CHECKING:
     from chatcore.api import IdentityInfo, Subscribed
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 class Conversation:
     def __init__(self, snapshot: "Subscribed") -> None:
         self.nicks = Nicks()
+        self.deliveries = Deliveries()
         self.me: IdentityInfo = snapshot["identity"]
         self.rooms: set[str] = set()
         self.peers = 0
@@ -21,6 +23,7 @@ class Conversation:
     def take(self, snapshot: "Subscribed") -> None:
         """How things are now, at the start and after the daemon was away."""
         self.me = snapshot["identity"]
+        self.deliveries.forget()
         self.peers = len(snapshot["peers"])
         self.rooms = {room["room"] for room in snapshot["rooms"]}
         members = [member for room in snapshot["rooms"] for member in room["members"]]

@@ -28,6 +28,9 @@ class PipeScreen:
     def clear(self) -> None:
         """There is no screen."""
 
+    def refresh(self) -> None:
+        """There is no prompt."""
+
 
 async def run(told: Invocation, chat: "Chat") -> ExitStatus:
     """Until standard input ends, or /quit. Reports the last failure there was, each on a line of its own."""

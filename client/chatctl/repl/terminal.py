@@ -46,6 +46,9 @@ class TerminalScreen:
     def clear(self) -> None:
         self._write("\x1b[H\x1b[2J")  # not the renderer's own: this one keeps its place among the lines
 
+    def refresh(self) -> None:
+        get_app().invalidate()
+
     def _write(self, text: str) -> None:
         self._proxy.write(text)
         self._proxy.flush()
@@ -80,6 +83,7 @@ class Terminal:
         self._entered: asyncio.Queue[str] = asyncio.Queue(MAX_LINES_AHEAD)
         self.session: PromptSession[str] = PromptSession(
             message=self.prompt,
+            rprompt=self.beside_prompt,
             completer=ChatCompleter(chat.conversation),
             complete_while_typing=False,
             key_bindings=self._bindings(),
@@ -123,6 +127,10 @@ class Terminal:
         conversation = self._chat.conversation
         where = f"#{conversation.room}" if conversation.rooms else "(no room)"
         return [("bold", f"{where}{away}> ")]
+
+    def beside_prompt(self) -> StyleAndTextTuples:
+        """How our last message is doing."""
+        return [("fg:ansibrightblack", self._chat.conversation.deliveries.summary)]
 
     async def _work(self) -> None:
         while not self._chat.over:

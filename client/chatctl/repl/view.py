@@ -82,7 +82,11 @@ class View:
     def _event(self, topic: str, data: dict[str, Any]) -> list[str]:
         match topic:
             case "message":
+                if "state" in data:
+                    self._conversation.deliveries.said(data["id"], data["state"])
                 return self.message(data)  # type: ignore[arg-type]  # misshapen ones are caught by the caller
+            case "state":
+                return self._state_changed(data)
             case "peer":
                 self._conversation.peers += 1 if data["state"] == "up" else -1
                 return [self._style.dim(render.peer_changed(data, self._conversation.nicks))]
@@ -91,9 +95,16 @@ class View:
             case "room":
                 return self._room_changed(data)
             case "gap":
+                self._conversation.deliveries.forget()
                 return [self.note("too much happened at once: some joins and leaves were not shown")]
             case _:
                 return []  # of a newer daemon
+
+    def _state_changed(self, data: dict[str, Any]) -> list[str]:
+        text = self._conversation.deliveries.changed(data)
+        if not text:
+            return []
+        return [self._style.warning(f"!! {text}") if data["state"] == "refused" else self.note(text)]
 
     def _room_changed(self, data: dict[str, Any]) -> list[str]:
         line = self._style.dim(render.room_changed(data))

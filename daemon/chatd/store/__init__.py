@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from chatcore.clock import COUNTER_BITS
+from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
+from chatcore.own import OwnMessage
 from chatd.store import marks, quarantine, records, restored
 from chatd.store.batches import (
     Batch,
@@ -28,6 +30,7 @@ from chatd.store.damage import DamageLog
 from chatd.store.faults import refusing
 from chatd.store.folder import DATA_FILE, check_data_file, prepare_folder
 from chatd.store.lmdbtypes import Txn
+from chatd.store.own import is_waiting
 from chatd.store.reading import Point, onwards, room_entries
 from chatd.store.records import RecordDamaged
 from chatd.store.retention import LEAST_MARGIN_BYTES, LEAST_QUOTA_BYTES, Policy, Retention, Trimmed
@@ -71,6 +74,7 @@ class Store:
         self._position = tables.load_position(self._damage)
         floors = tables.load_floors(self._damage)
         self.retention = Retention(tables, self._position, floors, policy, on_trim)
+        self.retention.protected = tables.own.waiting.__contains__
 
     @classmethod
     def open(
@@ -287,6 +291,64 @@ class Store:
                 if stored is not None:
                     page.append(stored)
         return page
+
+    # What became of our own messages
+
+    def own(self, message_id: MessageId) -> OwnMessage | None:
+        """Of one of the last `MAX_OWN`."""
+        with self._tables.reading() as txn:
+            number = txn.get(message_id, db=self._tables.ids)
+            return None if number is None else self._own_at(txn, number)
+
+    def own_by_client(self, room: RoomId, client_id: str) -> OwnMessage | None:
+        with self._tables.reading() as txn:
+            try:
+                return self._tables.own.by_client(txn, room, client_id)
+            except RecordDamaged as error:
+                self._damage.add(room, error.why)
+                return None
+
+    def own_starting_with(self, prefix: str) -> list[OwnMessage]:
+        """By how an id is written. At most two, which is one too many to tell which is meant."""
+        found: list[OwnMessage] = []
+        start = bytes.fromhex(prefix + "0" * (len(prefix) % 2))
+        with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
+            for key, number in onwards(cursor, start):
+                if len(found) == 2 or not key.hex().startswith(prefix):
+                    break
+                own = self._own_at(txn, number)
+                if own is not None:
+                    found.append(own)
+        return found
+
+    def _own_at(self, txn: Txn, number: bytes) -> OwnMessage | None:
+        try:
+            return self._tables.own.get(txn, number)
+        except RecordDamaged as error:
+            self._damage.add(number, error.why)
+            return None
+
+    def own_waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
+        """The last `most` that nobody has confirmed, oldest first."""
+        found: list[tuple[OwnMessage, Envelope]] = []
+        with self._tables.reading() as txn:
+            for number, value in self._tables.own.newest_first(txn):
+                if len(found) == most:
+                    break
+                waiting = self._waiting_at(txn, number, value)
+                if waiting is not None:
+                    found.append(waiting)
+        return found[::-1]
+
+    def _waiting_at(self, txn: Txn, number: bytes, value: bytes) -> tuple[OwnMessage, Envelope] | None:
+        try:
+            own = is_waiting(value)
+        except RecordDamaged as error:
+            self._damage.add(number, error.why)
+            return None
+        record = None if own is None else txn.get(number, db=self._tables.log)
+        stored = None if record is None else self._decode(number, record)
+        return None if own is None or stored is None else (own, stored.envelope)
 
     def rooms(self) -> list[RoomEntry]:
         """Every room ever kept, joined or left."""

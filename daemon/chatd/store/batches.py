@@ -8,6 +8,7 @@ from typing import NamedTuple
 from chatcore.envelopes import Envelope
 from chatcore.errors import LocalError
 from chatcore.ids import RoomId
+from chatcore.own import OwnMessage
 
 
 class StoreUnusable(LocalError):
@@ -47,6 +48,7 @@ class Batch:
     job: int
     messages: Sequence[Envelope] = ()
     rooms: Sequence[RoomEntry] = ()
+    own: Sequence[OwnMessage] = ()
 
 
 @dataclass(frozen=True, slots=True)

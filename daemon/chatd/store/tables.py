@@ -20,6 +20,7 @@ from chatd.store.folder import FOLDER_MODE, sync_folder
 from chatd.store.gate import Gate
 from chatd.store.index import SearchIndex
 from chatd.store.lmdbtypes import Table, Txn
+from chatd.store.own import OwnTable
 from chatd.store.records import RecordDamaged
 
 SCHEMA = 1
@@ -29,7 +30,7 @@ MAX_TABLES = 16
 MAX_MAP_BYTES = 1024**4
 """The map is address space, not disk: 1 TiB is far beyond a chat's history and fits every 64-bit machine."""
 
-SEALED_TABLES = ("meta", "rooms")
+SEALED_TABLES = ("meta", "own", "rooms")
 """What says more than the log does, and so is saved from a damaged file too: every value has its checksum."""
 
 LAST_STAMP_KEY = b"last_stamp"
@@ -74,6 +75,7 @@ class Tables:
         self.room = RoomIndex()
         self.search = SearchIndex()
         self.derived: tuple[Derived, ...] = (self.room, self.search)
+        self.own = OwnTable()
         self._env = lmdb.open(
             str(folder),
             map_size=min(map_bytes, max_map_bytes),
@@ -117,6 +119,7 @@ class Tables:
             setattr(self, name, self._env.open_db(name.encode(), txn=txn, create=create))
         for derived in self.derived:
             derived.open(self._env, txn, create=create)
+        self.own.open(self._env, txn)
 
     def open_sealed(self, names: Iterable[str]) -> None:
         """Fill `sealed` with these tables, made where they are missing."""

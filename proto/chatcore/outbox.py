@@ -1,0 +1,151 @@
+"""Our own messages on their way to others: which wait for somebody to have them, and how far each has come.
+
+What peers confirm is told only once it is on disk, so that no state falls with a crash. That a message was
+handed to a link is told at once: after a crash it is handed over again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from chatcore.envelopes import Envelope
+from chatcore.ids import MessageId, PeerId, RoomId
+from chatcore.index import OwnLog
+from chatcore.own import OwnMessage, State
+from chatcore.recent import ShortId, short_id
+
+MAX_WAITING = 4096
+MAX_WAITING_BYTES = 8 * 1024 * 1024
+"""Kept in memory to be handed over. A full outbox lets the oldest go: it is in the log all the same, history
+repair brings it to others, and its state stays as it was."""
+
+MAX_FOLLOWED = 1024
+"""Delivered messages whose further confirmations are counted; those of older ones are not."""
+
+
+class Outbox:
+    def __init__(self, log: OwnLog) -> None:
+        self._log = log
+        self._told: OrderedDict[ShortId, OwnMessage] = OrderedDict()
+        self._envelopes: OrderedDict[ShortId, Envelope] = OrderedDict()
+        self._followed: OrderedDict[ShortId, None] = OrderedDict()
+        self._bytes = 0
+        self._ahead: dict[ShortId, OwnMessage] = {}
+        """What is known and not yet on disk."""
+
+        self.urgent = False
+        """Whether somebody waits to be told of it."""
+
+        for own, envelope in log.own_waiting(MAX_WAITING):
+            self._wait_for(own, envelope)
+
+    # What is known
+
+    def find(self, message_id: MessageId) -> OwnMessage | None:
+        return self.followed(message_id) or self._log.own(message_id)
+
+    def followed(self, message_id: MessageId) -> OwnMessage | None:
+        """The same without the disk: of what is not delivered, and of what was lately."""
+        told = self._told.get(short_id(message_id))
+        return told if told is not None and told.id == message_id else None
+
+    def find_by_client(self, room: RoomId, client_id: str) -> OwnMessage | None:
+        found = self._log.own_by_client(room, client_id)
+        return None if found is None else self._told.get(short_id(found.id), found)
+
+    def waiting(self, room: RoomId) -> list[Envelope]:
+        """Those nobody has confirmed, oldest first."""
+        return [envelope for envelope in self._envelopes.values() if envelope.room == room]
+
+    def _latest(self, short: ShortId) -> OwnMessage | None:
+        return self._ahead.get(short) or self._told.get(short)
+
+    # What becomes of them
+
+    def add(self, own: OwnMessage, envelope: Envelope) -> None:
+        """It is on our disk."""
+        self._wait_for(own, envelope)
+
+    def _wait_for(self, own: OwnMessage, envelope: Envelope) -> None:
+        short = short_id(own.id)
+        self._told[short] = own
+        self._envelopes[short] = envelope
+        self._bytes += len(envelope.payload)
+        while len(self._envelopes) > MAX_WAITING or self._bytes > MAX_WAITING_BYTES:
+            oldest = next(iter(self._envelopes))
+            self._no_longer_waits(oldest)
+            if oldest not in self._ahead:
+                del self._told[oldest]
+
+    def _no_longer_waits(self, short: ShortId) -> None:
+        envelope = self._envelopes.pop(short, None)
+        if envelope is not None:
+            self._bytes -= len(envelope.payload)
+
+    def handle_handed(self, ids: Iterable[MessageId]) -> list[OwnMessage]:
+        """They went to some neighbour; those for which that is new."""
+        raised = []
+        for short in map(short_id, ids):
+            told = self._told.get(short)
+            if told is not None and told.handed() is not told:
+                self._told[short] = told.handed()
+                self._ahead[short] = (self._ahead.get(short) or told).handed()
+                raised.append(self._told[short])
+        return raised
+
+    def handle_confirmed(self, ids: Iterable[bytes], peer: PeerId, rooms: frozenset[RoomId]) -> None:
+        """A member of these rooms has them on disk. What is not ours, or too old, is left out."""
+        for short in map(ShortId, ids):
+            known = self._latest(short)
+            if known is None or known.room not in rooms:
+                continue
+            confirmed = known.confirmed_too(peer)
+            if confirmed is not known:
+                self._ahead[short] = confirmed
+                self.urgent = True
+                self._no_longer_waits(short)
+
+    def handle_refused(self, short: ShortId, reason: str, rooms: frozenset[RoomId]) -> bool:
+        """A member of these rooms does not take it. Whether it is one of ours."""
+        known = self._latest(short)
+        if known is None or known.room not in rooms:
+            return False
+        refused = known.refused(reason)
+        if refused is not known:
+            self._ahead[short] = refused
+            self.urgent = True
+        return True
+
+    # To the disk and back
+
+    @property
+    def changed(self) -> bool:
+        return bool(self._ahead)
+
+    def take_changes(self) -> tuple[OwnMessage, ...]:
+        """To be written. Until that is done they count as the latest, and are told to nobody."""
+        self.urgent = False
+        return tuple(self._ahead.values())
+
+    def handle_written(self, written: Iterable[OwnMessage]) -> list[OwnMessage]:
+        """They are on disk; those to be told."""
+        raised = []
+        for own in written:
+            short = short_id(own.id)
+            if self._ahead.get(short) is own:
+                del self._ahead[short]
+            before = self._told.get(short)
+            self._told[short] = own
+            if before is None or (own.state, own.confirmed) > (before.state, before.confirmed):
+                raised.append(own)
+            if own.state is State.DELIVERED:
+                self._follow(short)
+            elif short not in self._envelopes and short not in self._ahead:
+                del self._told[short]  # let go of meanwhile
+        return raised
+
+    def _follow(self, short: ShortId) -> None:
+        self._followed[short] = None
+        if len(self._followed) > MAX_FOLLOWED:
+            oldest, _ = self._followed.popitem(last=False)
+            if oldest not in self._ahead:
+                self._told.pop(oldest, None)

@@ -120,6 +120,16 @@ class Broadcast:
         held = self._recent.get(short)
         return held is not None and link not in held.holders
 
+    # Brought by history repair
+
+    def awaits(self, message_id: MessageId) -> bool:
+        """It was announced, and will be asked for if it does not come by itself."""
+        return short_id(message_id) in self._missing
+
+    def handle_repaired(self, envelope: Envelope) -> None:
+        """It is here, and not handed on: histories heal by being compared."""
+        self._missing.arrived(short_id(envelope.id))
+
     # Copies
 
     def on_copy(self, message_id: MessageId, link: Link, active_in: ActiveIn, mono: float) -> list[Output]:

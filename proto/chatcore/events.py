@@ -67,7 +67,12 @@ class ShuffleDue:
     """Time to mix whom we know in each room, and to mend our neighbourhood there."""
 
 
-TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | RumourDue | ShuffleDue
+@dataclass(frozen=True, slots=True)
+class RepairDue:
+    """Time to compare histories with somebody, or to stop waiting for an answer."""
+
+
+TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | RumourDue | ShuffleDue | RepairDue
 
 # Inputs
 

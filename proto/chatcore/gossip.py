@@ -75,11 +75,25 @@ class Gossip:
         for message_id in copies:
             outputs += self._broadcast.on_copy(message_id, link, self._active_in, now.mono)
         if admitted:
-            self._last_job += 1
-            job = JobId(self._last_job)
-            self._checks[job] = _Check(link.link, admitted)
-            outputs.append(Verify(job, link.link, tuple([item.envelope for item in admitted])))
+            outputs += self._check(link.link, admitted)[0]
         return outputs
+
+    def on_history(
+        self, link: LinkId, publishes: Iterable[Publish], now: Now
+    ) -> tuple[list[Output], JobId | None]:
+        """A page we asked for: checked like what is pushed, but not handed on. Raises Malformed."""
+        admitted = self._inbox.admit_history(publishes, self._rooms.keys(), self._config.ttl, now)
+        return self._check(link, admitted) if admitted else ([], None)
+
+    def _check(self, link: LinkId, admitted: list[Candidate]) -> tuple[list[Output], JobId]:
+        self._last_job += 1
+        job = JobId(self._last_job)
+        self._checks[job] = _Check(link, admitted)
+        return [Verify(job, link, tuple([item.envelope for item in admitted]))], job
+
+    def lacking(self, ids: Collection[MessageId]) -> list[MessageId]:
+        """Those that are neither here nor under way."""
+        return [item for item in self._inbox.lacking(ids) if not self._broadcast.awaits(item)]
 
     def handle_verified(self, event: Verified, now: Now) -> Checked:
         check = self._checks.pop(event.job)
@@ -102,6 +116,9 @@ class Gossip:
         room = self._rooms.get(envelope.room)
         if room is None:
             return []  # left while the signature was checked
+        if not item.senders:  # only history repair brings what nobody sent
+            self._broadcast.handle_repaired(envelope)
+            return []  # who said it may have left since
         senders = [link for of in item.senders if (link := self._links.get(of)) is not None]
         spread = self._broadcast.spread(envelope, item.hops, senders, room.active, now.mono)
         outputs = spread.outputs

@@ -53,6 +53,30 @@ class Inbox:
         known = self._index.known([item.envelope.id for item in fresh if item.envelope.durable])
         return [item for item in fresh if self._admits(item, link, known, rooms, now)], copies
 
+    def admit_history(
+        self, publishes: Iterable[Publish], rooms: Collection[RoomId], hops: int, now: Now
+    ) -> list[Candidate]:
+        """Those of a page worth a signature check. Who brought them counts as nobody: nothing was pushed.
+
+        Raises Malformed.
+        """
+        seen = (self._messages, self._ephemera)
+        fresh = [
+            Candidate(open_envelope(item.payload, item.signature, item.id), hops, [])
+            for item in publishes
+            if item.id not in seen[0] and item.id not in seen[1]
+        ]
+        durable = [item for item in fresh if item.envelope.durable]
+        known = self._index.known([item.envelope.id for item in durable])
+        return [item for item in durable if self._admits(item, None, known, rooms, now)]
+
+    def lacking(self, ids: Collection[MessageId]) -> list[MessageId]:
+        """Those neither stored, nor seen lately, nor being checked."""
+        checking = {message_id for message_id, _ in self._checking}
+        fresh = [item for item in ids if item not in self._messages and item not in checking]
+        known = self._index.known(fresh) if fresh else ()
+        return [item for item in fresh if item not in known]
+
     def _is_copy(self, publish: Publish) -> bool:
         if publish.id in self._messages:
             self._counters.duplicate += 1
@@ -60,7 +84,12 @@ class Inbox:
         return publish.id in self._ephemera
 
     def _admits(
-        self, item: Candidate, link: LinkId, known: Collection[MessageId], rooms: Collection[RoomId], now: Now
+        self,
+        item: Candidate,
+        link: LinkId | None,
+        known: Collection[MessageId],
+        rooms: Collection[RoomId],
+        now: Now,
     ) -> bool:
         envelope = item.envelope
         if not envelope.durable and envelope.author == self._own_key:
@@ -72,7 +101,7 @@ class Inbox:
         checking = self._checking.get(key)
         if checking is not None:
             self._counters.duplicate += envelope.durable
-            if link not in checking.senders:
+            if link is not None and link not in checking.senders:
                 checking.senders.append(link)
             return False
         reason = _refusal(envelope, rooms, now)

@@ -50,6 +50,9 @@ class Swarms:
         self.unsettled = False
         """Something may have changed who our neighbours are."""
 
+        self.met: list[tuple[Link, RoomId]] = []
+        """Links that have come to share a room with us, until somebody takes note."""
+
     @property
     def ids(self) -> frozenset[RoomId]:
         return frozenset(self._rooms)
@@ -143,6 +146,7 @@ class Swarms:
 
     def _greet(self, link: Link, rooms: Iterable[RoomId], now: Now) -> list[Output]:
         shared = [self._rooms[room] for room in rooms if room in self._rooms]
+        self.met += [(link, room.id) for room in shared]
         return [output for room in shared for output in room.greet(link.link, now)]
 
     def mend(self, now: Now) -> tuple[list[Output], list[PeerRecord]]:

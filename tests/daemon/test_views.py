@@ -27,6 +27,7 @@ from chatcore.names import LOBBY, room_id
 from chatcore.node import Node
 from chatd import views
 from tests.support.peer import hello
+from tests.support.sortedindex import SortedIndex
 
 OWN = Identity(b"o" * 32)
 OTHER = Identity(b"p" * 32)
@@ -34,18 +35,10 @@ NOW = Now(100.0, 1_700_000_000_000)
 ROOM = room_id("main", LOBBY)
 
 
-class NothingStored:
-    def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
-        return set(ids[:0])
-
-    def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
-        return set(shorts[:0])
-
-
 @pytest.fixture
 def node() -> Node:
     config = NodeConfig(username="ann", bootstrap=("192.0.2.1:1",))
-    made = Node(OWN, config, index=NothingStored(), rng=random.Random(1), now=NOW)
+    made = Node(OWN, config, index=SortedIndex(), rng=random.Random(1), now=NOW)
     made.handle(Started(), NOW)
     return made
 
@@ -99,7 +92,7 @@ def test_only_chat_is_shown_as_a_message() -> None:
 
 
 def test_identity_shows_no_secret() -> None:
-    node = Node(OWN, NodeConfig(username="ann"), index=NothingStored(), rng=random.Random(1), now=NOW)
+    node = Node(OWN, NodeConfig(username="ann"), index=SortedIndex(), rng=random.Random(1), now=NOW)
     shown = views.identity(node)
     assert shown == {
         "peer_id": str(OWN.peer_id),

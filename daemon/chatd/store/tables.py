@@ -12,6 +12,7 @@ import lmdb
 from chatcore.errors import Stopping
 from chatd.store import records
 from chatd.store.batches import StoreUnusable
+from chatd.store.blocks import Blocks
 from chatd.store.damage import DamageLog
 from chatd.store.derived import Derived, RoomIndex
 from chatd.store.faults import DAMAGED_HINT, describe
@@ -51,7 +52,8 @@ class Tables:
         self._gate = Gate()
         self._closed = False
         self.room = RoomIndex()
-        self.derived: tuple[Derived, ...] = (self.room,)
+        self.sums = Blocks(self.room)
+        self.derived: tuple[Derived, ...] = (self.room, self.sums)
         self._env = lmdb.open(
             str(folder),
             map_size=map_bytes,

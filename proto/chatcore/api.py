@@ -142,6 +142,9 @@ class Stats(TypedDict):
     prunes: int
     missing_then_fetched: int
     broken_promises: int
+    repairs: int
+    repairs_failed: int
+    repaired: int
     rooms: dict[str, "RoomLinks"]
     refused: dict[str, int]
     bytes_in: int

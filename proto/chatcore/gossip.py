@@ -147,9 +147,11 @@ class Gossip:
         fresh = Ihave(tuple([short for short in message.ids if short not in stored]))
         return self._broadcast.on_ihave(link.link, fresh, self._active_in, now.mono)
 
-    def handle_neighbours(self, room: Room, change: Change) -> list[Output]:
+    def handle_neighbours(self, room: Room, change: Change, now: Now) -> list[Output]:
         came = [link for of in change.came if (link := self._links.get(of)) is not None]
-        return self._broadcast.handle_neighbours(room.id, came=came, left=change.left, active=room.active)
+        return self._broadcast.handle_neighbours(
+            room.id, came=came, left=change.left, active=room.active, mono=now.mono
+        )
 
     def handle_ihave_due(self) -> list[Output]:
         return self._broadcast.handle_ihave_due()

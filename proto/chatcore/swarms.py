@@ -51,7 +51,7 @@ class Swarms:
         """Something may have changed who our neighbours are."""
 
         self.met: list[tuple[Link, RoomId]] = []
-        """Links that have come to share a room with us, until somebody takes note."""
+        """Links that came to share a room with us, or to be neighbours there, until somebody takes note."""
 
     @property
     def ids(self) -> frozenset[RoomId]:
@@ -160,7 +160,9 @@ class Swarms:
             wanted += unlinked
             change = room.changed()
             if change:
-                outputs += self._gossip.handle_neighbours(room, change)
+                outputs += self._gossip.handle_neighbours(room, change, now)
+                came = [link for of in change.came if (link := self._links.get(of)) is not None]
+                self.met += [(link, room.id) for link in came]
             word = room.arrive(now)
             if word is not None:
                 outputs += self._gossip.publish(word, room, now)

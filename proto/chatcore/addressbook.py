@@ -1,7 +1,8 @@
 """Which addresses this node dials, and when next.
 
 *Kept* addresses (bootstrap, `connect`) are dialled for ever; *learned* ones, from peer exchange, only while
-links are few; *lost* ones, that went without a word, for a while, as a split network may heal. Knows nothing of what is behind an address but the peer that last answered there.
+links are few; *lost* ones, that went without a word, for a while, as a split network may heal. Knows nothing
+of what is behind an address but the peer that last answered there.
 """
 
 from collections.abc import Collection, Mapping
@@ -83,7 +84,7 @@ class AddressBook:
         self._book[address] = Address(address, kept=False, peer_id=peer_id)
 
     def due(self, mono: float, linked: Collection[PeerId], wanted: int) -> list[Address]:
-        """Addresses to dial now, marked as being dialled: kept and lost ones, and learned ones up to `wanted`."""
+        """What to dial now, marked as being dialled: kept and lost addresses, and learned up to `wanted`."""
         chosen = [entry for entry in self._idle(self._kept | self._lost, linked) if entry.next_try <= mono]
         if wanted > 0:
             idle = self._idle(self._book, linked)

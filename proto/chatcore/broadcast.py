@@ -28,8 +28,8 @@ RttOf = Callable[[LinkId], float | None]
 
 MAX_WELCOME_IDS = 64
 WELCOME_S = 2.0
-"""Announced to a new neighbour, if they came so lately; more is the business of history repair, which does not
-flood what is old."""
+"""Announced to a new neighbour, if they came so lately; more is the business of history repair, which does
+not flood what is old."""
 
 MAX_RETRANSMISSIONS = 3
 """Of one message to one link; more would let a peer make us send for it."""

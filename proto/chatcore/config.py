@@ -54,7 +54,7 @@ class GossipConfig:
     it hears of them. Gossipsub's heartbeat does the same, to six (gossipsub-v1.0, "gossip")."""
 
     repair_every_s: float = 30.0
-    """Histories are compared with one random member of each room so often, +-20%: equal ones take 61 bytes."""
+    """Histories are compared with a random member of each room so often, +-20%: equal ones take 61 bytes."""
 
     shuffle_every_s: float = 10.0
     full_mesh_below: int = 12

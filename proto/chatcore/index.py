@@ -1,6 +1,6 @@
 """The port through which the core may look at history; it never writes through it.
 
-LMDB stands behind it in the daemon, a sorted list in tests. All calls are short: the event loop waits for them.
+LMDB stands behind it in the daemon, a sorted list in tests. All calls are short: the event loop waits.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ class Sum(NamedTuple):
     """Of a range: all ids, as big-endian numbers, added modulo 2^256, and how many there are."""
 
     total: int
-    count: int
+    size: int
 
 
 class Piece(NamedTuple):

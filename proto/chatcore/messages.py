@@ -184,8 +184,8 @@ class ShuffleReply:
     members: tuple[PeerRecord, ...]
 
 
-# History repair. A *bound* is a stamp (8 bytes, big-endian) and the first bytes of an id, or as much of that as
-# tells two messages apart; as bytes it sorts as the messages do. A *token* is the asker's, and comes back.
+# History repair. A *bound* is a stamp (8 bytes, big-endian) and the first bytes of an id, or less where that
+# tells messages apart; as bytes it sorts as the messages do. A *token* is the asker's, and comes back.
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """To each range asked about, as far as it goes: nothing where both have the same, else parts, newest first."""
+    """To each range, as far as it goes: nothing where both have the same, else parts, newest first."""
 
     token: int
     answers: tuple[tuple[Part | Listed, ...], ...]

@@ -351,7 +351,7 @@ class Node:
         persist = self._requests.keep(checked.keep) if checked.keep else None
         if persist is not None:
             outputs.append(persist)
-        outputs += self._repair.handle_checked(event.job, persist and persist.job, now)
+        outputs += self._repair.handle_checked(event.job, None if persist is None else persist.job, now)
         if checked.forger is not None:
             outputs += self._handle_forgery(checked.forger, now)
         return outputs

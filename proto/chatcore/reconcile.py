@@ -37,7 +37,7 @@ WAYS = 16
 """Into how many parts a range is split (Meyer, section 4: the base trades rounds for bytes)."""
 
 NEWEST_LISTED = 32
-"""Of a range that reaches to the newest message, so many are listed at once: most of what is missing is new."""
+"""Of a range that reaches to the newest message, so many are listed at once: what is missing is mostly new."""
 
 MAX_ROUNDS = 10
 """Comparisons in one session: 16-way splits tell 64 * 16^8 messages apart in as many."""
@@ -80,7 +80,7 @@ def fingerprint(found: Sum) -> bytes:
     The latter an author of tens of thousands of messages could find (Wagner's generalized birthday); all it
     would gain is that two nodes that hold just those messages of its own do not exchange them.
     """
-    said = found.total.to_bytes(32, "big") + found.count.to_bytes(8, "big")
+    said = found.total.to_bytes(32, "big") + found.size.to_bytes(8, "big")
     return hashlib.blake2b(said, digest_size=FINGERPRINT_BYTES).digest()
 
 
@@ -113,19 +113,19 @@ def _parts(index: Index, room: RoomId, asked: Range, lower: bytes) -> tuple[Part
     if fingerprint(ours) == asked.fingerprint:
         return ()
     if asked.fingerprint == NOTHING:
-        return (Part(lower, fingerprint(ours), ours.count),)
-    if ours.count <= MAX_LISTED_IDS:
+        return (Part(lower, fingerprint(ours), ours.size),)
+    if ours.size <= MAX_LISTED_IDS:
         return (Listed(lower, _ids(index, room, lower, upper)),)
     if lower != asked.lower:  # we have dropped what is older: agree on that first
-        return (Part(lower, fingerprint(ours), ours.count),)
+        return (Part(lower, fingerprint(ours), ours.size),)
     newest = not index.keys(room, upper, b"\xff" * STAMP_BYTES, 1)
-    pieces = index.split(room, lower, upper, _growing() if newest else _even(ours.count))
+    pieces = index.split(room, lower, upper, _growing() if newest else _even(ours.size))
     parts: list[Part | Listed] = []
     for number, piece in enumerate(pieces):
-        if newest and not number and piece.sum.count <= MAX_LISTED_IDS:
+        if newest and not number and piece.sum.size <= MAX_LISTED_IDS:
             parts.append(Listed(piece.lower, _ids(index, room, piece.lower, upper)))
         else:
-            parts.append(Part(piece.lower, fingerprint(piece.sum), piece.sum.count))
+            parts.append(Part(piece.lower, fingerprint(piece.sum), piece.sum.size))
     return tuple(parts)
 
 
@@ -211,7 +211,10 @@ class Session:
         """At most one comparison and one fetch are under way."""
         spent = mono - self.started >= SESSION_S
         if self.todo and not self.comparing and self.rounds < MAX_ROUNDS and not spent:
-            self.comparing, self.todo = tuple(self.todo[:MAX_COMPARED_RANGES]), self.todo[MAX_COMPARED_RANGES:]
+            self.comparing, self.todo = (
+                tuple(self.todo[:MAX_COMPARED_RANGES]),
+                self.todo[MAX_COMPARED_RANGES:],
+            )
             self.rounds += 1
             self.compare_due = mono + ANSWER_S
             yield Compare(self.token, room_tag(self.room), self.comparing)
@@ -281,7 +284,7 @@ class Session:
                 listed += part.ids
             elif part.count:
                 ours = index.fingerprint(self.room, part.lower, upper)
-                if not ours.count:
+                if not ours.size:
                     self._add_gap(part.lower, upper)
                 elif (print_ := fingerprint(ours)) != part.fingerprint:
                     deeper.append(Range(part.lower, upper, print_))

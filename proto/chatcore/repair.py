@@ -17,7 +17,16 @@ from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.index import Index
 from chatcore.limits import TokenBucket
 from chatcore.links import Link, Links
-from chatcore.messages import MAX_TOKEN, Compare, Compared, FetchIds, FetchRange, History, HistoryMessage, Range
+from chatcore.messages import (
+    MAX_TOKEN,
+    Compare,
+    Compared,
+    FetchIds,
+    FetchRange,
+    History,
+    HistoryMessage,
+    Range,
+)
 from chatcore.reconcile import (
     BadHistory,
     Session,
@@ -213,10 +222,10 @@ class Repair:
         self._ask_another(session, now)
 
     def _ask_another(self, session: Session, now: Now) -> None:
-        """What one peer has left open, another may fill."""
+        """What one peer has left open, another may answer."""
         room = self._rooms.get(session.room)
         others = [link for link in room.neighbours if link != session.link] if room else []
-        if others and (session.differed or session.left):
+        if others and (session.differed or session.left or session.comparing):
             self._plan((self._rng.sample(others, 1)[0], session.room), now.mono)
 
     def _forget(self, session: Session) -> None:
@@ -263,13 +272,17 @@ class Repair:
         self, link: Link, room: RoomId, message: Compare, allowance: _Allowance, now: Now
     ) -> list[Output]:
         reply = answer(self._index, room, message)
-        outputs: list[Output] = [Send((link.link,), reply, Priority.HISTORY)]
+        outputs: list[Output] = []
         if allowance.token != message.token:
             allowance.token = message.token
-            if any(reply.answers):  # it may have what we lack
+            session = self._sessions.get((link.link, room))
+            # To a first question of ours that is under way, it will answer with what it has now.
+            asking = session is not None and session.rounds == 1 and bool(session.comparing)
+            if any(reply.answers) and not asking:  # it may have what we lack
                 self._plan((link.link, room), now.mono)
-                outputs += self._go_on(now)
-        return outputs
+                outputs = self._go_on(now)
+        # Behind our own question, so that the other side sees that we ask already.
+        return [*outputs, Send((link.link,), reply, Priority.HISTORY)]
 
     def _room_of(self, link: Link, tag: bytes) -> RoomId | None:
         return next((room for room in link.rooms if room_tag(room) == tag and room in self._rooms), None)
@@ -278,7 +291,8 @@ class Repair:
         found = self._allowances.get(link)
         if found is None:
             found = self._allowances[link] = _Allowance(
-                TokenBucket(COMPARES_PER_S, COMPARES_AT_ONCE, mono), TokenBucket(PAGES_PER_S, PAGES_AT_ONCE, mono)
+                TokenBucket(COMPARES_PER_S, COMPARES_AT_ONCE, mono),
+                TokenBucket(PAGES_PER_S, PAGES_AT_ONCE, mono),
             )
         return found
 

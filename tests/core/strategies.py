@@ -82,7 +82,9 @@ parts = st.one_of(
 ranges = st.builds(lambda span, print_: messages.Range(span[0], span[1], print_), spans, fingerprints)
 history_messages = st.one_of(
     st.builds(messages.Compare, tokens, room_tags, st.lists(ranges, min_size=1, max_size=4).map(tuple)),
-    st.builds(messages.Compared, tokens, st.lists(st.lists(parts, max_size=5).map(tuple), max_size=4).map(tuple)),
+    st.builds(
+        messages.Compared, tokens, st.lists(st.lists(parts, max_size=5).map(tuple), max_size=4).map(tuple)
+    ),
     st.builds(messages.FetchIds, tokens, room_tags, message_ids),
     st.builds(
         lambda token, room, span: messages.FetchRange(token, room, span[0], span[1]), tokens, room_tags, spans

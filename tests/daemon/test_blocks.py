@@ -83,7 +83,7 @@ class Shelf:
                 if number < len(pieces) - 1:
                     size = sizes[number]
                     rough = blocks.BLOCK_MOST if size >= blocks.COARSE_FROM else 0
-                    assert size <= piece.sum.count <= size + rough
+                    assert size <= piece.sum.size <= size + rough
                 upper = piece.lower
 
     def check_shape(self) -> None:
@@ -95,7 +95,7 @@ class Shelf:
                         below = [of for of, _ in self.blocks._blocks(txn, level - 1, room, block.start, end)]
                         assert below[0].start == block.start
                         assert len(below) == block.children
-                        assert sum(of.count for of in below) == block.count
+                        assert sum(of.size for of in below) == block.size
                         assert level == blocks.TOP or block.children <= blocks.CHILDREN_MOST
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +21,7 @@ from chatcore.events import (
     StoredMessage,
 )
 from chatcore.identity import Identity
-from chatcore.ids import LinkId, MessageId, PeerId
+from chatcore.ids import LinkId, PeerId
 from chatcore.names import LOBBY, room_id
 from chatcore.node import Node
 from chatd import views

@@ -38,7 +38,9 @@ def healed(world: World, plan: Plan) -> Result:
     half = set(rng_for(world.seed, "who is cut off").sample(everybody, len(everybody) // 2))
     sides = [sorted(half), sorted(set(everybody) - half)]
     chat(world, some_authors(world, AUTHORS_A_SIDE, "authors", everybody), 2)
-    authors = [some_authors(world, AUTHORS_A_SIDE, f"side {number}", side) for number, side in enumerate(sides)]
+    authors = [
+        some_authors(world, AUTHORS_A_SIDE, f"side {number}", side) for number, side in enumerate(sides)
+    ]
     faults.split(world, [[world.hosts[index] for index in side] for side in sides])
     said = []
     for number in range(round((APART_S - SPREADING_S) / SAY_EVERY_S)):
@@ -98,7 +100,8 @@ def compared(world: World, plan: Plan) -> Result:
     ahead, behind = world.hosts
     author = Identity(bytes(32))
     messages = [
-        seal(author, LOBBY, (WALL_START_MS << COUNTER_BITS) + number, "n", Chat("x")) for number in range(ITEMS)
+        seal(author, LOBBY, (WALL_START_MS << COUNTER_BITS) + number, "n", Chat("x"))
+        for number in range(ITEMS)
     ]
     ahead.store.keep(messages)
     behind.store.keep(messages[:-MISSING])
@@ -123,7 +126,9 @@ class Overheard:
 
     def bytes_for(self, asker: Host, other: Host) -> int:
         """Questions, requests and answers about what `asker` lacks."""
-        asked = [message for host, message in self.said if host is asker and not isinstance(message, Compared)]
+        asked = [
+            message for host, message in self.said if host is asker and not isinstance(message, Compared)
+        ]
         answers = [message for host, message in self.said if host is other and isinstance(message, Compared)]
         return sum(len(encode_message(message)) for message in asked + answers)
 

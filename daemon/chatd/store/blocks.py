@@ -38,7 +38,7 @@ class Block(NamedTuple):
 
     start: bytes
     total: int
-    count: int
+    size: int
     children: int
 
 
@@ -61,12 +61,10 @@ class Blocks:
         lower, upper = self._widened(txn, room, lower, upper)
         return self._sum(txn, TOP, room, lower, upper)
 
-    def split(
-        self, txn: Txn, room: RoomId, lower: bytes, upper: bytes, sizes: Sequence[int]
-    ) -> list[Piece]:
+    def split(self, txn: Txn, room: RoomId, lower: bytes, upper: bytes, sizes: Sequence[int]) -> list[Piece]:
         wide = self._widened(txn, room, lower, upper)
         cutter = _Cutter(sizes)
-        self._cut(txn, TOP, room, *wide, cutter)
+        self._cut(txn, TOP, room, *wide, cutter=cutter)
         return cutter.finish(lower)
 
     def keys(self, txn: Txn, room: RoomId, lower: bytes, upper: bytes, most: int) -> list[bytes]:
@@ -99,24 +97,26 @@ class Blocks:
         for block, end in self._blocks(txn, level, room, lower, upper):
             if block.children >= 0 and lower <= block.start and end <= upper:
                 total += block.total
-                count += block.count
+                count += block.size
             else:
                 part = self._sum(txn, level - 1, room, max(lower, block.start), min(upper, end))
                 total += part.total
-                count += part.count
+                count += part.size
         return Sum(total % _MODULUS, count)
 
-    def _cut(self, txn: Txn, level: int, room: RoomId, lower: bytes, upper: bytes, cutter: "_Cutter") -> None:
+    def _cut(
+        self, txn: Txn, level: int, room: RoomId, lower: bytes, upper: bytes, *, cutter: "_Cutter"
+    ) -> None:
         if level == 0:
             for key in reversed(self._items(txn, room, lower, upper)):
                 cutter.take(key, int.from_bytes(key[U64_BYTES:], "big"), 1)
             return
         for block, end in reversed(self._blocks(txn, level, room, lower, upper)):
             inside = block.children >= 0 and lower <= block.start and end <= upper
-            if inside and cutter.fits(block.count, lowest=level == 1):
-                cutter.take(block.start, block.total, block.count)
+            if inside and cutter.fits(block.size, lowest=level == 1):
+                cutter.take(block.start, block.total, block.size)
             else:
-                self._cut(txn, level - 1, room, max(lower, block.start), min(upper, end), cutter)
+                self._cut(txn, level - 1, room, max(lower, block.start), min(upper, end), cutter=cutter)
 
     def _items(self, txn: Txn, room: RoomId, lower: bytes, upper: bytes) -> list[bytes]:
         """Keys of messages, without the room, oldest first."""
@@ -175,13 +175,13 @@ class Blocks:
                 block, end = self._blocks(txn, 1, room, keys[at], keys[at] + b"\0")[0]
                 upto = bisect_left(keys, end, at)
                 change = Sum(sign * _total(keys[at:upto]), sign * (upto - at))
-                self._bump(txn, 1, room, block, end, change, 0)
+                self._bump(txn, 1, room, block, end, change=change, children=0)
                 at = upto
         except RecordDamaged:
             self._rebuild(txn, room)
 
     def _bump(
-        self, txn: Txn, level: int, room: RoomId, block: Block, end: bytes, change: Sum, children: int
+        self, txn: Txn, level: int, room: RoomId, block: Block, end: bytes, *, change: Sum, children: int
     ) -> None:
         """Change a block and all those above it; split it when it is too large, let go of it when empty.
 
@@ -190,13 +190,13 @@ class Blocks:
         if block.children < 0:
             raise RecordDamaged("a block's sum")
         total = (block.total + change.total) % _MODULUS
-        now = Block(block.start, total, block.count + change.count, block.children + children)
+        now = Block(block.start, total, block.size + change.size, block.children + children)
         more = 0
-        if not now.count and now.start and not self._is_start(txn, level + 1, room, now.start):
+        if not now.size and now.start and not self._is_start(txn, level + 1, room, now.start):
             for below in range(1, level + 1):
                 txn.delete(_key(below, room, now.start), db=self._table)
             more = -1
-        elif level < TOP and (now.children > CHILDREN_MOST if level > 1 else now.count > BLOCK_MOST):
+        elif level < TOP and (now.children > CHILDREN_MOST if level > 1 else now.size > BLOCK_MOST):
             parts = self._split_block(txn, level, room, now, end)
             for part in parts:
                 self._put(txn, level, room, part)
@@ -205,7 +205,7 @@ class Blocks:
             self._put(txn, level, room, now)
         if level < TOP:
             parent, parent_end = self._blocks(txn, level + 1, room, now.start, now.start + b"\0")[0]
-            self._bump(txn, level + 1, room, parent, parent_end, change, more)
+            self._bump(txn, level + 1, room, parent, parent_end, change=change, children=more)
 
     def _is_start(self, txn: Txn, level: int, room: RoomId, start: bytes) -> bool:
         return level <= TOP and txn.get(_key(level, room, start), db=self._table) is not None
@@ -219,7 +219,7 @@ class Blocks:
         return _blocks_of_blocks(children)
 
     def _put(self, txn: Txn, level: int, room: RoomId, block: Block) -> None:
-        body = _HEAD.pack(block.count, block.children) + block.total.to_bytes(DIGEST_BYTES, "big")
+        body = _HEAD.pack(block.size, block.children) + block.total.to_bytes(DIGEST_BYTES, "big")
         txn.put(_key(level, room, block.start), records.seal(body), db=self._table)
 
     # Making it anew
@@ -294,7 +294,7 @@ def _blocks_of_blocks(children: Sequence[Block]) -> list[Block]:
     for at in range(0, len(children), size):
         part = children[at : at + size]
         total = sum([block.total for block in part]) % _MODULUS
-        blocks.append(Block(part[0].start, total, sum(block.count for block in part), len(part)))
+        blocks.append(Block(part[0].start, total, sum(block.size for block in part), len(part)))
     return blocks
 
 
@@ -319,7 +319,8 @@ def _decode(start: bytes, value: bytes) -> Block:
 
 
 def _total(keys: Sequence[bytes]) -> int:
-    return sum([int.from_bytes(key[U64_BYTES:], "big") for key in keys]) % _MODULUS
+    total = sum([int.from_bytes(key[U64_BYTES:], "big") for key in keys])
+    return int(total % _MODULUS)
 
 
 def _backwards(cursor: Cursor, room: RoomId, lower: bytes, upper: bytes) -> Iterator[bytes]:

@@ -37,7 +37,7 @@ WAYS = 16
 """Into how many parts a range is split (Meyer, section 4: the base trades rounds for bytes)."""
 
 NEWEST_LISTED = 32
-"""Of a range that reaches to the newest message, so many are listed at once: what is missing is mostly new."""
+"""Of a range that reaches to the newest message, so many are listed at once: most missing are new."""
 
 MAX_ROUNDS = 10
 """Comparisons in one session: 16-way splits tell 64 * 16^8 messages apart in as many."""

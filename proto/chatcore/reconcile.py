@@ -16,7 +16,6 @@ from chatcore.messages import (
     FINGERPRINT_BYTES,
     MAX_COMPARED_RANGES,
     MAX_FETCH_IDS,
-    MAX_HISTORY_MESSAGES,
     MAX_LISTED_IDS,
     MAX_PARTS,
     ROOM_TAG_BYTES,
@@ -49,11 +48,13 @@ SESSION_S = 60.0
 ANSWER_S = 10.0
 MAX_USELESS_PAGES = 3
 
-PAGE_BYTES = 48 * 1024
-"""Payloads in one page: with signatures it fits a frame."""
+PAGE_BYTES = 32 * 1024
+PAGE_MESSAGES = 128
+"""Of payloads in one page: it fits a frame, and takes either side no more than some milliseconds at a time."""
 
-SIGNED_BYTES = 80
-"""What a message in a page takes beside its payload."""
+MAX_STORING = 2
+"""Pages on their way to disk; below that the next is asked for, so that a round trip and a commit
+overlap."""
 
 
 class BadHistory(Exception):
@@ -150,9 +151,9 @@ def serve_ids(index: Index, room: RoomId, wanted: FetchIds) -> History:
 def serve_range(index: Index, room: RoomId, wanted: FetchRange) -> History:
     """One page, newest first."""
     lower = max(wanted.lower, index.floor(room))
-    keys = index.keys(room, lower, wanted.upper, MAX_HISTORY_MESSAGES) if lower < wanted.upper else []
+    keys = index.keys(room, lower, wanted.upper, PAGE_MESSAGES) if lower < wanted.upper else []
     found = index.messages([MessageId(key[STAMP_BYTES:]) for key in keys], PAGE_BYTES)
-    whole = len(found) == len(keys) < MAX_HISTORY_MESSAGES
+    whole = len(found) == len(keys) < PAGE_MESSAGES
     # Damaged records are left out of `found`: then the page ends where the keys do.
     reached = wanted.lower if whole or not found else _key(found[-1].stamp, found[-1].id)
     return History(wanted.token, reached, tuple([Publish.of(item, 0) for item in found]))
@@ -194,8 +195,8 @@ class Session:
     gaps: list[Gap] = field(default_factory=list)
     fetching: FetchIds | FetchRange | None = None
     fetch_due: float = 0.0
-    storing: bool = False
-    """The page is here and on its way to disk: no more is asked for until it is there."""
+    storing: int = 0
+    """Pages that are here and on their way to disk."""
 
     rounds: int = 0
     pages: int = 0
@@ -218,7 +219,7 @@ class Session:
             self.rounds += 1
             self.compare_due = mono + ANSWER_S
             yield Compare(self.token, room_tag(self.room), self.comparing)
-        if self.fetching is None and not self.storing and self.pages < MAX_PAGES and not spent:
+        if self.fetching is None and self.storing < MAX_STORING and self.pages < MAX_PAGES and not spent:
             fetch = self._next_fetch(may_fill=may_fill)
             if fetch is not None:
                 self.fetching = fetch
@@ -237,7 +238,7 @@ class Session:
     @property
     def waiting(self) -> bool:
         """For an answer, or for the disk."""
-        return bool(self.comparing) or self.fetching is not None or self.storing
+        return bool(self.comparing) or self.fetching is not None or self.storing > 0
 
     @property
     def left(self) -> bool:
@@ -318,7 +319,7 @@ class Session:
 
     def handle_page_done(self, brought: int) -> bool:
         """What the page held is on disk: so many were new. False when it goes on bringing nothing."""
-        self.storing = False
+        self.storing -= 1
         self.brought += brought
         self.useless = 0 if brought else self.useless + 1
         return self.useless < MAX_USELESS_PAGES

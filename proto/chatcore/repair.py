@@ -337,8 +337,8 @@ class Repair:
             self._counters.promises_broken += len(session.wanted)
         session.on_history(message)
         outputs, job = self._gossip.on_history(session.link, message.messages, now)
+        session.storing += 1
         if job is not None:
-            session.storing = True
             self._checking[job] = session
         elif not session.handle_page_done(0):
             raise BadHistory("pages that bring nothing new")

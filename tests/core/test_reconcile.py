@@ -172,7 +172,7 @@ def test_long_messages_come_a_frame_at_a_time() -> None:
     network, talk = pair([], long)
     link_up(network)
     assert_same(network)
-    assert len(talk.of(History, "bob")) == 6
+    assert len(talk.of(History, "bob")) == 12
 
 
 def test_ids_that_do_not_fit_one_page_are_asked_for_again() -> None:

@@ -50,7 +50,7 @@ MAX_USELESS_PAGES = 3
 
 PAGE_BYTES = 32 * 1024
 PAGE_MESSAGES = 128
-"""Of payloads in one page: it fits a frame, and takes either side no more than some milliseconds at a time."""
+"""Of payloads in one page: it fits a frame, and takes either side some milliseconds at most."""
 
 MAX_STORING = 2
 """Pages on their way to disk; below that the next is asked for, so that a round trip and a commit

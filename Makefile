@@ -8,7 +8,7 @@ HOME_DIR ?= .run/home
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test lint format demo bench sim clean forget
+.PHONY: help run chat test lint format demo bench sim faults clean forget
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -47,11 +47,14 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 demo: $(BIN)/chatd ## three daemons tell a story in a temporary folder, in under 30 s
 	@$(BIN)/python -m tests.e2e.demo
 
-bench: $(VENV)/.dev ## measure throughput, latency, memory and start-up; prints a table, writes build/bench.json
+bench: $(VENV)/.dev ## measure throughput, latency, memory, start-up and searches; prints a table, writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 sim: $(VENV)/.dev ## gossip on simulated networks of up to 10,000 nodes: table, build/sim.json, docs/img
 	@$(BIN)/python -m tests.sim $(ARGS)
+
+faults: $(VENV)/.dev ## 200 kills and 180 damaged stores on real daemons; some minutes
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 clean: ## remove what make made, but for .run
 	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

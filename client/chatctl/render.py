@@ -3,6 +3,7 @@
 Everything that came over the network goes through `clean_line` or `clean_text` on its way.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,11 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
         Peer,
         Room,
         RoomChange,
+        SearchPage,
         Stats,
         Status,
     )
+    from chatcore.words import Words
 
 MAX_MEMBERS_SHOWN = 12
 MAX_LINES_SHOWN = 50
@@ -89,6 +92,57 @@ def history(
     return [message(item, nicks, style, pattern="%Y-%m-%d %H:%M:%S", zone=zone) for item in messages]
 
 
+# Searches
+
+_FOUND, _END = "\ue000", "\ue001"
+"""Around what was found while a text is cleaned; private to us, so no text has them when they are put in."""
+
+_MARKS = {ord(_FOUND): None, ord(_END): None}
+
+
+def found(
+    messages: Sequence["Message"],
+    query: str,
+    nicks: Nicks,
+    style: Style = PLAIN,
+    *,
+    in_room: bool = True,
+    zone: tzinfo | None = None,
+) -> list[str]:
+    """As in a history, with what was searched for marked."""
+    from chatcore.words import parse  # noqa: PLC0415 - only a search needs it
+
+    words = parse(query)
+    for item in messages:
+        nicks.observe(item["author"], item["username"])
+    lines = []
+    for item in messages:
+        marked: Message = {**item, "text": _mark(item["text"].translate(_MARKS), words)}
+        line = message(marked, nicks, style, pattern="%Y-%m-%d %H:%M:%S", in_room=in_room, zone=zone)
+        lines.append(re.sub(f"{_FOUND}(.*?){_END}", lambda match: style.match(match[1]), line))
+    return lines
+
+
+def _mark(text: str, words: "Words") -> str:
+    from chatcore.words import places_of  # noqa: PLC0415 - only a search needs it
+
+    pieces, done = [], 0
+    for start, end in places_of(words, text):
+        pieces += [text[done:start], _FOUND, text[start:end], _END]
+        done = end
+    return "".join([*pieces, text[done:]])
+
+
+def search_notes(page: "SearchPage") -> list[str]:
+    """What a person has to know of a search beside what it found."""
+    notes = [] if page["messages"] else ["nothing found"]
+    if page["unindexed"]:
+        notes.append(f"{page['unindexed']:,} messages are not indexed yet and were not searched; try again")
+    elif page["incomplete"]:
+        notes.append("older messages may be missing: the search took too long; use longer words")
+    return notes
+
+
 # Answers
 
 
@@ -137,7 +191,12 @@ def status(shown: "Status", style: Style = PLAIN) -> str:
         ("peers", str(shown["peers"])),
         ("rooms", " ".join(room_label(room) for room in shown["rooms"])),
     ]
-    return pairs([*rows, *(("dialling", _dialling(target)) for target in shown["dialling"])], style)
+    rows += [("dialling", _dialling(target)) for target in shown["dialling"]]
+    store: Mapping[str, Any] = shown.get("store", {})  # an older daemon says nothing of it
+    rows += [("quarantine", clean_line(path)) for path in store.get("quarantined", ())]
+    if store.get("restored"):
+        rows.append(("restored", "from a backup; sends nothing before it has caught up with a peer"))
+    return pairs(rows, style)
 
 
 def _dialling(target: "Dialling") -> str:

@@ -42,6 +42,9 @@ class Style:
     def bold(self, text: str) -> str:
         return self._sgr("1", text)
 
+    def match(self, text: str) -> str:
+        return self._sgr("1;4", text)
+
     def warning(self, text: str) -> str:
         return self._sgr("33", text)
 

@@ -19,6 +19,7 @@ from chatcore.clock import Now
 from chatcore.envelopes import Envelope
 from chatcore.errors import HandshakeFailed, LocalError, StoreFailed, Unreachable
 from chatcore.events import (
+    CaughtUp,
     CloseLink,
     CommitFailed,
     Committed,
@@ -166,6 +167,8 @@ class Driver:
                     self.links.dial(output)
                 case CloseLink(link, closing):
                     self.links.close(link, closing)
+                case CaughtUp():
+                    self._store.forget_restored()
                 case Notice():
                     self._log(output)
                 case _:

@@ -11,7 +11,7 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from chatcore.handshake import Credentials
 from chatcore.names import room_id, split_address
 from chatcore.node import Node
 from chatd import attach, logs, settings
+from chatd.backup import Backups
 from chatd.driver import Driver
 from chatd.feed import Feed
 from chatd.keyfile import load_network_key, load_or_create_identity
@@ -38,7 +39,8 @@ from chatd.methods import Methods
 from chatd.notify import notify
 from chatd.server import Server
 from chatd.settings import Settings, safe_max_peers
-from chatd.store import Damaged, Store
+from chatd.store import Damaged, Store, Trimmed
+from chatd.store.readiness import make_ready
 
 STDERR = 2
 EXIT_FAILED = 1
@@ -49,6 +51,9 @@ LAST_WORDS_S = 2.0
 
 STOP_S = 30.0
 """For all of stopping, by which even a slow disk has taken what is queued; systemd kills after 90 s."""
+
+PATIENCE_US = 30_000_000
+"""How much longer systemd is to wait for READY each time a long check says that it goes on."""
 
 SWITCH_INTERVAL_S = 0.0001
 """How long a busy event loop keeps the interpreter lock while signature checks wait for it (default 5 ms)."""
@@ -140,7 +145,9 @@ class Daemon:
             folder = Path(self._settings.paths.store)
             Store.prepare(folder)
             stack.enter_context(Lock(folder / "store.lock", "--db-path"))
-            store = Store.open(folder, on_damage=_log_damage)
+            make_ready(folder, _tell_of_store)
+            policy = self._settings.policy
+            store = Store.open(folder, policy=policy, on_damage=_log_damage, on_trim=_log_trim)
         stack.callback(store.close)
         return store
 
@@ -154,7 +161,8 @@ class Daemon:
         links = self._links(driver)
         listen = await self._listen(links)
         driver.attach(self._node(driver, split_address(listen)[1]), links)
-        methods = Methods(driver, store, listen=listen, stop=stopping.set)
+        backups = Backups(self._settings)
+        methods = Methods(driver, store, listen=listen, stop=stopping.set, backups=backups)
         feed = Feed(store, methods.name_of)
         driver.publish = feed.publish
         store.start(driver.take_results)
@@ -214,8 +222,9 @@ class Daemon:
             index=self._store,
             rng=random.SystemRandom(),
             now=driver.now(),
-            clock=HybridClock(self._store.last_stamp()),
+            clock=HybridClock(self._store.first_stamp()),
             rooms=rooms,
+            restored=self._store.restored,
         )
 
     async def _open_socket(self, server: Server) -> None:
@@ -311,6 +320,19 @@ def _others_may_replace(found: os.stat_result) -> bool:
     # A group of the user's own number is nobody else's, and many systems let it write by default.
     shared_group = found.st_gid != found.st_uid
     return bool(found.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if shared_group else 0)))
+
+
+def _tell_of_store(event: str, fields: Mapping[str, Any]) -> None:
+    """What goes on before the store opens, which may take long: the supervisor is asked for patience."""
+    notify(f"EXTEND_TIMEOUT_USEC={PATIENCE_US}\nSTATUS={event.replace('_', ' ')}")
+    if event in ("store_damaged", "store_quarantined"):
+        log.error(event, **fields)
+    else:
+        log.info(event, **fields)
+
+
+def _log_trim(trimmed: Trimmed) -> None:
+    log.info("store_trimmed", messages=trimmed.messages, rooms=trimmed.rooms)
 
 
 def _log_damage(damaged: Damaged) -> None:

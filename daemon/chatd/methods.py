@@ -5,13 +5,25 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatcore import __version__, api
-from chatcore.envelopes import Chat
-from chatcore.errors import NotInRoom
-from chatcore.events import Connect, ConnectReply, JoinRoom, LeaveRoom, RoomReply, SendText, SentReply
+from chatcore.errors import BackupFailed, NotInRoom
+from chatcore.events import (
+    CatchUpDone,
+    Connect,
+    ConnectReply,
+    ImportMessages,
+    ImportReply,
+    JoinRoom,
+    LeaveRoom,
+    RoomRecord,
+    RoomReply,
+    SendText,
+    SentReply,
+)
 from chatcore.ids import RoomId
 from chatcore.names import room_id, room_name
 from chatcore.node import Node
-from chatd import views
+from chatd import importing, reading, views
+from chatd.backup import Backups
 from chatd.driver import Driver
 from chatd.links import Links
 from chatd.store import Store
@@ -20,7 +32,16 @@ from chatd.store import Store
 class Methods:
     """One public coroutine per method of `api.METHODS`, dots as underscores."""
 
-    def __init__(self, driver: Driver, store: Store, *, listen: str, stop: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        store: Store,
+        *,
+        listen: str,
+        stop: Callable[[], None],
+        backups: Backups | None = None,
+    ) -> None:
+        self._backups = backups
         self._driver = driver
         self._store = store
         self._listen = listen
@@ -51,6 +72,12 @@ class Methods:
             "rooms": sorted(room.name for room in self._node.rooms.values()),
             "uptime_s": round(now.mono - self._started, 3),
             "dialling": views.dialling(self._node, now),
+            "store": {
+                "used_bytes": self._store.used_bytes(),
+                "damaged": self._store.damaged,
+                "quarantined": [str(path) for path in self._store.quarantined],
+                "restored": self._node.waits_to_catch_up,
+            },
         }
 
     async def node_stats(self, _: api.NoParams) -> api.Stats:
@@ -89,6 +116,18 @@ class Methods:
         self._stop()
         return {"ok": True}
 
+    async def node_backup(self, params: api.BackupParams) -> api.Backup:
+        if self._backups is None:
+            raise BackupFailed("this node has nothing to back up", "")
+        try:
+            return await self._backups.make(params)
+        finally:
+            self._store.reap_readers()
+
+    async def node_caught_up(self, _: api.NoParams) -> api.Done:
+        self._driver.post(CatchUpDone())
+        return {"ok": True}
+
     async def identity_show(self, _: api.NoParams) -> api.IdentityInfo:
         return views.identity(self._node)
 
@@ -100,8 +139,12 @@ class Methods:
         assert isinstance(reply, ConnectReply)
         return {"address": reply.address, "state": "linked" if reply.linked else "dialling"}
 
-    async def room_list(self, _: api.NoParams) -> list[api.Room]:
-        return views.rooms(self._node, self._driver.now())
+    async def room_list(self, params: api.RoomListParams) -> list[api.Room]:
+        rooms = views.rooms(self._node, self._driver.now())
+        if params.left:
+            names = self._known_rooms().items()
+            rooms += [views.left_room(room, name) for room, name in names if room not in self._node.rooms]
+        return rooms
 
     async def room_join(self, params: api.RoomParams) -> api.RoomChange:
         reply = await self._driver.request(lambda request: JoinRoom(request, params.room))
@@ -118,16 +161,39 @@ class Methods:
         return {"id": str(reply.envelope.id), "room": reply.room, "state": state}
 
     async def message_history(self, params: api.HistoryParams) -> list[api.Message]:
-        name = room_name(params.room)
+        room, name = self._known_room(params.room)
+        return await asyncio.to_thread(reading.history, self._store, room, name, params)
+
+    async def message_search(self, params: api.SearchParams) -> api.SearchPage:
+        names = self._known_rooms() if params.room is None else dict([self._known_room(params.room)])
+        return await asyncio.to_thread(reading.search, self._store, names, params)
+
+    async def message_import(self, params: api.ImportParams) -> api.Imported:
+        network, wall_ms = self._node.config.network, self._driver.now().wall_ms
+        checked = await asyncio.to_thread(importing.check, params.messages, network, wall_ms)
+        admitted = checked.admit_rooms(self._known_rooms())
+        records = [RoomRecord(room, name, joined=False) for room, name in admitted.items()]
+        reply = await self._driver.request(
+            lambda request: ImportMessages(request, tuple(checked.envelopes.values()), tuple(records))
+        )
+        assert isinstance(reply, ImportReply)
+        return checked.outcome(reply.stored)
+
+    def _known_room(self, text: str) -> tuple[RoomId, str]:
+        """Raises BadName or NotInRoom."""
+        name = room_name(text)
         room = room_id(self._node.config.network, name)
         if self.name_of(room) is None:
             raise NotInRoom(name)
-        found = await asyncio.to_thread(self._store.newest, room, params.limit)
-        return [
-            views.message(item.seq, item.envelope, name)
-            for item in found
-            if isinstance(item.envelope.body, Chat)
-        ]
+        return room, name
+
+    def _known_rooms(self) -> dict[RoomId, str]:
+        """Those this node is in, or has been in."""
+        network = self._node.config.network
+        left = {entry.room_id: entry.name for entry in self._store.rooms()}
+        names = left | {room.id: room.name for room in self._node.rooms.values()}
+        # The home may have served another network, whose rooms of the same names are not ours.
+        return {room: name for room, name in names.items() if room_id(network, name) == room}
 
     async def events_subscribe(self, _: api.SubscribeParams) -> api.Subscribed:
         raise api.NeedsWebSocket
@@ -145,11 +211,7 @@ class Methods:
     def name_of(self, room: RoomId) -> str | None:
         """The name of a room this node is in, or has been in."""
         joined = self._node.rooms.get(room)
-        if joined is not None:
-            return joined.name
-        names = (entry.name for entry in self._store.rooms() if entry.room_id == room)
-        # The home may have served another network, whose rooms of the same names are not ours.
-        return next((name for name in names if room_id(self._node.config.network, name) == room), None)
+        return self._known_rooms().get(room) if joined is None else joined.name
 
 
 def _ratio(copies: int, messages: int) -> float | None:

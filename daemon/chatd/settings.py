@@ -14,11 +14,15 @@ from chatcore import names
 from chatcore.config import GossipConfig, LinkConfig, NodeConfig
 from chatcore.errors import LocalError
 from chatcore.paths import MAX_SOCKET_PATH_BYTES, Paths
+from chatd.amounts import Duration, Size
+from chatd.store import LEAST_QUOTA_BYTES, Policy
 
 MAX_CONFIG_BYTES = 256 * 1024
 MAX_PEERS = 1000
 MAX_FANOUT = 100
 MAX_TTL = 255
+DEFAULT_MAX_STORE = "2GiB"
+"""About four million messages: beyond most people's lives, and short of filling a small disk."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "console", "json")
@@ -38,6 +42,7 @@ class Settings:
     host: str
     port: int
     persist: bool
+    policy: Policy
     network_key: Path | None
     log_level: str
     log_format: str
@@ -76,6 +81,20 @@ _FLAGS = (
     _number("--ttl", 1, MAX_TTL, _DEFAULT.gossip.ttl, "Hops a message is pushed; beyond, it is fetched."),
     click.option("--persist/--no-persist", default=True, help="Keep history on disk, or until exit only."),
     click.option("--db-path", metavar="DIR", help="Keep the store here instead."),
+    click.option(
+        "--retain",
+        type=Duration(),
+        metavar="TIME",
+        help="Keep messages so long: 90d, 8w, 6m, 1y.  [default: forever]",
+    ),
+    click.option(
+        "--max-store",
+        type=Size(LEAST_QUOTA_BYTES),
+        metavar="SIZE",
+        default=DEFAULT_MAX_STORE,
+        show_default=True,
+        help="The store's greatest size; beyond, the oldest messages go.",
+    ),
     click.option("--network", metavar="NAME", default=_DEFAULT.network, show_default=True),
     click.option("--network-key", metavar="FILE", help="64 hex digits every member of the network holds."),
     click.option("--socket", metavar="PATH", help="The local API's socket."),
@@ -119,6 +138,7 @@ def load(context: click.Context, values: dict[str, Any]) -> Settings:
         host=values["host"],
         port=values["port"],
         persist=values["persist"],
+        policy=Policy(values["retain"], values["max_store"]),
         network_key=Path(values["network_key"]) if values["network_key"] else None,
         log_level=values["log_level"],
         log_format=values["log_format"],

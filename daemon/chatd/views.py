@@ -8,6 +8,7 @@ from chatcore.clock import Now, wall_ms_of
 from chatcore.envelopes import Chat, Envelope
 from chatcore.events import MemberChanged, MessageAdded, News, PeerChanged, RoomChanged
 from chatcore.identity import peer_id_of
+from chatcore.ids import RoomId
 from chatcore.links import Link
 from chatcore.node import Node
 from chatcore.room import Room
@@ -80,6 +81,7 @@ def rooms(node: Node, now: Now) -> list[api.Room]:
 def room(item: Room, now: Now) -> api.Room:
     return {
         "room": item.name,
+        "joined": True,
         "room_id": str(item.id),
         "peers": len(item.neighbours),
         "members": [
@@ -91,6 +93,10 @@ def room(item: Room, now: Now) -> api.Room:
             for member in sorted(item.members, key=lambda member: (member.username, member.peer_id))
         ],
     }
+
+
+def left_room(room_id: RoomId, name: str) -> api.Room:
+    return {"room": name, "joined": False, "room_id": str(room_id), "peers": 0, "members": []}
 
 
 def dialling(node: Node, now: Now) -> list[api.Dialling]:

@@ -19,6 +19,10 @@ MAX_BATCH_REQUESTS = 100
 MAX_HISTORY = 1000
 DEFAULT_HISTORY = 50
 MAX_PARAM_CHARS = 64 * 1024
+MAX_IMPORT = 500
+"""Messages in one call; they are stored together, and `MAX_REQUEST_BYTES` holds for it as well."""
+
+MAX_TIME_MS = 2**48 - 1
 MAX_SEQ = 2**63 - 1
 
 EVENTS_NOTIFICATION = "events"
@@ -44,6 +48,29 @@ class NeedsWebSocket(LocalError):
         super().__init__("events need a connection that stays open", "subscribe over the WebSocket at /ws")
 
 
+class NoSuchMessage(LocalError):
+    kind = "no_such_message"
+
+    def __init__(self, message_id: str, *, several: bool = False) -> None:
+        what = "several messages begin with" if several else "there is no message"
+        hint = "give more of its id" if several else "chatctl history --json shows ids; a time will do, too"
+        super().__init__(f"{what} {message_id}", hint)
+
+
+class BadMoment(LocalError):
+    kind = "bad_moment"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text[:80]!r} is neither a message id nor a time",
+            "write 10 or more digits of an id, 2026-03-01T12:00:00Z, or milliseconds since 1970 as a number",
+        )
+
+
+class BadQuery(LocalError):
+    kind = "bad_query"
+
+
 ERROR_CODES: dict[type[ChatError], int] = {
     InvalidParams: -32602,  # JSON-RPC 2.0, section 5.1
     TooManyRequests: -32600,
@@ -59,10 +86,18 @@ ERROR_CODES: dict[type[ChatError], int] = {
     errors.Stopping: 1010,
     NeedsWebSocket: 1011,
     errors.OwnAddress: 1012,
+    NoSuchMessage: 1020,
+    BadMoment: 1021,
+    BadQuery: 1022,
+    errors.NotCaughtUp: 1030,
+    errors.BackupFailed: 1031,
 }
 """Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
 
 INTERNAL_ERROR = -32603
+
+
+_MOMENT = {"least": 0, "most": MAX_TIME_MS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +113,42 @@ class SendParams:
 
 @dataclass(frozen=True, slots=True)
 class HistoryParams:
+    """`before` and `after` are a message's id, or its first digits, at least 10; or a time: RFC 3339 or ms.
+
+    A message named is itself left out; `after` a time includes it. With `after` the page is what comes right
+    behind it, otherwise what comes last. Fewer than `limit` messages: there are no more in that direction.
+    `signed` adds to each message what its author signed.
+    """
+
     room: str = LOBBY
     limit: int = field(default=DEFAULT_HISTORY, metadata={"least": 1, "most": MAX_HISTORY})
+    before: int | str | None = field(default=None, metadata=_MOMENT)
+    after: int | str | None = field(default=None, metadata=_MOMENT)
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParams:
+    """All words of `query`; one that ends in `*` stands for all that begin so.
+
+    `room` is one this node is or was in, all of them if none is named; `author` a username, `name~k3f9`, or a
+    peer id's first characters, at least 10; `before` and `after` are as in history; `before` also takes an
+    answer's `next`.
+    """
+
+    query: str
+    room: str | None = None
+    author: str | None = None
+    limit: int = field(default=DEFAULT_HISTORY, metadata={"least": 1, "most": MAX_HISTORY})
+    before: int | str | None = field(default=None, metadata=_MOMENT)
+    after: int | str | None = field(default=None, metadata=_MOMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportParams:
+    """Each as `message.history` gives it with `signed`: `room`, `payload` and `signature` count."""
+
+    messages: list[Any] = field(metadata={"most_items": MAX_IMPORT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +157,24 @@ class RoomParams:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomListParams:
+    """`left`: those as well that this node is no longer in, and whose history it keeps."""
+
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectParams:
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackupParams:
+    """`path` is absolute, and of the daemon's own machine; `force` replaces what is there."""
+
+    path: str
+    passphrase: str = field(repr=False)
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +194,25 @@ class Status(TypedDict):
     rooms: list[str]
     uptime_s: float
     dialling: list["Dialling"]
+    store: "StoreState"
+
+
+class StoreState(TypedDict):
+    """`damaged` counts records skipped since the start; `quarantined` are folders with files moved aside.
+
+    `used_bytes` leaves out free pages of the file, which never shrinks. `restored`: from a backup, and not
+    caught up yet.
+    """
+
+    used_bytes: int
+    damaged: int
+    quarantined: list[str]
+    restored: bool
+
+
+class Backup(TypedDict):
+    path: str
+    bytes: int
 
 
 class Dialling(TypedDict):
@@ -181,7 +285,10 @@ class Peer(TypedDict):
 
 
 class Room(TypedDict):
+    """`joined` is false for one this node has left, and then has no peers or members."""
+
     room: str
+    joined: bool
     room_id: str
     peers: int
     members: list["Member"]
@@ -202,7 +309,10 @@ class Sent(TypedDict):
 
 
 class Message(TypedDict):
-    """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log."""
+    """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log.
+
+    `payload` is what the author signed, with `signature`, both in base64; only where asked for.
+    """
 
     seq: int
     id: str
@@ -212,6 +322,36 @@ class Message(TypedDict):
     text: str
     time_ms: int
     time: str
+    payload: NotRequired[str]
+    signature: NotRequired[str]
+
+
+class SearchPage(TypedDict):
+    """`messages` are the newest that match, newest first; `next` as `before` goes on, null when that was all.
+
+    `incomplete` when the search stopped early and may have missed some, or `unindexed` messages could not be
+    searched yet.
+    """
+
+    messages: list[Message]
+    next: str | None
+    incomplete: bool
+    unindexed: int
+
+
+class RefusedImport(TypedDict):
+    """`index` counts the call's messages from 0."""
+
+    index: int
+    reason: str
+
+
+class Imported(TypedDict):
+    """`duplicates` were here already."""
+
+    stored: int
+    duplicates: int
+    refused: list[RefusedImport]
 
 
 class RoomChange(TypedDict):
@@ -262,14 +402,18 @@ METHODS: dict[str, Method] = {
     "node.status": Method("how this node is doing", NoParams, Status),
     "node.stats": Method("counters since it started", NoParams, Stats),
     "node.stop": Method("stop the daemon", NoParams, Done),
+    "node.backup": Method("write everything it is into one encrypted file", BackupParams, Backup),
+    "node.caught_up": Method("let a restored node send without waiting for a peer", NoParams, Done),
     "identity.show": Method("who this node is", NoParams, IdentityInfo),
     "peer.list": Method("the peers it is linked with", NoParams, list[Peer]),
     "peer.connect": Method("dial an address, and keep dialling it", ConnectParams, Connecting),
-    "room.list": Method("the rooms it is in", NoParams, list[Room]),
+    "room.list": Method("the rooms it is in", RoomListParams, list[Room]),
     "room.join": Method("come into a room", RoomParams, RoomChange),
     "room.leave": Method("leave a room; its history stays", RoomParams, RoomChange),
     "message.send": Method("say something; answered once it is safely stored", SendParams, Sent),
-    "message.history": Method("the newest messages of a room, oldest first", HistoryParams, list[Message]),
+    "message.history": Method("a page of a room's messages, oldest first", HistoryParams, list[Message]),
+    "message.search": Method("messages that hold some words, newest first", SearchParams, SearchPage),
+    "message.import": Method("store messages that were exported", ImportParams, Imported),
     "events.subscribe": Method("a snapshot, then every event (WebSocket only)", SubscribeParams, Subscribed),
 }
 
@@ -302,12 +446,14 @@ def parse_params(kind: type[Any], params: list[Any] | dict[str, Any]) -> Any:
 
 def _check(item: "dataclasses.Field[Any]", wanted: Any, value: Any) -> None:
     allowed = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
-    if type(value) not in allowed:
+    if type(value) not in [typing.get_origin(kind) or kind for kind in allowed]:
         names = " or ".join("null" if kind is types.NoneType else kind.__name__ for kind in allowed)
         raise InvalidParams(f"parameter {item.name!r} must be {names}, not {type(value).__name__}")
     least, most = item.metadata.get("least"), item.metadata.get("most")
     if type(value) is int and least is not None and most is not None and not least <= value <= most:
         raise InvalidParams(f"parameter {item.name!r} must be {least} to {most}, not {value}")
+    if type(value) is list and len(value) > (most_items := item.metadata["most_items"]):
+        raise InvalidParams(f"parameter {item.name!r} has {len(value)} items, over {most_items}")
     if type(value) is str and len(value) > MAX_PARAM_CHARS:
         raise InvalidParams(f"parameter {item.name!r} is over {MAX_PARAM_CHARS} characters")
 

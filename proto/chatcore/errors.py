@@ -110,7 +110,9 @@ class StoreFailed(LocalError):
     retryable = True
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"the store could not keep it: {why}", "free disk space, then try again")
+        super().__init__(
+            f"the store could not keep it: {why}", "free disk space or raise --max-store, then try again"
+        )
         self.why = why
 
 
@@ -120,6 +122,21 @@ class Stopping(LocalError):
 
     def __init__(self) -> None:
         super().__init__("the daemon is stopping", "try again once it runs")
+
+
+class NotCaughtUp(LocalError):
+    kind = "not_caught_up"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this node was restored from a backup and waits to catch up with a peer",
+            "link it with a member of the room, or, if there is none: chatctl call node.caught_up",
+        )
+
+
+class BackupFailed(LocalError):
+    kind = "backup_failed"
 
 
 class BadKeyFile(LocalError):

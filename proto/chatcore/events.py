@@ -72,9 +72,25 @@ class RepairDue:
     """Time to compare histories with somebody, or to stop waiting for an answer."""
 
 
-TimerKey = PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | RumourDue | ShuffleDue | RepairDue
+@dataclass(frozen=True, slots=True)
+class CatchUpDue:
+    """A restored node has been linked for a while."""
+
+
+TimerKey = (
+    PingDue | DialDue | PresenceDue | IhaveDue | GraftDue | RumourDue | ShuffleDue | RepairDue | CatchUpDue
+)
 
 # Inputs
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRecord:
+    """That this node knows a room by name, and whether it is in it."""
+
+    room: RoomId
+    name: str
+    joined: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +211,26 @@ class LeaveRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportMessages:
+    """Keep what a person brings from elsewhere; the shell has checked everything about it.
+
+    `rooms` are those of the messages, not to be in them but to know their names.
+    """
+
+    request: RequestId
+    messages: tuple[Envelope, ...]
+    rooms: tuple[RoomRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     request: RequestId
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUpDone:
+    """Somebody decided that this restored node has nothing to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +238,7 @@ class Stop:
     """Say goodbye to everybody and accept nothing more."""
 
 
-Request = SendText | JoinRoom | LeaveRoom | Connect
+Request = SendText | JoinRoom | LeaveRoom | ImportMessages | Connect
 Input = (
     Received
     | Verified
@@ -219,6 +252,7 @@ Input = (
     | DialFailed
     | StrangerRefused
     | Request
+    | CatchUpDone
     | Stop
 )
 
@@ -269,15 +303,6 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomRecord:
-    """That this node knows a room by name, and whether it is in it."""
-
-    room: RoomId
-    name: str
-    joined: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Persist:
     """Keep this, all or nothing, on disk before answering."""
 
@@ -309,7 +334,14 @@ class ConnectReply:
     linked: bool
 
 
-Reply = SentReply | RoomReply | ConnectReply
+@dataclass(frozen=True, slots=True)
+class ImportReply:
+    """`stored` counts those that were not there already."""
+
+    stored: int
+
+
+Reply = SentReply | RoomReply | ConnectReply | ImportReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +398,11 @@ News = MessageAdded | PeerChanged | MemberChanged | RoomChanged
 
 
 @dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """This node was restored from a backup, and is now as any other: the shell need not remember it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something worth a log line that needs nobody's answer: no text, no keys."""
 
@@ -387,5 +424,6 @@ Output = (
     | PeerChanged
     | MemberChanged
     | RoomChanged
+    | CaughtUp
     | Notice
 )

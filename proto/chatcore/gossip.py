@@ -65,6 +65,11 @@ class Gossip:
         active = [link for link in room.active if self._links.get(link) is not None]
         return self._broadcast.publish(envelope, active, now.mono)
 
+    def witness(self, envelopes: Iterable[Envelope]) -> None:
+        """What we say from now on sorts after these, which came by another road."""
+        for envelope in envelopes:
+            self._clock.witness(envelope.stamp)
+
     def forget(self, message_id: MessageId) -> None:
         self._inbox.forget(message_id)
 

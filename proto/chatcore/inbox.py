@@ -104,12 +104,15 @@ class Inbox:
             if link is not None and link not in checking.senders:
                 checking.senders.append(link)
             return False
-        reason = _refusal(envelope, rooms, now)
+        reason = _refusal(envelope, rooms, now) or self._expired(envelope)
         if reason is not None:
             self._counters.refused[reason] += 1
             return False
         self._checking[key] = item
         return True
+
+    def _expired(self, envelope: Envelope) -> str | None:
+        return "expired" if envelope.durable and envelope.stamp < self._index.floor(envelope.room) else None
 
     def accept(self, envelope: Envelope, now: Now) -> bool:
         """The signature holds. False when another copy came through in the meantime."""

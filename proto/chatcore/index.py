@@ -52,6 +52,6 @@ class Index(Protocol):
         """Those that are stored, in the order asked, until their payloads would exceed `most_bytes`."""
         ...
 
-    def floor(self, room: RoomId) -> bytes:
-        """The bound below which this node keeps nothing any more; empty when it keeps everything."""
+    def floor(self, room: RoomId) -> int:
+        """The least stamp that is kept in `room`: what is older has been removed, and must not come back."""
         ...

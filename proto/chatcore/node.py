@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from chatcore.addressbook import Address
+from chatcore.catchup import CatchUp
 from chatcore.clock import HybridClock, Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
-from chatcore.errors import BadSignature, ClosedByPeer, Malformed, RemoteError, Stopping
+from chatcore.errors import BadSignature, ClosedByPeer, Malformed, NotCaughtUp, RemoteError, Stopping
 from chatcore.events import (
+    CatchUpDone,
+    CatchUpDue,
     CommitFailed,
     Committed,
     Connect,
@@ -21,6 +24,7 @@ from chatcore.events import (
     DialFailed,
     GraftDue,
     IhaveDue,
+    ImportMessages,
     Input,
     JoinRoom,
     LeaveRoom,
@@ -96,6 +100,7 @@ class Node:
         now: Now,
         clock: HybridClock | None = None,
         rooms: Iterable[RoomRecord] = (),
+        restored: bool = False,
     ) -> None:
         self.identity = identity
         self.config = config
@@ -144,6 +149,7 @@ class Node:
             gossip=self._gossip,
             counters=self.counters,
         )
+        self._catch_up = CatchUp(restored=restored)
         self._stopping = False
         known = {record.room: record for record in rooms}
         lobby = RoomRecord(room_id(config.network, LOBBY), LOBBY, joined=True)
@@ -156,6 +162,11 @@ class Node:
     def room_ids(self) -> frozenset[RoomId]:
         """What hello tells a new peer."""
         return self._swarms.ids
+
+    @property
+    def waits_to_catch_up(self) -> bool:
+        """Restored from a backup, and silent until it has heard what it said since."""
+        return self._catch_up.waiting
 
     def lazy_links(self, room: RoomId) -> float:
         return self._gossip.lazy_links(room)
@@ -187,7 +198,7 @@ class Node:
                 return [*notices, *self._repair.handle_commit_failed(job, now)]
             case TimerFired():
                 return self._handle_timer(event, now)
-            case SendText() | JoinRoom() | LeaveRoom() | Connect():
+            case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | Connect():
                 return self._handle_request(event, now)
             case LinkUp():
                 return self._handle_link_up(event, now)
@@ -201,6 +212,8 @@ class Node:
                 return self._peers.handle_stranger_refused(event)
             case Started():
                 return self._handle_started(now)
+            case CatchUpDone():
+                return self._catch_up.done()
             case Stop():
                 return self._handle_stop(now)
             case _:
@@ -247,12 +260,17 @@ class Node:
                 return [*mixed, *self._follow(self._peers.retire_spares(self._swarms.active, now), now)]
             case RepairDue():
                 return self._repair.handle_due(now)
+            case CatchUpDue():
+                with_member = any(link.rooms & self.room_ids for link in self.links)
+                return self._catch_up.handle_due(now, linked=len(self.links) > 0, with_member=with_member)
             case _:
                 assert_never(event.key)
 
     def _handle_request(self, event: Request, now: Now) -> list[Output]:
         if self._stopping:
             return [Rejected(event.request, Stopping())]
+        if isinstance(event, SendText) and self._catch_up.waiting:
+            return [Rejected(event.request, NotCaughtUp())]
         if isinstance(event, Connect):
             return self._dialler.handle_connect(event, now)
         return self._requests.handle(event, now)
@@ -264,6 +282,7 @@ class Node:
         link = self.links.get(event.link)
         if link is not None:
             outputs += self._swarms.handle_link_up(link, event.told, now)
+            outputs += self._catch_up.handle_link_up(now)
         return outputs
 
     def _follow(self, change: LinkChange, now: Now) -> list[Output]:

@@ -69,6 +69,12 @@ def room_tag(room: RoomId) -> bytes:
     return room[:ROOM_TAG_BYTES]
 
 
+def floor(index: Index, room: RoomId) -> bytes:
+    """The bound below which nothing is kept any more."""
+    stamp = index.floor(room)
+    return stamp.to_bytes(STAMP_BYTES, "big") if stamp else b""
+
+
 def horizon(now: Now) -> bytes:
     """The bound above which no message is taken: its stamp would be too far ahead."""
     stamp = min(MAX_STAMP, (now.wall_ms + MAX_SKEW_MS + 1) << COUNTER_BITS)
@@ -93,13 +99,13 @@ NOTHING = fingerprint(Sum(0, 0))
 
 def answer(index: Index, room: RoomId, question: Compare) -> Compared:
     """As many of the ranges as fit one answer; newest are asked about first."""
-    floor = index.floor(room)
+    kept_from = floor(index, room)
     answers: list[tuple[Part | Listed, ...]] = []
     left = MAX_PARTS
     for asked in question.ranges:
         if left < WAYS:
             break
-        parts = _parts(index, room, asked, max(asked.lower, floor))
+        parts = _parts(index, room, asked, max(asked.lower, kept_from))
         # A list of ids is as long as a few fingerprints.
         left -= sum(4 if isinstance(part, Listed) else 1 for part in parts) or 1
         answers.append(parts)
@@ -150,7 +156,7 @@ def serve_ids(index: Index, room: RoomId, wanted: FetchIds) -> History:
 
 def serve_range(index: Index, room: RoomId, wanted: FetchRange) -> History:
     """One page, newest first."""
-    lower = max(wanted.lower, index.floor(room))
+    lower = max(wanted.lower, floor(index, room))
     keys = index.keys(room, lower, wanted.upper, PAGE_MESSAGES) if lower < wanted.upper else []
     found = index.messages([MessageId(key[STAMP_BYTES:]) for key in keys], PAGE_BYTES)
     whole = len(found) == len(keys) < PAGE_MESSAGES

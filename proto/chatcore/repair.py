@@ -32,6 +32,7 @@ from chatcore.reconcile import (
     Session,
     answer,
     fingerprint,
+    floor,
     horizon,
     room_tag,
     serve_ids,
@@ -175,7 +176,7 @@ class Repair:
         link, room = self._links.get(key[0]), key[1]
         if link is None or room not in self._rooms or room not in link.rooms:
             return []
-        lower, upper = self._index.floor(room), horizon(now)
+        lower, upper = floor(self._index, room), horizon(now)
         ours = fingerprint(self._index.fingerprint(room, lower, upper))
         self._last_token = self._last_token % MAX_TOKEN + 1
         session = Session(key[0], room, self._last_token, now.mono, [Range(lower, upper, ours)])

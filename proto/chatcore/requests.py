@@ -14,6 +14,8 @@ from chatcore.errors import LocalError, NotInRoom, StoreFailed, TooManyRooms
 from chatcore.events import (
     CommitFailed,
     Committed,
+    ImportMessages,
+    ImportReply,
     JobId,
     JoinRoom,
     LeaveRoom,
@@ -64,7 +66,16 @@ class _Moving:
     record: RoomRecord
 
 
-_Commit = _Sending | _Keeping | _Moving
+@dataclass(frozen=True, slots=True)
+class _Importing:
+    """Messages from a file on their way to disk, and the names of rooms nobody here has been in."""
+
+    request: RequestId
+    envelopes: tuple[Envelope, ...]
+    rooms: tuple[RoomRecord, ...]
+
+
+_Commit = _Sending | _Keeping | _Moving | _Importing
 
 
 class Requests:
@@ -87,7 +98,7 @@ class Requests:
 
     # Requests
 
-    def handle(self, event: SendText | JoinRoom | LeaveRoom, now: Now) -> list[Output]:
+    def handle(self, event: SendText | JoinRoom | LeaveRoom | ImportMessages, now: Now) -> list[Output]:
         try:
             match event:
                 case SendText():
@@ -96,6 +107,8 @@ class Requests:
                     return self._handle_join(event)
                 case LeaveRoom():
                     return self._handle_leave(event)
+                case ImportMessages():
+                    return self._handle_import(event)
         except LocalError as error:
             return [Rejected(event.request, error)]
 
@@ -128,6 +141,12 @@ class Requests:
         room = self._joined(event.room)
         return [self._persist(_Moving(event.request, RoomRecord(room.id, room.name, joined=False)))]
 
+    def _handle_import(self, event: ImportMessages) -> list[Output]:
+        """A room we are coming into meanwhile must not be noted as one we are not in."""
+        moving = {commit.record.room for commit in self._commits.values() if isinstance(commit, _Moving)}
+        rooms = [record for record in event.rooms if record.room not in self._rooms.keys() | moving]
+        return [self._persist(_Importing(event.request, event.messages, tuple(rooms)))]
+
     # On their way to disk
 
     def remember(self, record: RoomRecord) -> Persist:
@@ -149,6 +168,8 @@ class Requests:
                 return Persist(job, messages=envelopes)
             case _Moving():
                 return Persist(job, rooms=(commit.record,))
+            case _Importing(_, envelopes, rooms):
+                return Persist(job, messages=envelopes, rooms=rooms)
             case _:
                 assert_never(commit)
 
@@ -162,6 +183,10 @@ class Requests:
                 return self._handle_sent(commit, event.stored, now)
             case _Moving():
                 return self._handle_moved(commit, now)
+            case _Importing(request, envelopes):
+                self._gossip.witness(envelopes)
+                reply = ImportReply(len(event.stored))
+                return [Replied(request, reply), *self._news(event.stored)]
             case _:
                 assert_never(commit)
 
@@ -200,7 +225,7 @@ class Requests:
                 for envelope in envelopes:
                     self._gossip.forget(envelope.id)
                 return [notice]
-            case _Sending(request):
+            case _Sending(request) | _Importing(request):
                 return [notice, Rejected(request, error)]
             case _Moving(request):
                 return [notice] if request is None else [notice, Rejected(request, error)]

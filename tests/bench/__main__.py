@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import footprint, latency, startup, throughput
+from tests.bench import footprint, history, latency, startup, throughput
 from tests.bench.report import Row, percentile, table, write_json
 
 RUNS = 5
@@ -52,27 +52,59 @@ def startup_rows(folder: Path, runs: int) -> list[Row]:
     ]
 
 
+def history_rows(folder: Path, runs: int, count: int = history.SMALL) -> list[Row]:
+    found = history.measure(folder, count, runs)
+    size = f"of {count:,}"
+
+    def ms(name: str, took: list[list[float]], share: float, goal: float | None = None) -> Row:
+        return Row(f"{size}: {name}", "ms", tuple(1000 * percentile(run, share) for run in took), goal)
+
+    searches = [run.searches for run in found.runs]
+    return [
+        ms("two words, p50", searches, 0.50),
+        ms("two words, p99", searches, 0.99, goal=50),
+        ms("two frequent words, p99", [run.frequent for run in found.runs], 0.99, goal=50),
+        ms("two never together, p99", [run.apart for run in found.runs], 0.99, goal=50),
+        ms("a word and a prefix, p99", [run.prefixes for run in found.runs], 0.99),
+        *(
+            ms(f"page at {100 * depth:g}% depth, p50", [run.pages[depth] for run in found.runs], 0.50)
+            for depth in history.DEPTHS
+        ),
+        Row(f"{size}: search index", "bytes/message", (found.index_bytes,)),
+        Row("search index catching up", "messages/s", (found.index_per_second,)),
+    ]
+
+
+def large_history_rows(folder: Path, runs: int) -> list[Row]:
+    return history_rows(folder, runs, history.LARGE)
+
+
 PARTS = {
     "throughput": throughput_rows,
     "latency": latency_rows,
     "footprint": footprint_rows,
     "startup": startup_rows,
+    "history": history_rows,
 }
+LARGE_PARTS = {"history-large": large_history_rows}
+"""Only when asked for by name: a million messages take minutes."""
 
 
 def main() -> None:
+    parts = {**PARTS, **LARGE_PARTS}
+    names = ", ".join(parts)
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)} (default: all)")
+    parser.add_argument("parts", nargs="*", help=f"some of: {names} (default: all but the last)")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"runs a figure (default {RUNS})")
     arguments = parser.parse_args()
-    unknown = set(arguments.parts) - set(PARTS)
+    unknown = set(arguments.parts) - set(parts)
     if unknown or arguments.runs < 1:
         parser.error(f"unknown part {', '.join(unknown)}" if unknown else "--runs must be at least 1")
     rows: list[Row] = []
     for name in arguments.parts or PARTS:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="chatd-bench-") as folder:
-            rows += PARTS[name](Path(folder), arguments.runs)
+            rows += parts[name](Path(folder), arguments.runs)
     print(table(rows))
     machine = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
     write_json(rows, {**machine, "load_1min": os.getloadavg()[0], "runs": arguments.runs}, OUTPUT)

@@ -49,6 +49,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self.history: list[Json] = []
+        self.found: Json = {}
         self.state = "sent"
         self.changed = True
         self.error: Json | None = None
@@ -59,6 +60,8 @@ class Daemon:
         match method:
             case "message.history":
                 return self.history[-params["limit"] :]
+            case "message.search":
+                return self.found
             case "message.send":
                 return {"id": "sent", "room": params["room"], "state": self.state}
             case "room.join" | "room.leave":
@@ -227,3 +230,19 @@ async def test_text_fails_while_the_daemon_is_away(chat: Chat, fake: FakeChatd, 
     await screen.wait_for("went away")
     with pytest.raises(DaemonUnreachable):
         await chat.take("hello")
+
+
+async def test_search_shows_what_was_found_oldest_first(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    found = [message(number, f"kettle {number}")["data"] for number in (3, 2)]
+    daemon.found = {"messages": found, "next": "1:2", "incomplete": False, "unindexed": 0}
+    await chat.take("/search  kettle on ")
+    assert ("message.search", {"query": "kettle on", "limit": 20}) in fake.calls
+    assert [line.rpartition(" ")[2] for line in screen.lines[:2]] == ["2", "3"]
+    assert screen.lines[2] == "-- there is more; chatctl search shows it"
+
+
+async def test_search_without_words_says_how(chat: Chat) -> None:
+    with pytest.raises(BadUsage, match="which words"):
+        await chat.take("/search")

@@ -75,7 +75,8 @@ def test_daemon_that_hangs_is_exit_status_5(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("result", [b"1", b"[1]", b'{"peers": {}}', b'[{"peer_id": null}]', b'"x"'])
 @pytest.mark.parametrize(
-    "command", ["peers", "rooms", "history", "status", "stats", "id", "send x", "tail", "join x"]
+    "command",
+    ["peers", "rooms", "history", "status", "stats", "id", "send x", "tail", "join x", "search x", "export"],
 )
 def test_result_of_another_shape_is_no_traceback(tmp_path: Path, command: str, result: bytes) -> None:
     console = Console()

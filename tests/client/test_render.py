@@ -112,7 +112,7 @@ def test_rooms_list_members_up_to_a_limit() -> None:
     members: list[Member] = [
         {"peer_id": f"{n:04}", "username": f"u{n}", "last_seen_s": 0.0} for n in range(15)
     ]
-    shown = render.rooms([{"room": "tea", "room_id": "r", "peers": 15, "members": members}])
+    shown = render.rooms([{"room": "tea", "joined": True, "room_id": "r", "peers": 15, "members": members}])
     assert "#tea" in shown
     assert "u11 and 3 more" in shown
     assert "u12" not in shown
@@ -132,11 +132,18 @@ def test_status_tells_why_an_address_is_not_reached() -> None:
             {"address": "a:1", "reason": "connection refused", "next_try_s": 4.0, "failures": 3},
             {"address": "b:2", "reason": None, "next_try_s": None, "failures": 0},
         ],
+        "store": {
+            "used_bytes": 0,
+            "damaged": 0,
+            "quarantined": ["/ann/quarantine-1"],
+            "restored": False,
+        },
     }
     lines = render.status(status).splitlines()
-    assert "listens   no" in lines
-    assert "dialling  a:1: connection refused after 3 tries; again in 4.0 s" in lines
-    assert "dialling  b:2: no answer yet" in lines
+    assert "listens     no" in lines
+    assert "dialling    a:1: connection refused after 3 tries; again in 4.0 s" in lines
+    assert "dialling    b:2: no answer yet" in lines
+    assert "quarantine  /ann/quarantine-1" in lines
 
 
 def test_stats_show_counters_of_a_newer_daemon() -> None:

@@ -276,6 +276,18 @@ def test_message_from_the_future_is_refused_and_its_link_stays() -> None:
     assert book.node.links.get(bob) is not None
 
 
+def test_message_older_than_what_is_kept_is_refused_and_its_link_stays() -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+    book.index.floors[LOBBY] = STAMP
+
+    assert book.receive(bob, publish(chat(BOB, "long gone", stamp=STAMP - 1))) == []
+    assert book.refused == {"expired": 1}
+    assert book.node.links.get(bob) is not None
+    book.hear(bob, chat(BOB, "kept", stamp=STAMP))
+    assert book.texts == ["kept"]
+
+
 def test_message_within_the_accepted_skew_is_taken() -> None:
     book = Playbook()
     ahead = (START.wall_ms + MAX_SKEW_MS) << COUNTER_BITS

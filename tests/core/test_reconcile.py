@@ -186,12 +186,12 @@ def test_ids_that_do_not_fit_one_page_are_asked_for_again() -> None:
 def test_nothing_below_either_floor_is_compared() -> None:
     messages = spoken(400)
     network, talk = pair(messages[200:], messages[100:])
-    network["ann"].index.floors[LOBBY] = key_of(messages[200])[:8]
-    network["bob"].index.floors[LOBBY] = key_of(messages[100])[:8]
+    network["ann"].index.floors[LOBBY] = messages[200].stamp
+    network["bob"].index.floors[LOBBY] = messages[100].stamp
     link_up(network)
     assert talk.size() <= 64
     network, talk = pair(messages[:350], messages[300:])
-    network["bob"].index.floors[LOBBY] = key_of(messages[300])[:8]
+    network["bob"].index.floors[LOBBY] = messages[300].stamp
     link_up(network)
     assert network["ann"].index.all_keys(LOBBY) == index_of(messages).all_keys(LOBBY)
     assert network["bob"].index.all_keys(LOBBY) == index_of(messages[300:]).all_keys(LOBBY)
@@ -200,7 +200,7 @@ def test_nothing_below_either_floor_is_compared() -> None:
 def test_whoever_dropped_the_old_is_not_asked_for_it_again_and_again() -> None:
     messages = spoken(400)
     network, talk = pair(messages, messages[100:])
-    network["bob"].index.floors[LOBBY] = key_of(messages[100])[:8]
+    network["bob"].index.floors[LOBBY] = messages[100].stamp
     link_up(network)
     assert not talk.of(FetchRange, "ann") + talk.of(FetchIds, "bob") + talk.of(FetchRange, "bob")
     assert talk.size() < 400

@@ -332,7 +332,12 @@ def test_chatd_refuses_a_store_that_is_none(home: Path) -> None:
     (home / "store").mkdir(mode=0o700)
     data = write(home / "store" / "data.mdb", b"this is no database" * 1000)
     before = data.read_bytes()
-    assert str(home / "store") in refusal(EXIT_FAILED, "--home", home, "--port", "0")
+    done = run(["chatd", "--home", str(home), "--port", "0"], deadline_s=RUN_S)
+    *looked_over, line = done.stderr.splitlines()
+    assert [json.loads(each)["event"] for each in looked_over] == ["store_check", "store_damaged"]
+    assert line.startswith(f"chatd: the store at {home / 'store'} cannot be used: it is damaged, and nothing")
+    assert "; restore the folder from a backup" in line
+    assert done.returncode == EXIT_FAILED
     assert data.read_bytes() == before
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from chatcore.errors import BadAddress, BadName, LocalError
@@ -279,3 +280,44 @@ def test_every_wrong_setting_is_a_local_error_with_a_hint() -> None:
         with pytest.raises(LocalError) as caught:
             load(*argv)
         assert caught.value.hint
+
+
+# Amounts
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [("1d", 86_400_000), ("8w", 56 * 86_400_000), ("6m", 180 * 86_400_000), ("1y", 365 * 86_400_000)],
+)
+def test_retain_takes_days_weeks_months_and_years(user: Path, text: str, ms: int) -> None:
+    assert load("--retain", text).policy.retain_ms == ms
+    file = toml(user, f"retain = '{text}'\nmax-store = '100MiB'\n")
+    found = load("--config", str(file)).policy
+    assert (found.retain_ms, found.most_bytes) == (ms, 100 * 2**20)
+    again = load("--config", str(file), "--retain", "forever", "--max-store", "unlimited").policy
+    assert (again.retain_ms, again.most_bytes) == (None, None)
+
+
+def test_store_is_limited_to_2_gib_by_default() -> None:
+    assert load().policy.retain_ms is None
+    assert load().policy.most_bytes == 2 * 2**30
+
+
+@pytest.mark.parametrize("text", ["", "90", "0d", "-1d", "1h", "9999999d", "d", "1.5d", "90 days"])
+def test_retain_says_how_to_write_a_time(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="write 90d, 8w, 6m, 1y or forever"):
+        load("--retain", text)
+
+
+@pytest.mark.parametrize("text", ["", "2", "2GB", "2gib", "1.5GiB", "-1GiB"])
+def test_max_store_says_how_to_write_a_size(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="write 500MiB, 2GiB or unlimited"):
+        load("--max-store", text)
+
+
+@pytest.mark.parametrize("text", ["63MiB", "2TiB"])
+def test_max_store_has_its_range(user: Path, text: str) -> None:
+    with pytest.raises(click.BadParameter, match="not in the range 64MiB to 1TiB"):
+        load("--max-store", text)
+    with pytest.raises(BadSettings, match="not in the range"):
+        load("--config", str(toml(user, f"max-store = '{text}'")))

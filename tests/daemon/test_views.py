@@ -52,7 +52,7 @@ def link_up(node: Node, number: int = 1, *, dialled: str | None = None) -> PeerI
 
 
 def keys(of: Any) -> set[str]:
-    return set(of.__annotations__)
+    return set(of.__required_keys__)
 
 
 @pytest.mark.parametrize(

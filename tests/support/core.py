@@ -162,6 +162,7 @@ class Playbook:
         network: str = "main",
         seed: int = 1,
         started: bool = True,
+        restored: bool = False,
     ) -> None:
         self.now = START
         self.index = SortedIndex()
@@ -182,6 +183,7 @@ class Playbook:
             now=self.now,
             clock=clock,
             rooms=rooms,
+            restored=restored,
         )
         self._last_link = 0
         self._last_request = 0

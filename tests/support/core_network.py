@@ -17,6 +17,7 @@ from chatcore.config import GossipConfig, LinkConfig, NodeConfig
 from chatcore.envelopes import Chat
 from chatcore.errors import ClosedByPeer, SelfDialed, Unreachable
 from chatcore.events import (
+    CaughtUp,
     CloseLink,
     Committed,
     Connect,
@@ -233,6 +234,8 @@ class Network:
                 member.news.append(output)
             case Replied() | Rejected():
                 member.answers.append(output)
+            case CaughtUp():
+                pass  # no member is restored
             case Notice():
                 member.notices.append(output)
             case _:

@@ -60,6 +60,7 @@ class Daemon:
         self.home = home
         self.socket = home / "chatd.sock"
         self.arguments = ["--host", "127.0.0.1", "--port", "0", "--username", username, *arguments]
+        self.program = [str(BIN / "chatd")]
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,7 +78,7 @@ class Daemon:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.home / "stderr.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(BIN / "chatd"), "--home", str(self.home), *self.arguments],
+                [*self.program, "--home", str(self.home), *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

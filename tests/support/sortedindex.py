@@ -20,7 +20,7 @@ class SortedIndex:
         self.ids: set[MessageId] = set()
         self._shorts: set[bytes] = set()
         self.envelopes = {} if envelopes is None else envelopes
-        self.floors: dict[RoomId, bytes] = {}
+        self.floors: dict[RoomId, int] = {}
         self._keys: dict[RoomId, list[bytes]] = {}
         self._totals: dict[RoomId, int] = {}
 
@@ -86,8 +86,8 @@ class SortedIndex:
                 found.append(envelope)
         return found
 
-    def floor(self, room: RoomId) -> bytes:
-        return self.floors.get(room, b"")
+    def floor(self, room: RoomId) -> int:
+        return self.floors.get(room, 0)
 
     def _span(self, room: RoomId, lower: bytes, upper: bytes) -> tuple[list[bytes], int, int]:
         keys = self._keys.get(room, [])

@@ -1,4 +1,4 @@
-"""`send`, `history` and `tail`: what is said."""
+"""`send` and `tail`: what is said."""
 
 import click
 
@@ -6,7 +6,6 @@ from chatctl import render
 from chatctl.commands.answering import ask
 from chatctl.failures import BadUsage
 from chatctl.invocation import Invocation
-from chatctl.nicks import Nicks
 from chatctl.options import Command, utf8
 
 ROOM = click.Option(
@@ -73,32 +72,6 @@ def _check_size(text: str) -> None:
 def _too_long(limit: int) -> BadUsage:
     return BadUsage(
         f"the message is over {limit} bytes ({limit // 1024} KiB)", "split it into several messages"
-    )
-
-
-@click.command(
-    "history",
-    cls=Command,
-    params=[ROOM],
-    examples=(
-        ("chatctl history", "the newest messages of #lobby, oldest first"),
-        ("chatctl history --room rust --limit 5", "the last five of #rust"),
-        ("chatctl history --json | jq -r '.[].text'", "only what was said"),
-    ),
-)
-@click.option(
-    "--limit", "-n", type=click.IntRange(min=1), metavar="N", help="At most so many.  [default: 50]"
-)
-@click.pass_obj
-def history_command(told: Invocation, room: str | None, limit: int | None) -> None:
-    """Show the newest messages of a room, oldest first."""
-    wanted = {"room": room, "limit": limit}
-    params = {name: value for name, value in wanted.items() if value is not None}
-    ask(
-        told,
-        "message.history",
-        params,
-        lambda found: told.out("\n".join(render.history(found, Nicks(), told.style))),
     )
 
 

@@ -6,7 +6,10 @@ from chatctl.options import Group, invocation_of
 
 COMMANDS = {
     "send": "chatctl.commands.messages",
-    "history": "chatctl.commands.messages",
+    "history": "chatctl.commands.reading",
+    "search": "chatctl.commands.reading",
+    "export": "chatctl.commands.archive",
+    "import": "chatctl.commands.archive",
     "tail": "chatctl.commands.messages",
     "rooms": "chatctl.commands.rooms",
     "join": "chatctl.commands.rooms",
@@ -18,6 +21,8 @@ COMMANDS = {
     "id": "chatctl.commands.node",
     "call": "chatctl.commands.node",
     "stop": "chatctl.commands.node",
+    "backup": "chatctl.commands.backups",
+    "restore": "chatctl.commands.backups",
 }
 """Loaded one by one: a keystroke on `peers` need not pay for the others."""
 
@@ -26,6 +31,7 @@ EXAMPLES = (
     ("chatctl send 'hello, world'", "say something in #lobby"),
     ("git log -1 | chatctl send - --room dev", "send what a program prints"),
     ("chatctl history --limit 20", "what was said"),
+    ("chatctl search kettle", "where a word was said"),
     ("chatctl tail -f --json | jq -r .text", "every new message, for a script"),
 )
 

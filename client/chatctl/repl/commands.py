@@ -42,6 +42,13 @@ async def _history(chat: "Chat", argument: str) -> None:
     await chat.show_history(int(argument[:9] or DEFAULT_LINES))
 
 
+async def _search(chat: "Chat", argument: str) -> None:
+    if not argument:
+        raise BadUsage("which words", "/search kettle finds them in every room")
+    page = await chat.stream.call("message.search", {"query": argument, "limit": DEFAULT_LINES})
+    chat.show(*chat.view.found(page, argument))
+
+
 async def _stats(chat: "Chat", _: str) -> None:
     chat.show(render.stats(await chat.stream.call("node.stats"), chat.style))
 
@@ -83,6 +90,7 @@ COMMANDS = {
     "leave": Command("/leave [ROOM]", "leave a room, this one if none is named", _leave, takes_room=True),
     "rooms": Command("/rooms", "the rooms you are in", _rooms),
     "history": Command("/history [N]", "the last N messages of this room", _history),
+    "search": Command("/search WORDS", "the last messages with these words, in any room", _search),
     "peers": Command("/peers", "with whom this node is linked", _peers),
     "stats": Command("/stats", "what the daemon has counted", _stats),
     "id": Command("/id", "who you are", _id),

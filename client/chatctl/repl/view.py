@@ -12,7 +12,7 @@ from chatctl.stream import Away, Back, Event, Update
 from chatctl.style import Style
 
 if TYPE_CHECKING:
-    from chatcore.api import Message
+    from chatcore.api import Message, SearchPage
 
 _HINTS = {"not_in_room": "come into one with /join ROOM"}
 """Where the daemon's own hint names a command of chatctl."""
@@ -46,6 +46,14 @@ class View:
         for item in found:
             self._conversation.nicks.observe(item["author"], item["username"])
         return [line for item in found for line in self.message(item)]
+
+    def found(self, page: "SearchPage", query: str) -> list[str]:
+        """As a page of history reads: oldest first, nearest to the line that asked."""
+        notes = [self.note(line) for line in render.search_notes(page)]
+        if page["next"] is not None:
+            notes.insert(0, self.note("there is more; chatctl search shows it"))
+        found = page["messages"][::-1]
+        return [*render.found(found, query, self._conversation.nicks, self._style, zone=self._zone), *notes]
 
     def message(self, shown: "Message") -> list[str]:
         """Its line, under a line with the date when that is another than of the line before."""

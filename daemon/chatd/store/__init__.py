@@ -6,15 +6,16 @@ loops, and refuses to serve a record whose checksum is wrong.
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from chatcore.clock import COUNTER_BITS
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
 from chatcore.index import Piece, Sum
-from chatd.store import records
+from chatd.store import marks, quarantine, records, restored
 from chatd.store.batches import (
     Batch,
     BatchResult,
@@ -27,27 +28,51 @@ from chatd.store.batches import (
 )
 from chatd.store.damage import DamageLog
 from chatd.store.faults import refusing
-from chatd.store.folder import check_data_file, prepare_folder
-from chatd.store.lmdbtypes import Cursor, Txn
+from chatd.store.folder import DATA_FILE, check_data_file, prepare_folder
+from chatd.store.lmdbtypes import Txn
+from chatd.store.reading import Point, onwards, room_entries
 from chatd.store.records import RecordDamaged
-from chatd.store.tables import SCHEMA, Tables
+from chatd.store.retention import LEAST_MARGIN_BYTES, LEAST_QUOTA_BYTES, Policy, Retention, Trimmed
+from chatd.store.search import Found, Search, Snapshot, find
+from chatd.store.tables import MAX_MAP_BYTES, SCHEMA, Tables
 from chatd.store.writer import Writer
 
-__all__ = ["SCHEMA", "Batch", "BatchResult", "Damaged", "RoomEntry", "Store", "StoreUnusable", "Stored"]
+__all__ = [
+    "LEAST_QUOTA_BYTES",
+    "SCHEMA",
+    "Batch",
+    "BatchResult",
+    "Damaged",
+    "Policy",
+    "RoomEntry",
+    "Store",
+    "StoreUnusable",
+    "Stored",
+    "Trimmed",
+]
+
+OnTrim = Callable[[Trimmed], None]
+
+RESTORED_JUMP_MS = 60_000
+"""Beyond the newest message and the time of the backup: what was on its way to disk then."""
 
 DEFAULT_MAP_BYTES = 64 * 1024 * 1024
-MAX_MAP_BYTES = 1024**4
-"""The map is address space, not disk: 1 TiB is far beyond a chat's history and fits every 64-bit machine."""
+MAX_SNAPSHOTS = 5
+"""Tried by one search while the index moves on under it; each move is thousands of messages."""
 
 
 class Store:
     """Made by `open` or `temporary`. Reads may come from any thread and take microseconds per record."""
 
-    def __init__(self, tables: Tables, on_damage: OnDamage | None) -> None:
+    def __init__(
+        self, tables: Tables, on_damage: OnDamage | None, policy: Policy, on_trim: OnTrim | None
+    ) -> None:
         self._tables = tables
         self._damage = DamageLog(on_damage)
         self._writer: Writer | None = None
         self._position = tables.load_position(self._damage)
+        floors = tables.load_floors(self._damage)
+        self.retention = Retention(tables, self._position, floors, policy, on_trim)
 
     @classmethod
     def open(
@@ -57,12 +82,15 @@ class Store:
         sync: bool = True,
         map_bytes: int = DEFAULT_MAP_BYTES,
         max_map_bytes: int = MAX_MAP_BYTES,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
         on_damage: OnDamage | None = None,
+        on_trim: OnTrim | None = None,
     ) -> Self:
         """Make the folder where it is missing, or open what is there.
 
         The caller holds the lock that keeps a second daemon away. `on_damage` is told of each damaged
-        record once, in the thread that came across it, and must not read the store.
+        record once, in the thread that came across it, and must not read the store; `on_trim` of what the
+        policy removed, in the writer thread.
 
         Raises:
             StoreUnusable: nothing in the folder was changed.
@@ -70,11 +98,14 @@ class Store:
         with refusing(folder):
             prepare_folder(folder)
             check_data_file(folder)
-            tables = Tables(folder, sync=sync, map_bytes=map_bytes, max_map_bytes=max_map_bytes)
             with ExitStack() as on_failure:
+                if marks.take(folder):
+                    on_failure.callback(marks.leave, folder)
+                most = _map_limit(folder, policy, max_map_bytes)
+                tables = Tables(folder, sync=sync, map_bytes=map_bytes, max_map_bytes=most)
                 on_failure.callback(tables.close)
                 tables.open_all()
-                store = cls(tables, on_damage)
+                store = cls(tables, on_damage, policy, on_trim)
                 on_failure.pop_all()
             return store
 
@@ -106,7 +137,7 @@ class Store:
         """Start the writer thread; it calls `on_results` once for each group of batches it committed."""
         if self._writer is not None:
             raise RuntimeError("the store was started before")
-        self._writer = Writer(self._tables, self._position, on_results)
+        self._writer = Writer(self._tables, self._position, self.retention, on_results)
 
     def submit(self, batch: Batch) -> None:
         """Queue it; never blocks. After `close` its error comes at once, in the caller's thread."""
@@ -118,7 +149,8 @@ class Store:
         """Write what is queued, end the thread, close the files. Blocks for as long as that takes."""
         if self._writer is not None:
             self._writer.stop()
-        self._tables.close()
+        if self._tables.close() and not self._tables.suspect:
+            marks.leave(self._tables.folder)
 
     @property
     def backlog_bytes(self) -> int:
@@ -130,6 +162,30 @@ class Store:
         """Damaged records come across so far."""
         return self._damage.count
 
+    @property
+    def quarantined(self) -> list[Path]:
+        """Folders with damaged files that were moved aside and not been removed since."""
+        return quarantine.found(self._tables.folder)
+
+    @property
+    def restored(self) -> bool:
+        """It came out of a backup, and its node has not caught up since."""
+        return restored.read(self._tables.folder) is not None
+
+    def forget_restored(self) -> None:
+        restored.forget(self._tables.folder)
+
+    def first_stamp(self) -> int:
+        """Where the clock goes on. A store from a backup may have been followed by more than it holds."""
+        made_ms = restored.read(self._tables.folder)
+        if made_ms is None:
+            return self.last_stamp()
+        return max(self.last_stamp(), made_ms << COUNTER_BITS) + (RESTORED_JUMP_MS << COUNTER_BITS)
+
+    def reap_readers(self) -> None:
+        """After another process has looked into the store, and may have died of it."""
+        self._tables.reap_readers()
+
     def last_seq(self) -> int:
         """Of the last message committed; 0 when there is none."""
         return self._position.seq
@@ -137,6 +193,14 @@ class Store:
     def last_stamp(self) -> int:
         """The greatest stamp of any message committed; 0 when there is none."""
         return self._position.stamp
+
+    def floor(self, room: RoomId) -> int:
+        """No message of the room with a lesser stamp is kept, or is to be taken in again."""
+        return self.retention.floor(room)
+
+    def used_bytes(self) -> int:
+        """Of the data file, without free pages, which are written to next."""
+        return self._tables.used_bytes()
 
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         """Which of them are stored."""
@@ -178,28 +242,76 @@ class Store:
                 found.append(stored.envelope)
         return found
 
-    def floor(self, room: RoomId) -> bytes:  # noqa: ARG002 - everything is kept so far
-        """The bound below which nothing is kept any more."""
-        return b""
-
     def newest(self, room: RoomId, limit: int) -> list[Stored]:
         """The last `limit` of a room by stamp, then id; oldest first."""
-        newest_first: list[Stored] = []
+        return self.page(room, limit)
+
+    def page(
+        self, room: RoomId, limit: int, before: Point | None = None, after: Point | None = None
+    ) -> list[Stored]:
+        """Up to `limit` of a room between two points, themselves left out; oldest first.
+
+        With `after` those right behind it, without it those right before `before`, or the last ones.
+        """
+        page: list[Stored] = []
         with self._tables.reading() as txn, txn.cursor(self._tables.room.table) as cursor:
-            for key, value in _backwards(cursor, records.room_key_end(room)):
-                if len(newest_first) == limit or not key.startswith(room):
-                    break
+            for key, value in room_entries(cursor, room, before, after):
                 stored = self._follow(txn, key, value)
                 if stored is not None:
-                    newest_first.append(stored)
-        newest_first.reverse()
-        return newest_first
+                    page.append(stored)
+                if len(page) == limit:
+                    break
+        return page if after is not None else page[::-1]
+
+    def search(self, search: Search) -> Found:
+        """The newest messages that match. May take tens of milliseconds: not for an event loop's thread."""
+        for _ in range(MAX_SNAPSHOTS):
+            last_seq = self.last_seq()
+            with self._tables.reading() as txn:
+                try:
+                    snapshot = Snapshot(txn, last_seq, self._read, self._read_on)
+                    found = find(self._tables.search, snapshot, search)
+                except RecordDamaged as error:
+                    self._damage.add(b"search", error.why)
+                    self._tables.search.distrust()
+                    return Found([], stopped=True)
+            if found is not None:
+                return found
+        return Found([], stopped=True)
+
+    @property
+    def search_lag(self) -> int:
+        """Messages the search index does not have yet."""
+        return self._tables.search.lag(self.last_seq())
+
+    def search_bytes(self) -> int:
+        """What the search index takes on disk."""
+        with self._tables.reading() as txn:
+            return self._tables.search.size(txn)
+
+    def with_id(self, prefix: str) -> list[Stored]:
+        """Messages whose id in hexadecimal begins so: one or none, or two when it may mean several."""
+        with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
+            start = bytes.fromhex(prefix + "0" * (len(prefix) % 2))
+            numbers: list[bytes] = []
+            for key, number in onwards(cursor, start):
+                if len(numbers) == 2 or not key.hex().startswith(prefix):
+                    break
+                numbers.append(number)
+            found = [
+                self._decode(number, txn.get(number, db=self._tables.log, default=b"")) for number in numbers
+            ]
+        return [stored for stored in found if stored is not None]
 
     def after(self, seq: int, limit: int) -> list[Stored]:
         """The next `limit` behind `seq` in the order of arrival. Fewer means the end of the log."""
+        with self._tables.reading() as txn:
+            return self._read_on(txn, seq, limit)
+
+    def _read_on(self, txn: Txn, seq: int, limit: int) -> list[Stored]:
         page: list[Stored] = []
-        with self._tables.reading() as txn, txn.cursor(self._tables.log) as cursor:
-            for key, value in _onwards(cursor, records.pack_u64(seq + 1)):
+        with txn.cursor(self._tables.log) as cursor:
+            for key, value in onwards(cursor, records.pack_u64(seq + 1)):
                 if len(page) == limit:
                     break
                 stored = self._decode(key, value)
@@ -231,6 +343,11 @@ class Store:
             return None
         return stored
 
+    def _read(self, txn: Txn, seq: int) -> Stored | None:
+        number = records.pack_u64(seq)
+        record = txn.get(number, db=self._tables.log)
+        return None if record is None else self._decode(number, record)
+
     def _decode(self, number: bytes, record: bytes) -> Stored | None:
         try:
             received_ms, envelope = records.decode_record(record)
@@ -240,12 +357,8 @@ class Store:
             return None
 
 
-def _backwards(cursor: Cursor, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Entries before `end`, the greatest first."""
-    found = cursor.prev() if cursor.set_range(end) else cursor.last()
-    return cursor.iterprev() if found else iter(())
-
-
-def _onwards(cursor: Cursor, start: bytes) -> Iterator[tuple[bytes, bytes]]:
-    # An unpositioned cursor would begin again at the first entry.
-    return cursor.iternext() if cursor.set_range(start) else iter(())
+def _map_limit(folder: Path, policy: Policy, most: int) -> int:
+    """A file that is larger than its quota already needs some space to become less in."""
+    data = folder / DATA_FILE
+    size = data.stat().st_size if data.exists() else 0
+    return min(most, max(policy.most_bytes or MAX_MAP_BYTES, size + LEAST_MARGIN_BYTES))

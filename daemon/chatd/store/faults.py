@@ -53,5 +53,5 @@ def describe(error: Exception) -> str:
 def _errno(error: Exception) -> int:
     """Positive: the system's number. Zero or below: it has none; LMDB's own codes are negative."""
     if isinstance(error, lmdb.Error):
-        return error.code
+        return getattr(error, "code", 0)  # one that Python code made has none
     return error.errno or 0 if isinstance(error, OSError) else 0

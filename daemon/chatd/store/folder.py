@@ -13,7 +13,7 @@ from chatd.store.records import NotDataFile, read_header
 
 FOLDER_MODE = 0o700
 _OTHERS = 0o077
-_DATA_FILE = "data.mdb"
+DATA_FILE = "data.mdb"
 
 
 def prepare_folder(folder: Path) -> None:
@@ -41,7 +41,7 @@ def sync_folder(folder: Path) -> None:
 
 def check_data_file(folder: Path) -> None:
     """Refuse what is not LMDB's or is cut short, before it is mapped. Raises StoreUnusable or OSError."""
-    path = folder / _DATA_FILE
+    path = folder / DATA_FILE
     if not path.exists() or path.stat().st_size == 0:
         return
     try:

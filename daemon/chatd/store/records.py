@@ -88,6 +88,11 @@ def room_key(envelope: Envelope) -> bytes:
     return envelope.room + pack_u64(envelope.stamp) + envelope.id
 
 
+def stamp_of(key: bytes) -> int:
+    """The stamp within a key that `room_key` made."""
+    return int.from_bytes(key[DIGEST_BYTES : DIGEST_BYTES + U64_BYTES], "big")
+
+
 def room_key_end(room: RoomId) -> bytes:
     """Sorts after every message of the room, and before the next room but for one key nobody can aim at."""
     return room + b"\xff" * (U64_BYTES + DIGEST_BYTES)

@@ -9,11 +9,20 @@ from chatcore.errors import Stopping
 from chatd.store import records
 from chatd.store.batches import Batch, BatchResult, OnResults, Stored
 from chatd.store.faults import describe
+from chatd.store.index import MAX_LAG
 from chatd.store.lmdbtypes import Table, Txn
+from chatd.store.retention import Retention
 from chatd.store.tables import LAST_STAMP_KEY, Position, Tables, wall_ms
 
 MAX_GROUP_BYTES = 4 * 1024 * 1024
 """One transaction's payload: whoever is queued behind waits tens of milliseconds for it, not seconds."""
+
+INDEX_AFTER_S = 0.05
+"""So long nothing is written before the search index takes its turn."""
+
+STEPS_WHEN_BEHIND = 8
+"""Of the search index after one transaction when it is behind by more than `MAX_LAG`: about 25 ms."""
+FULL = "the store has reached its greatest size"
 
 MESSAGE_OVERHEAD_BYTES = 512
 """What a queued message costs beyond its payload: the decoded envelope, its strings and its keys."""
@@ -22,9 +31,12 @@ MESSAGE_OVERHEAD_BYTES = 512
 class Writer:
     """The one thread that writes: it takes all that is queued, commits it, tells of it, and looks again."""
 
-    def __init__(self, tables: Tables, position: Position, on_results: OnResults) -> None:
+    def __init__(
+        self, tables: Tables, position: Position, retention: Retention, on_results: OnResults
+    ) -> None:
         self._tables = tables
         self._position = position
+        self._retention = retention
         self._on_results = on_results
         self._queue: SimpleQueue[tuple[Batch, int] | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -60,12 +72,26 @@ class Writer:
                 with self._lock:  # before it is told, or who waits for room would not see it
                     self.backlog_bytes -= size
                 self._tell(results)
+            if more:
+                self._tidy(size)
+
+    def _tidy(self, size: int) -> None:
+        try:
+            self._retention.work(size)
+        except Exception as error:  # noqa: BLE001 - what cannot be removed must not end the thread that keeps
+            self._report(error)
 
     def _take_group(self) -> tuple[list[Batch], int, bool]:
-        """Waits for a first batch only, so that an idle store answers at once. False after the last group."""
+        """Waits for a first batch only, so that an idle store answers at once. False after the last group.
+
+        Empty when it is time to remove something instead.
+        """
         group: list[Batch] = []
         size = 0
-        item = self._queue.get()
+        try:
+            item = self._wait()
+        except Empty:
+            return group, size, True
         while item is not None:
             group.append(item[0])
             size += item[1]
@@ -77,22 +103,43 @@ class Writer:
                 return group, size, True
         return group, size, False
 
+    def _wait(self) -> tuple[Batch, int] | None:
+        """For something to write. The search index catches up when there is nothing, so that a burst does not
+        wait for it; far behind it takes a little of everybody's time. Raises Empty when retention is due."""
+        index, last_seq = self._tables.search, self._position.seq
+        for _ in range(STEPS_WHEN_BEHIND):
+            if index.lag(last_seq) > MAX_LAG:
+                index.step(self._tables, last_seq)
+        pause = INDEX_AFTER_S
+        while index.lag(last_seq):
+            try:
+                return self._queue.get(timeout=pause)
+            except Empty:
+                index.step(self._tables, last_seq)
+                pause = 0.0
+        return self._queue.get(timeout=self._retention.wait_s)
+
     def _tell(self, results: list[BatchResult]) -> None:
         try:
             self._on_results(results)
         except Exception as error:  # noqa: BLE001 - the listener's bug must not end the thread that keeps messages
-            args = (type(error), error, error.__traceback__, self._thread)
-            threading.excepthook(threading.ExceptHookArgs(args))
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        args = (type(error), error, error.__traceback__, self._thread)
+        threading.excepthook(threading.ExceptHookArgs(args))
 
     def _commit(self, group: list[Batch]) -> list[BatchResult]:
         """Every batch gets a result, whatever happens."""
         try:
+            if self._retention.full():
+                return _failed(group, FULL)
             while True:
                 try:
                     return self._write(group)
                 except lmdb.MapFullError:
                     if not self._tables.grow():
-                        return _failed(group, "the store has reached its greatest size")
+                        return _failed(group, FULL)
         except Exception as error:  # noqa: BLE001 - a group that cannot be written must not stop the next
             return _failed(group, describe(error))
 

@@ -1,0 +1,129 @@
+"""`backup` and `restore`: everything a node is, in one encrypted file and back."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chatctl.commands.answering import answer
+from chatctl.failures import BadUsage, ClientFailure, RpcRefused
+from chatctl.invocation import Invocation
+from chatctl.options import Command
+from chatctl.safetext import clean_line
+
+BACKUP_TIMEOUT_S = 3600.0
+MAX_PASSPHRASE_BYTES = 4096
+VARIABLE = "CHATD_PASSPHRASE"
+
+PASSPHRASE_FILE = click.Option(
+    ["--passphrase-file"], metavar="FILE", help=f"Take the passphrase from its first line.  [env: {VARIABLE}]"
+)
+
+
+@click.command(
+    "backup",
+    cls=Command,
+    params=[PASSPHRASE_FILE],
+    examples=(
+        ("chatctl backup ~/chat.backup", "identity, history and settings, encrypted"),
+        ("chatctl backup FILE --passphrase-file F", "for a script"),
+    ),
+)
+@click.argument("file", metavar="FILE")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.pass_obj
+def backup_command(told: Invocation, file: str, passphrase_file: str | None, force: bool) -> None:
+    """Write identity, history and settings of the running daemon into one encrypted file."""
+    told.rpc().call("node.status")  # nobody types a passphrase twice for a daemon that is not there
+    params = {
+        "path": str(Path(file).absolute()),
+        "passphrase": _passphrase(told, passphrase_file, twice=True),
+        "force": force,
+    }
+    made = told.rpc(max(told.timeout_s, BACKUP_TIMEOUT_S)).call("node.backup", params)
+
+    def show(shown: Any) -> None:
+        told.say(f"{clean_line(shown['path'])}: {shown['bytes']} bytes; without its passphrase it is lost")
+
+    answer(told, "node.backup", made, show)
+
+
+@click.command(
+    "restore",
+    cls=Command,
+    params=[PASSPHRASE_FILE],
+    examples=(("chatctl restore ~/chat.backup --home /new", "into a home that is empty"),),
+)
+@click.argument("file", metavar="FILE")
+@click.option("--no-wait", is_flag=True, help="Let it send at once; only when the old node is gone for good.")
+@click.pass_obj
+def restore_command(told: Invocation, file: str, passphrase_file: str | None, no_wait: bool) -> None:
+    """Make a home of a backup; needs no daemon.
+
+    The restored node sends nothing before it has caught up with a peer.
+    """
+    passphrase = _passphrase(told, passphrase_file, twice=False)
+    command = [sys.executable, "-P", "-m", "chatd.restore", file]
+    home = told.home or told.env.variables.get("CHATD_HOME")
+    command += ["--home", home] if home else []
+    command += ["--no-wait"] if no_wait else []
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        command,
+        input=passphrase.encode(),
+        stdout=subprocess.PIPE,
+        env={**told.env.variables, "PYTHONPATH": paths},
+        check=False,
+    )
+    try:
+        result = json.loads(done.stdout)
+    except ValueError as error:
+        raise ClientFailure("chatd could not be run to restore it", "see what it said above") from error
+    if "error" in result:
+        raise RpcRefused(0, result["error"], "cannot_restore", result["hint"])
+
+    def show(shown: Any) -> None:
+        told.say(f"{clean_line(shown['home'])} is restored; start it: {told.place.start}")
+        if shown["waits"]:
+            told.say("it sends nothing before it has caught up with a peer")
+
+    answer(told, "restore", result, show)
+
+
+def _passphrase(told: Invocation, path: str | None, *, twice: bool) -> str:
+    """From the file, else the environment, else the terminal; never a flag, which others would see."""
+    if path is not None:
+        return _checked(_from_file(path))
+    if VARIABLE in told.env.variables:
+        return _checked(told.env.variables[VARIABLE])
+    if not told.env.stdin.isatty():
+        raise BadUsage("there is no passphrase", f"pass --passphrase-file, set {VARIABLE}, or use a terminal")
+    import getpass  # noqa: PLC0415 - only asking needs it
+
+    passphrase = _checked(getpass.getpass("Passphrase: "))
+    if twice and getpass.getpass("Again: ") != passphrase:
+        raise BadUsage("the two are not the same", "try again")
+    return passphrase
+
+
+def _from_file(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_PASSPHRASE_BYTES)
+        return data.decode().splitlines()[0] if data else ""
+    except OSError as error:
+        raise BadUsage(
+            f"{path}: {(error.strerror or str(error)).lower()}", "check --passphrase-file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise BadUsage(f"{path} is not UTF-8", "check --passphrase-file") from error
+
+
+def _checked(passphrase: str) -> str:
+    if not passphrase:
+        raise BadUsage("the passphrase is empty", "choose one that nobody guesses")
+    return passphrase

@@ -1,0 +1,155 @@
+"""`history` and `search`: what was said."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from chatctl import render
+from chatctl.commands.answering import MISSHAPEN, answer, ask, misshapen
+from chatctl.commands.messages import ROOM
+from chatctl.failures import BadUsage
+from chatctl.invocation import Invocation
+from chatctl.moments import moment_type
+from chatctl.nicks import Nicks
+from chatctl.options import Command, utf8
+
+MAX_PAGE = 1000
+"""Messages the daemon gives at a time."""
+
+BEFORE = click.Option(["--before"], type=moment_type, metavar="ID|TIME", help="Only what was said before.")
+AFTER = click.Option(["--after"], type=moment_type, metavar="ID|TIME", help="Only what was said after.")
+
+
+@click.command(
+    "history",
+    cls=Command,
+    params=[ROOM, BEFORE, AFTER],
+    examples=(
+        ("chatctl history", "the newest messages of #lobby, oldest first"),
+        ("chatctl history rust --limit 5", "the last five of #rust"),
+        ("chatctl history --after 2026-03-01 -n 20", "the first twenty since the first of March"),
+        ("chatctl history --before 3f9a0c81d2", "what was said before that message"),
+        ("chatctl history --all --json | jq -r .text", "everything, one JSON document a line"),
+    ),
+)
+@click.argument("place", type=utf8, required=False, metavar="[ROOM]")
+@click.option(
+    "--limit", "-n", type=click.IntRange(min=1), metavar="N", help="At most so many.  [default: 50]"
+)
+@click.option("--all", "everything", is_flag=True, help="All there is, from the oldest message on.")
+@click.pass_obj
+def history_command(
+    told: Invocation,
+    *,
+    place: str | None,
+    room: str | None,
+    limit: int | None,
+    before: int | str | None,
+    after: int | str | None,
+    everything: bool,
+) -> None:
+    """Show messages of a room, oldest first: the newest, or with --after those from there on."""
+    if place is not None and room is not None:
+        raise BadUsage(f"two rooms: {place!r} and {room!r}", "name one")
+    room = place if room is None else room
+    wanted = {"room": room, "before": before, "after": after}
+    params = {name: value for name, value in wanted.items() if value is not None}
+    if everything:
+        if limit is not None:
+            raise BadUsage("--all shows everything, --limit does not", "leave out one of them")
+        _show_all(told, {"after": 0, **params})
+    elif limit is None or limit <= MAX_PAGE:
+        page = params if limit is None else {**params, "limit": limit}
+        ask(told, "message.history", page, lambda found: _show(told, found, Nicks()))
+    else:
+        answer(told, "message.history", _many(told, params, limit), lambda found: _show(told, found, Nicks()))
+
+
+def _show(told: Invocation, found: Any, nicks: Nicks) -> None:
+    told.out("\n".join(render.history(found, nicks, told.style)))
+
+
+def _show_all(told: Invocation, params: dict[str, Any]) -> None:
+    nicks = Nicks()
+    try:
+        for page in pages(told, params):
+            if told.as_json:
+                told.out("\n".join(told.to_json(message) for message in page))
+            else:
+                _show(told, page, nicks)
+    except BrokenPipeError:
+        raise
+    except MISSHAPEN as error:
+        raise misshapen("message.history") from error
+
+
+def pages(told: Invocation, params: dict[str, Any], limit: int = MAX_PAGE) -> Iterator[list[Any]]:
+    """From `after` on, or from `before` back, until there is nothing more; none of them is empty."""
+    onwards = "after" in params
+    while True:
+        page = told.rpc().call("message.history", {**params, "limit": limit})
+        if page:
+            yield page
+        if len(page) < limit:
+            return
+        params = {**params, **({"after": page[-1]["id"]} if onwards else {"before": page[0]["id"]})}
+
+
+def _many(told: Invocation, params: dict[str, Any], limit: int) -> list[Any]:
+    """More than one page, where the newest may be wanted and the oldest of them comes first."""
+    found: list[Any] = []
+    onwards = "after" in params
+    try:
+        for page in pages(told, params):
+            found = found + page if onwards else page + found
+            if len(found) >= limit:
+                return found[:limit] if onwards else found[-limit:]
+    except MISSHAPEN as error:
+        raise misshapen("message.history") from error
+    return found
+
+
+@click.command(
+    "search",
+    cls=Command,
+    params=[BEFORE, AFTER],
+    examples=(
+        ("chatctl search kettle", "messages with that word in any room, the newest first"),
+        ("chatctl search 'hel*' wörld", "a word that begins with hel, and world"),
+        ("chatctl search tea --room rust --author ann", "in one room, by one person"),
+        ("chatctl search tea --after 2026-03-01 --json", "what came since, for a script"),
+    ),
+)
+@click.argument("words", type=utf8, nargs=-1, required=True, metavar="WORDS...")
+@click.option("--room", "-r", type=utf8, metavar="ROOM", help="Only in this room.  [default: in all]")
+@click.option(
+    "--author", type=utf8, metavar="NICK|ID", help="Only by this person: a name, name~k3f9, or a peer id."
+)
+@click.option(
+    "--limit", "-n", type=click.IntRange(min=1), metavar="N", help="At most so many.  [default: 50]"
+)
+@click.pass_obj
+def search_command(
+    told: Invocation,
+    *,
+    words: tuple[str, ...],
+    room: str | None,
+    author: str | None,
+    limit: int | None,
+    before: int | str | None,
+    after: int | str | None,
+) -> None:
+    """Find messages that hold all the words, the newest first. Accents and capitals make no difference."""
+    query = " ".join(words)
+    wanted = {"room": room, "author": author, "limit": limit, "before": before, "after": after}
+    params = {"query": query} | {name: value for name, value in wanted.items() if value is not None}
+
+    def show(page: Any) -> None:
+        told.out("\n".join(render.found(page["messages"], query, Nicks(), told.style, in_room=room is None)))
+        for line in render.search_notes(page):
+            told.say(line)
+        if page["next"] is not None:
+            told.say(f"there is more: the same with --before {page['next']}")
+
+    ask(told, "message.search", params, show)

@@ -1,0 +1,151 @@
+"""What was said, for whoever asks: pages of a room's history, searches, and what a message's author signed.
+
+Everything here reads the disk; the caller keeps it off the event loop.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from chatcore import api
+from chatcore.clock import COUNTER_BITS
+from chatcore.envelopes import Chat
+from chatcore.ids import DIGEST_BYTES, SHORT_CHARS, RoomId
+from chatcore.words import MAX_QUERY_CHARS, MAX_QUERY_WORDS, parse
+from chatd import views
+from chatd.store import Store, Stored
+from chatd.store.postings import Place
+from chatd.store.reading import Point
+from chatd.store.search import Search
+from chatd.store.terms import Author, Wanted
+
+_ID = re.compile(rf"[0-9a-f]{{{SHORT_CHARS},{2 * DIGEST_BYTES}}}")
+_NEXT = re.compile(r"([0-9]{1,20}):([0-9]{1,20})")
+_MAX_U64 = 2**64 - 1
+
+
+class Moment(NamedTuple):
+    """In the order of messages: of a time, of a message, or where a search stopped."""
+
+    stamp: int
+    message_id: bytes = b""
+    seq: int = 0
+
+    @property
+    def point(self) -> Point:
+        return Point(self.stamp, self.message_id)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.stamp, self.seq)
+
+
+class Range(NamedTuple):
+    before: Moment | None
+    after: Moment | None
+
+
+def range_of(store: Store, before: int | str | None, after: int | str | None) -> Range:
+    """Raises NoSuchMessage, BadMoment, or InvalidParams when nothing can lie between the two."""
+    found = Range(
+        None if before is None else moment(store, before), None if after is None else moment(store, after)
+    )
+    if found.before is not None and found.after is not None and found.before.stamp < found.after.stamp:
+        raise api.InvalidParams("`before` is earlier than `after`", "swap the two")
+    return found
+
+
+def moment(store: Store, value: int | str) -> Moment:
+    """Raises NoSuchMessage or BadMoment."""
+    if isinstance(value, int):
+        return Moment(value << COUNTER_BITS)
+    if _ID.fullmatch(value):
+        return _of_message(store, value)
+    if place := _NEXT.fullmatch(value):
+        stamp, seq = int(place[1]), int(place[2])
+        if max(stamp, seq) > _MAX_U64:
+            raise api.BadMoment(value)
+        return Moment(stamp, seq=seq)
+    return Moment(_time_ms(value) << COUNTER_BITS)
+
+
+def _of_message(store: Store, prefix: str) -> Moment:
+    found = store.with_id(prefix)
+    if len(found) != 1:
+        raise api.NoSuchMessage(prefix, several=len(found) > 1)
+    stored = found[0]
+    return Moment(stored.envelope.stamp, stored.envelope.id, stored.seq)
+
+
+def _time_ms(text: str) -> int:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise api.BadMoment(text) from None
+    if time.tzinfo is None:
+        raise api.BadMoment(text)
+    return max(0, int(time.timestamp() * 1000))  # the year 9999 fits a stamp
+
+
+def history(store: Store, room: RoomId, name: str, params: api.HistoryParams) -> list[api.Message]:
+    """Fewer than `limit` only at the end: what is not shown does not count."""
+    before, after = range_of(store, params.before, params.after)
+    low, high = after and after.point, before and before.point
+    shown: list[Stored] = []
+    while True:
+        wanted = params.limit - len(shown)
+        page = store.page(room, wanted, high, low)
+        chats = [item for item in page if isinstance(item.envelope.body, Chat)]
+        shown = [*shown, *chats] if low is not None else [*chats, *shown]
+        if len(page) < wanted or len(chats) == wanted:
+            return [_message(item, name, signed=params.signed) for item in shown]
+        edge = (page[-1] if low is not None else page[0]).envelope
+        if low is not None:
+            low = Point(edge.stamp, edge.id)
+        else:
+            high = Point(edge.stamp, edge.id)
+
+
+def search(store: Store, names: Mapping[RoomId, str], params: api.SearchParams) -> api.SearchPage:
+    """In the rooms of `names`."""
+    before, after = range_of(store, params.before, params.after)
+    wanted = _wanted(names, params)
+    found = store.search(
+        Search(wanted, params.limit, before and before.place, after and after.place),
+    )
+    return {
+        "messages": [_message(item, names[item.envelope.room]) for item in found.messages],
+        "next": None if found.rest is None else f"{found.rest.stamp}:{found.rest.seq}",
+        "incomplete": found.stopped or found.unindexed > 0,
+        "unindexed": found.unindexed,
+    }
+
+
+def _wanted(names: Mapping[RoomId, str], params: api.SearchParams) -> Wanted:
+    """Raises BadQuery."""
+    if len(params.query) > MAX_QUERY_CHARS:
+        raise api.BadQuery(
+            f"the query has {len(params.query)} characters, at most {MAX_QUERY_CHARS} are taken",
+            "search for a few words",
+        )
+    words = parse(params.query)
+    if not words:
+        raise api.BadQuery("there is no word to search for", "words are made of letters and digits")
+    if len(words) > MAX_QUERY_WORDS:
+        raise api.BadQuery(
+            f"the query has {len(words)} words, at most {MAX_QUERY_WORDS} are taken", "leave some out"
+        )
+    author = None if params.author is None else Author.parse(params.author)
+    if author is not None and not author.name:
+        raise api.BadQuery(f"{params.author!r} is nobody's name", "leave it out to search all authors")
+    return Wanted(words, names.keys(), author)
+
+
+def _message(stored: Stored, room: str, *, signed: bool = False) -> api.Message:
+    shown = views.message(stored.seq, stored.envelope, room)
+    if signed:
+        shown["payload"] = base64.b64encode(stored.envelope.payload).decode()
+        shown["signature"] = base64.b64encode(stored.envelope.signature).decode()
+    return shown

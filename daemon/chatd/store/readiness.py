@@ -1,0 +1,75 @@
+"""Before the store is opened: after an unclean end it is looked over, and an older schema is migrated.
+
+The caller holds the lock that keeps a second daemon away.
+"""
+
+import time
+from pathlib import Path
+
+from chatd.store import child, marks
+from chatd.store.batches import StoreUnusable
+from chatd.store.child import KilledByDamage, Tell
+from chatd.store.faults import refusing
+from chatd.store.folder import DATA_FILE
+from chatd.store.migrate import drop_old, migrate
+from chatd.store.quarantine import quarantine
+
+
+def make_ready(folder: Path, tell: Tell) -> None:
+    """Nothing to do for a store that was closed cleanly, and was touched by nobody since.
+
+    Raises:
+        StoreUnusable: it is damaged beyond saving, or cannot be read; the folder is as it was.
+    """
+    with refusing(folder):
+        data = folder / DATA_FILE
+        if not data.exists() or data.stat().st_size == 0:
+            return
+        clean = marks.take(folder)  # before LMDB maps anything, or a damaged page would kill every start
+        try:
+            if not clean:
+                _look_over(folder, tell)
+            if not migrate(folder, tell) and clean:
+                drop_old(folder)
+        except Exception:
+            if clean:
+                marks.leave(folder)
+            raise
+
+
+def _look_over(folder: Path, tell: Tell) -> None:
+    started = time.monotonic()
+    tell("store_check", {"why": "it was not closed cleanly", "bytes": (folder / DATA_FILE).stat().st_size})
+    why = _damage(folder, tell, started)
+    if why is None:
+        return
+    tell("store_damaged", {"why": why})
+    saved = quarantine(folder, why, tell)
+    tell(
+        "store_quarantined",
+        {
+            "why": why,
+            "messages_saved": saved.messages,
+            "quarantine": str(saved.folder),
+            "hint": f"read {saved.folder / 'README'}",
+        },
+    )
+
+
+def _damage(folder: Path, tell: Tell, started: float) -> str | None:
+    """What is wrong with the file's structure; None when the daemon may open it."""
+    try:
+        result = child.run(folder, "chatd.store.check", folder / DATA_FILE, event="store_checking", tell=tell)
+    except KilledByDamage as error:
+        return str(error)
+    if "damaged" in result:
+        more = result["problems"] - 1
+        return str(result["damaged"]) + (f", and {more} more" if more else "")
+    if not result.get("done"):
+        raise StoreUnusable(folder, "looking it over ended before it was done", "start again")
+    seconds = round(time.monotonic() - started, 3)
+    tell(
+        "store_checked",
+        {"messages": result["records"], "damaged": result["damaged_records"], "seconds": seconds},
+    )
+    return None

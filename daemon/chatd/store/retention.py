@@ -1,0 +1,285 @@
+"""What is kept for how long: the oldest messages of each room go by age, and the largest rooms' by the quota.
+
+Runs in the writer thread, in steps of milliseconds between groups of incoming batches. Below a room's floor
+nothing is kept, and nothing is to be taken in again.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import lmdb
+
+from chatcore.clock import COUNTER_BITS, wall_ms_of
+from chatcore.errors import LocalError
+from chatcore.ids import DIGEST_BYTES, RoomId
+from chatd.store import records
+from chatd.store.batches import Stored
+from chatd.store.lmdbtypes import Txn
+from chatd.store.records import RecordDamaged
+from chatd.store.tables import LAST_SEQ_KEY, Position, Tables, floor_key, wall_ms
+
+LOOK_EVERY_S = 60.0
+LOOK_EVERY_BYTES = 1024 * 1024
+"""Payload written since the last look at how full the store is."""
+
+STEP_MESSAGES = 1000
+STEP_BYTES = 4 * 1024 * 1024
+STEP_S = 0.02
+"""Each of the three ends a step, and so a transaction."""
+
+COUNT_STEP = 20_000
+"""Entries of the room index walked through at once: about 10 ms."""
+
+LEAST_QUOTA_BYTES = 64 * 1024 * 1024
+LEAST_MARGIN_BYTES = 16 * 1024 * 1024
+"""Kept free below the quota: four of the writer's largest groups, and what removing needs itself."""
+
+MAX_PRESSED_STEPS = 100
+ANCHOR_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """None: no limit. `most_bytes` is for the data file, at least LEAST_QUOTA_BYTES."""
+
+    retain_ms: int | None = None
+    most_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """One pass that removed something."""
+
+    messages: int
+    rooms: int
+
+
+class Retention:
+    """Made and used by one store; only `floor` is called from other threads."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        position: Position,
+        floors: dict[RoomId, int],
+        policy: Policy,
+        on_trim: Callable[[Trimmed], None] | None = None,
+    ) -> None:
+        self._tables = tables
+        self._position = position
+        self._floors = floors
+        self._policy = policy
+        self._on_trim = on_trim
+        self._anchor_ms = wall_ms_of(position.stamp) or wall_ms()
+        self._anchored = time.monotonic()
+        self._looked = self._anchored - LOOK_EVERY_S
+        self._written = LOOK_EVERY_BYTES
+        self._pass: Iterator[None] | None = None
+        self._removed: Counter[RoomId] = Counter()
+        self._cutoff = self._age_cutoff()
+        self.protected: Callable[[int], bool] = lambda _: False
+        """Whether a message must stay, by its number, as one of ours that nobody has; asked in the writer."""
+
+    def floor(self, room: RoomId) -> int:
+        """No message with a lesser stamp is kept here."""
+        return max(self._floors.get(room, 0), self._cutoff)
+
+    # Between the writer's groups
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long the writer may wait for its next batch before `work` is due."""
+        if self._policy == Policy():
+            return None
+        return 0.0 if self._pass is not None else max(0.0, self._looked + LOOK_EVERY_S - time.monotonic())
+
+    def work(self, written_bytes: int) -> None:
+        """A step, where there is something to do; more of them when the quota is near."""
+        if self._policy == Policy():
+            return
+        self._written += written_bytes
+        if self._pass is None:
+            mono = time.monotonic()
+            if mono - self._looked < LOOK_EVERY_S and self._written < LOOK_EVERY_BYTES:
+                return
+            self._looked, self._written = mono, 0
+            self._cutoff = self._age_cutoff()
+            self._pass = self._run()
+        for _ in range(MAX_PRESSED_STEPS):
+            if not self._step() or not self.full():
+                return
+
+    def _step(self) -> bool:
+        """False when the pass is over."""
+        assert self._pass is not None
+        try:
+            next(self._pass)
+        except (
+            StopIteration,
+            lmdb.Error,
+            OSError,
+            LocalError,
+        ):  # no space even to remove: the next pass tries again
+            self._pass = None
+            if self._removed and self._on_trim is not None:
+                self._on_trim(Trimmed(self._removed.total(), len(self._removed)))
+            self._removed.clear()
+            return False
+        return True
+
+    def full(self) -> bool:
+        """Nothing more may be written, or there would be no space left to remove anything in."""
+        most = self._policy.most_bytes
+        if most is None:
+            return False
+        # A file may be larger than its quota, when that was lowered: it takes messages while it becomes less.
+        return self._tables.used_bytes() > self._tables.max_map_bytes - _margin(most) // 2
+
+    def _age_cutoff(self) -> int:
+        """The least stamp that is young enough, by a clock that a wrong wall clock does not push ahead.
+
+        It goes on from the newest message at most as fast as time passes, and is set anew once a day: a
+        clock that is years ahead for an hour must not empty the store.
+        """
+        if self._policy.retain_ms is None:
+            return 0
+        mono = time.monotonic()
+        if mono - self._anchored >= ANCHOR_S:
+            self._anchored = mono
+            self._anchor_ms = max(self._anchor_ms, wall_ms_of(self._position.stamp))
+        trusted_ms = min(wall_ms(), self._anchor_ms + int((mono - self._anchored) * 1000))
+        return max(0, trusted_ms - self._policy.retain_ms) << COUNTER_BITS
+
+    # One pass, in steps
+
+    def _run(self) -> Iterator[None]:
+        if self._cutoff:
+            yield from self._remove_old(self._cutoff)
+        if self._policy.most_bytes is not None:
+            yield from self._make_space(self._policy.most_bytes)
+
+    def _remove_old(self, cutoff: int) -> Iterator[None]:
+        for room in self._rooms():
+            start: bytes | None = room
+            while start is not None:
+                start = self._remove(room, start, cutoff)
+                yield
+
+    def _make_space(self, most: int) -> Iterator[None]:
+        """From the room with most messages, until another has most."""
+        high = most - _margin(most)
+        if self._tables.used_bytes() <= high:
+            return
+        counts: Counter[RoomId] = Counter()
+        yield from self._count(counts)
+        starts: dict[RoomId, bytes | None] = {}
+        while counts and self._tables.used_bytes() > high - most // 20:
+            ((room, _),) = counts.most_common(1)
+            before = self._removed[room]
+            start = starts[room] = self._remove(room, starts.get(room) or room, None)
+            counts[room] -= self._removed[room] - before
+            if start is None:
+                del counts[room]
+            yield
+
+    def _rooms(self) -> list[RoomId]:
+        rooms = []
+        with self._tables.reading() as txn, txn.cursor(self._tables.room.table) as cursor:
+            found = cursor.first()
+            while found:
+                room = RoomId(cursor.key()[:DIGEST_BYTES])
+                rooms.append(room)
+                found = cursor.set_range(records.room_key_end(room))
+        return rooms
+
+    def _count(self, counts: Counter[RoomId]) -> Iterator[None]:
+        start = b""
+        while True:
+            seen = 0
+            with self._tables.reading() as txn, txn.cursor(self._tables.room.table) as cursor:
+                if not cursor.set_range(start):
+                    return
+                for key in cursor.iternext(values=False):
+                    counts[RoomId(key[:DIGEST_BYTES])] += 1
+                    seen += 1
+                    if seen == COUNT_STEP:
+                        start = key + b"\0"
+                        break
+                else:
+                    return
+            yield
+
+    def _remove(self, room: RoomId, start: bytes, upto: int | None) -> bytes | None:
+        """One step from `start` on, to messages stamped `upto`. Where the next begins; None at the end."""
+        found = self._removing(room, start, upto)
+        try:
+            return found()
+        except lmdb.MapFullError:
+            if not self._tables.grow():
+                raise
+            return found()
+
+    def _removing(self, room: RoomId, start: bytes, upto: int | None) -> Callable[[], bytes | None]:
+        def remove() -> bytes | None:
+            floor = self._floors.get(room, 0)
+            with self._tables.writing() as txn:
+                going, after = self._oldest(txn, room, start, upto)
+                if going:
+                    floor = max(floor, records.stamp_of(going[-1][0]) + 1)
+                    self._delete(txn, going)
+                    txn.put(floor_key(room), records.seal(records.pack_u64(floor)), db=self._tables.meta)
+                    last = records.seal(records.pack_u64(self._position.seq))
+                    txn.put(LAST_SEQ_KEY, last, db=self._tables.meta)
+            if going:
+                self._floors[room] = floor
+                self._removed[room] += len(going)
+            return after
+
+        return remove
+
+    def _oldest(
+        self, txn: Txn, room: RoomId, start: bytes, upto: int | None
+    ) -> tuple[list[tuple[bytes, bytes, bytes]], bytes | None]:
+        """Up to a step's worth: key in the room's index, number in the log, and record."""
+        going: list[tuple[bytes, bytes, bytes]] = []
+        size, end = 0, time.monotonic() + STEP_S
+        with txn.cursor(self._tables.room.table) as cursor:
+            found = cursor.set_range(start)
+            while found:
+                key, number = cursor.item()
+                if not key.startswith(room) or (upto is not None and records.stamp_of(key) >= upto):
+                    return going, None
+                full = len(going) >= STEP_MESSAGES or size >= STEP_BYTES or time.monotonic() >= end
+                if full and going:
+                    return going, key
+                if not self._stays(number):
+                    record = txn.get(number, db=self._tables.log) or b""
+                    going.append((key, number, record))
+                    size += len(record)
+                found = cursor.next()
+        return going, None
+
+    def _stays(self, number: bytes) -> bool:
+        try:
+            return self.protected(records.unpack_u64(number))
+        except RecordDamaged:
+            return False  # an entry that leads nowhere
+
+    def _delete(self, txn: Txn, going: list[tuple[bytes, bytes, bytes]]) -> None:
+        gone = []
+        for key, number, record in going:
+            txn.delete(number, db=self._tables.log)
+            txn.delete(key[-DIGEST_BYTES:], db=self._tables.ids)
+            try:
+                received_ms, envelope = records.decode_record(record)
+                gone.append(Stored(records.unpack_u64(number), received_ms, envelope))
+            except RecordDamaged:  # other tables then keep entries that lead nowhere, which readers skip
+                txn.delete(key, db=self._tables.room.table)
+        for derived in self._tables.derived:
+            derived.remove(txn, gone)
+
+
+def _margin(most: int) -> int:
+    return max(LEAST_MARGIN_BYTES, most // 10)

@@ -1,0 +1,159 @@
+"""A program of its own, `python -m chatd.store.salvage FILE FOLDER`: what is whole in FILE, into a new store.
+
+Reads FILE page by page and asks nothing of its structure. A message is taken when its checksum and its
+author's signature hold, under the number it had; a room or a number when its checksum holds.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import lmdb
+
+from chatd.store import records
+from chatd.store.batches import Stored, StoreUnusable
+from chatd.store.child import say
+from chatd.store.faults import describe
+from chatd.store.pages import PageFile
+from chatd.store.records import RecordDamaged
+from chatd.store.tables import (
+    LAST_STAMP_KEY,
+    MAX_MAP_BYTES,
+    SCHEMA,
+    SCHEMA_KEY,
+    SEALED_TABLES,
+    Tables,
+    floor_key,
+    sealed_number,
+)
+
+MAX_BATCH_MESSAGES = 500
+SAY_EVERY_S = 0.25
+START_MAP_BYTES = 64 * 1024 * 1024
+
+
+def main(path: Path, folder: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            messages, others = Salvage(PageFile(file), folder).run()
+        say(done=True, messages=messages, others=others)
+    except StoreUnusable as error:
+        say(error=error.why, hint=error.hint)
+    except (OSError, lmdb.Error) as error:
+        say(error=describe(error), hint="free disk space")
+
+
+class Salvage:
+    def __init__(self, pages: PageFile, folder: Path) -> None:
+        self._pages = pages
+        self._folder = folder
+        self._said = time.monotonic()
+
+    def run(self) -> tuple[int, int]:
+        """How many messages and other entries were saved. Raises StoreUnusable, OSError or lmdb.Error."""
+        known = self._known_entries()
+        schema = sealed_number(known.get("meta", {}).get(SCHEMA_KEY))
+        if schema is not None and schema > SCHEMA:
+            why = f"it is damaged, and was written by a newer chatd (schema {schema})"
+            raise StoreUnusable(self._folder, why, "update chatd")
+        self._tables = Tables(
+            self._folder, sync=False, map_bytes=START_MAP_BYTES, max_map_bytes=MAX_MAP_BYTES
+        )
+        try:
+            self._tables.open_all()
+            self._tables.open_sealed(known)
+            others = self._put_known(known)
+            messages, batch = 0, list[Stored]()
+            for stored in self._messages():
+                batch.append(stored)
+                if len(batch) == MAX_BATCH_MESSAGES:
+                    messages += self._put(batch)
+                    batch = []
+            messages += self._put(batch)
+            self._tables.flush()
+        finally:
+            self._tables.close()
+        return messages, others
+
+    def _known_entries(self) -> dict[str, dict[bytes, bytes]]:
+        """Whole entries of the tables that say more than the log does."""
+        found: dict[str, dict[bytes, bytes]] = {}
+        for name, root in self._pages.tables().items():
+            if name.decode(errors="replace") in SEALED_TABLES:
+                entries = (node for page in self._pages.leaves(root) for node in self._pages.leaf(page))
+                found[name.decode()] = {node.key: node.value for node in entries if _is_whole(node.value)}
+        return found
+
+    def _put_known(self, known: dict[str, dict[bytes, bytes]]) -> int:
+        count = 0
+
+        def put() -> None:
+            nonlocal count
+            count = 0
+            with self._tables.writing() as txn:
+                for name, entries in known.items():
+                    for key, value in entries.items():
+                        if (name, key) != ("meta", SCHEMA_KEY):
+                            txn.put(key, value, db=self._tables.sealed[name])
+                            count += name != "meta"
+
+        self._tables.retrying(put)
+        return count
+
+    def _messages(self) -> Iterator[Stored]:
+        for number in range(self._pages.count):
+            for node in self._pages.leaf(number):
+                if len(node.key) != records.U64_BYTES:
+                    continue
+                try:
+                    received_ms, envelope = records.decode_record(node.value)
+                except RecordDamaged:
+                    continue
+                if envelope.is_signed():
+                    yield Stored(records.unpack_u64(node.key), received_ms, envelope)
+            self._say(number)
+
+    def _say(self, page: int) -> None:
+        if time.monotonic() - self._said >= SAY_EVERY_S:
+            self._said = time.monotonic()
+            say(share=round(page / self._pages.count, 3))
+
+    def _put(self, batch: list[Stored]) -> int:
+        """Stale pages hold copies of what is there already, and of what retention has removed."""
+        tables, added = self._tables, list[Stored]()
+
+        def put() -> None:
+            added.clear()
+            with tables.writing() as txn:
+                stamp = sealed_number(txn.get(LAST_STAMP_KEY, db=tables.meta)) or 0
+                for stored in batch:
+                    envelope, number = stored.envelope, records.pack_u64(stored.seq)
+                    floor = sealed_number(txn.get(floor_key(envelope.room), db=tables.meta)) or 0
+                    if envelope.stamp < floor or txn.get(number, db=tables.log) is not None:
+                        continue
+                    if not txn.put(envelope.id, number, db=tables.ids, overwrite=False):
+                        continue
+                    received = records.pack_u64(stored.received_ms)
+                    record = records.encode_record(received, envelope.signature, envelope.payload)
+                    txn.put(number, record, db=tables.log)
+                    stamp = max(stamp, envelope.stamp)
+                    added.append(stored)
+                for derived in tables.derived:
+                    derived.add(txn, added)
+                txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
+
+        tables.retrying(put)
+        return len(added)
+
+
+def _is_whole(value: bytes) -> bool:
+    try:
+        records.unseal(value)
+    except RecordDamaged:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,76 @@
+"""`make faults`: kills and damaged stores in numbers, on real daemons. Exits with 1 for a mark missed."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.killing import kill_again_and_again
+from tests.faults.spoiling import spoil_again_and_again
+
+KILLS = 200
+HASTY_KILLS = 50
+SPOILED = 180
+
+Check = tuple[str, str, bool]
+"""What was tried, what came of it, and whether it may be so."""
+
+
+def kills(folder: Path, runs: int | None, seed: int) -> list[Check]:
+    found = asyncio.run(kill_again_and_again(folder / "killed", runs or KILLS, seed=seed))
+    hasty = asyncio.run(kill_again_and_again(folder / "hasty", HASTY_KILLS, seed=seed, hasty=True))
+    return [
+        (
+            f"kill -9 under load, {found.rounds} times",
+            (
+                f"{found.acknowledged} acknowledged, {found.lost} lost, {found.altered} altered, "
+                f"slowest start {found.slowest_start_s:.1f} s"
+            ),
+            found.lost == found.altered == 0 and not found.reports,
+        ),
+        (
+            "the same, acknowledged before the commit",
+            f"{hasty.lost} lost, found by kill {hasty.rounds}",
+            hasty.lost > 0,
+        ),
+    ]
+
+
+def spoiled(folder: Path, runs: int | None, seed: int) -> list[Check]:
+    found = spoil_again_and_again(folder, runs or SPOILED, seed=seed)
+    return [
+        (
+            f"store damaged, {found.cases} times",
+            (
+                f"{found.served} served, {found.quarantined} quarantined, {found.refused} refused; "
+                f"{found.altered} altered, {found.silent} without a reason"
+            ),
+            found.altered == found.silent == 0,
+        )
+    ]
+
+
+PARTS: dict[str, Callable[[Path, int | None, int], list[Check]]] = {"kills": kills, "spoiled": spoiled}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--runs", type=int, help="instead of the full number of each")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"unknown part {', '.join(unknown)}")
+    passed = True
+    for name in arguments.parts or PARTS:
+        with tempfile.TemporaryDirectory(prefix="chatd-faults-") as folder:
+            for what, outcome, right in PARTS[name](Path(folder), arguments.runs, arguments.seed):
+                print(f"{'ok    ' if right else 'FAILED'}  {what}: {outcome}", flush=True)
+                passed = passed and right
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

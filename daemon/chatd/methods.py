@@ -99,6 +99,9 @@ class Methods:
             "prunes": counters.prunes,
             "missing_then_fetched": counters.fetched,
             "broken_promises": counters.promises_broken,
+            "repairs": counters.repairs,
+            "repairs_failed": counters.repairs_failed,
+            "repaired": counters.repaired,
             "rooms": {
                 room.name: {
                     "eager_links": round(len(room.active) - self._node.lazy_links(room.id), 1),

@@ -1,7 +1,8 @@
 """Which addresses this node dials, and when next.
 
 *Kept* addresses (bootstrap, `connect`) are dialled for ever; *learned* ones, from peer exchange, only while
-links are few. Knows nothing of what is behind an address but the peer that last answered there.
+links are few; *lost* ones, that went without a word, for a while, as a split network may heal. Knows nothing
+of what is behind an address but the peer that last answered there.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,6 +20,10 @@ MAX_LEARNED = 1024
 
 POOR_AFTER = 3
 
+MAX_LOST = 16
+LOST_FAILURES = 10
+"""With the pauses doubling to 5 minutes, a peer that vanished is dialled for about half an hour."""
+
 _MAX_DOUBLINGS = 16
 
 
@@ -32,6 +37,7 @@ class Address:
     next_try: float = 0.0
     reason: str | None = None
     answered: bool = False
+    lost: bool = False
 
     @property
     def poor(self) -> bool:
@@ -50,6 +56,7 @@ class AddressBook:
         self._rng = rng
         self._book: dict[str, Address] = {}
         self._kept: dict[str, Address] = {}
+        self._lost: dict[str, Address] = {}
         self._own: set[str] = set()
 
     def keep(self, address: str) -> None:
@@ -73,15 +80,17 @@ class AddressBook:
             poor = [entry for entry in self._book.values() if entry.poor and entry.peer_id not in linked]
             if not poor:
                 return
-            del self._book[self._rng.sample(poor, 1)[0].address]
+            self._delete(self._rng.sample(poor, 1)[0])
         self._book[address] = Address(address, kept=False, peer_id=peer_id)
 
     def due(self, mono: float, linked: Collection[PeerId], wanted: int) -> list[Address]:
-        """Addresses to dial now, marked as being dialled: every kept one, and learned ones up to `wanted`."""
-        chosen = [entry for entry in self._idle(self._kept, linked) if entry.next_try <= mono]
+        """What to dial now, marked as being dialled: kept and lost addresses, and learned up to `wanted`."""
+        chosen = [entry for entry in self._idle(self._kept | self._lost, linked) if entry.next_try <= mono]
         if wanted > 0:
             idle = self._idle(self._book, linked)
-            learned = [entry for entry in idle if not entry.kept and entry.next_try <= mono]
+            learned = [
+                entry for entry in idle if not entry.kept and not entry.lost and entry.next_try <= mono
+            ]
             under_way = sum(entry.dialling for entry in self._book.values())
             room = max(0, wanted - len(chosen) - under_way)
             chosen += self._rng.sample(learned, min(room, len(learned)))
@@ -108,7 +117,7 @@ class AddressBook:
 
     def next_due(self, linked: Collection[PeerId], *, learned_too: bool) -> float | None:
         """When `due` will next have something to say, on the monotonic clock."""
-        book = self._book if learned_too else self._kept
+        book = self._book if learned_too else self._kept | self._lost
         return min([entry.next_try for entry in self._idle(book, linked)], default=None)
 
     def _idle(self, book: Mapping[str, Address], linked: Collection[PeerId]) -> list[Address]:
@@ -121,6 +130,7 @@ class AddressBook:
             entry.peer_id = peer_id
             entry.reason = None
             entry.answered = True
+            self._find(entry)
 
     def handle_failed(self, address: str, mono: float, reason: str) -> None:
         """A dial did not lead to a link, or the link it led to is lost before it had proved good."""
@@ -131,23 +141,43 @@ class AddressBook:
         entry.reason = reason
         entry.failures += 1
         entry.next_try = mono + self._backoff(entry.failures)
+        if entry.failures >= LOST_FAILURES:
+            self._find(entry)
 
-    def handle_lost(self, address: str, mono: float, lived_s: float, reason: str) -> None:
+    def handle_lost(
+        self, address: str, mono: float, lived_s: float, reason: str, *, wordless: bool = False
+    ) -> None:
+        """A link is no more. `wordless`: nobody wanted it to end, so far as we know."""
         entry = self._book.get(address)
         if entry is not None and lived_s >= self._config.good_after_s:
             entry.failures = 0
+        if entry is not None and wordless:
+            entry.lost = True
+            self._lost[address] = entry
+            if len(self._lost) > MAX_LOST:
+                self._find(next(iter(self._lost.values())))
         self.handle_failed(address, mono, reason)
+
+    def _find(self, entry: Address) -> None:
+        """No longer looked for."""
+        entry.lost = False
+        self._lost.pop(entry.address, None)
 
     def forget(self, address: str) -> None:
         """A learned address turned out to be somebody else's; a kept one is kept."""
         entry = self._book.get(address)
         if entry is not None and not entry.kept:
-            del self._book[address]
+            self._delete(entry)
+
+    def _delete(self, entry: Address) -> None:
+        del self._book[entry.address]
+        self._lost.pop(entry.address, None)
 
     def handle_self(self, address: str) -> None:
         """The address turned out to be our own: never dial it again."""
         self._book.pop(address, None)
         self._kept.pop(address, None)
+        self._lost.pop(address, None)
         if len(self._own) < MAX_KEPT:
             self._own.add(address)
 

@@ -27,7 +27,9 @@ RttOf = Callable[[LinkId], float | None]
 """Seconds to a link and back; None when it is gone."""
 
 MAX_WELCOME_IDS = 64
-"""Announced to a new neighbour; more is history's business."""
+WELCOME_S = 2.0
+"""Announced to a new neighbour, if they came so lately; more is the business of history repair, which does
+not flood what is old."""
 
 MAX_OFFERED = 256
 """Of our own undelivered messages pushed to a new neighbour; the rest are announced, for it to ask for."""
@@ -104,10 +106,12 @@ class Broadcast:
             self._announcing.setdefault(link, []).append(short_id(held.publish.id))
         return outputs
 
-    def _welcome(self, link: LinkId, room: RoomId) -> list[Output]:
+    def _welcome(self, link: LinkId, room: RoomId, mono: float) -> list[Output]:
         """To a new neighbour: the last messages, of which it may have missed some before it was one."""
         found = self._recent.newest(room, MAX_WELCOME_IDS)
-        shorts = tuple([short for short, held in found if link not in held.holders])
+        shorts = tuple(
+            [short for short, held in found if link not in held.holders and mono - held.since <= WELCOME_S]
+        )
         return [Send((link,), Ihave(shorts), Priority.LIVE)] if shorts else []
 
     def handle_ihave_due(self) -> list[Output]:
@@ -142,6 +146,16 @@ class Broadcast:
     def held(self, message_id: MessageId) -> Held | None:
         """What may still be asked for."""
         return self._recent.get(short_id(message_id))
+
+    # Brought by history repair
+
+    def awaits(self, message_id: MessageId) -> bool:
+        """It was announced, and will be asked for if it does not come by itself."""
+        return short_id(message_id) in self._missing
+
+    def handle_repaired(self, envelope: Envelope) -> None:
+        """It is here, and not handed on: histories heal by being compared."""
+        self._missing.arrived(short_id(envelope.id))
 
     # Copies
 
@@ -191,12 +205,18 @@ class Broadcast:
     # Neighbours come and go
 
     def handle_neighbours(
-        self, room: RoomId, *, came: Collection[Link], left: Collection[LinkId], active: Collection[LinkId]
+        self,
+        room: RoomId,
+        *,
+        came: Collection[Link],
+        left: Collection[LinkId],
+        active: Collection[LinkId],
+        mono: float,
     ) -> list[Output]:
         for link in left:
             self._trees.forget(link, room)  # should it come again, both sides begin anew
         outputs = self._feeders.handle_neighbours(room, came=came, left=left, active=active)
-        return outputs + [output for link in came for output in self._welcome(link.link, room)]
+        return outputs + [output for link in came for output in self._welcome(link.link, room, mono)]
 
     def on_resume(self, link: LinkId, message: Resume) -> None:
         for short in map(ShortId, message.ids):

@@ -14,29 +14,46 @@ from chatcore.envelopes import MAX_PAYLOAD_BYTES, message_id
 from chatcore.errors import BadAddress, Malformed
 from chatcore.frames import MAX_FRAME_BYTES
 from chatcore.identity import SIGNATURE_BYTES
-from chatcore.ids import DIGEST_BYTES, PeerId, RoomId
+from chatcore.ids import DIGEST_BYTES, MessageId, PeerId, RoomId
 from chatcore.messages import (
+    FINGERPRINT_BYTES,
+    MAX_BOUND_BYTES,
     MAX_CAPABILITIES,
     MAX_CAPABILITY_BYTES,
+    MAX_COMPARED_RANGES,
+    MAX_FETCH_IDS,
+    MAX_HISTORY_MESSAGES,
     MAX_HOPS,
+    MAX_LISTED_IDS,
     MAX_MINOR,
     MAX_NONCE,
+    MAX_PARTS,
     MAX_PEER_RECORDS,
     MAX_REASON_BYTES,
     MAX_REFUSED_REASON,
     MAX_ROOMS,
     MAX_SHORT_IDS,
+    MAX_TOKEN,
     MAX_USER_AGENT_BYTES,
+    ROOM_TAG_BYTES,
     SHORT_ID_BYTES,
+    Compare,
+    Compared,
     Disconnect,
+    FetchIds,
+    FetchRange,
     Goodbye,
     Graft,
     Hello,
+    History,
+    HistoryMessage,
     Ihave,
     LinkMessage,
+    Listed,
     MembershipMessage,
     Neighbor,
     NeighborReply,
+    Part,
     PeerRecord,
     PeerRequest,
     PeerResponse,
@@ -44,6 +61,7 @@ from chatcore.messages import (
     Pong,
     Prune,
     Publish,
+    Range,
     Receipt,
     Refused,
     Resume,
@@ -82,6 +100,11 @@ TYPE_SHUFFLE_REPLY = 24
 TYPE_RESUME = 25
 TYPE_RECEIPT = 26
 TYPE_REFUSED = 27
+TYPE_COMPARE = 32
+TYPE_COMPARED = 33
+TYPE_FETCH_IDS = 34
+TYPE_FETCH_RANGE = 35
+TYPE_HISTORY = 36
 MAX_TYPE = 255
 
 
@@ -136,6 +159,8 @@ def encode_message(message: LinkMessage) -> bytes:
             return pack((TYPE_REFUSED, id_, reason, detail))
         case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
             return _encode_membership(message)
+        case Compare() | Compared() | FetchIds() | FetchRange() | History():
+            return _encode_history(message)
         case UnknownMessage(type_):
             raise ValueError(f"type {type_} has no encoding here")
 
@@ -152,6 +177,28 @@ def _encode_membership(message: MembershipMessage) -> bytes:
             return pack((TYPE_SHUFFLE, room, _pack_records(members)))
         case ShuffleReply(room, members):
             return pack((TYPE_SHUFFLE_REPLY, room, _pack_records(members)))
+
+
+def _encode_history(message: HistoryMessage) -> bytes:
+    match message:
+        case Compare(token, room, ranges):
+            triples = [(item.lower, item.upper, item.fingerprint) for item in ranges]
+            return pack((TYPE_COMPARE, token, room, triples))
+        case Compared(token, answers):
+            return pack((TYPE_COMPARED, token, [[_pack_part(part) for part in parts] for parts in answers]))
+        case FetchIds(token, room, ids):
+            return pack((TYPE_FETCH_IDS, token, room, b"".join(ids)))
+        case FetchRange(token, room, lower, upper):
+            return pack((TYPE_FETCH_RANGE, token, room, lower, upper))
+        case History(token, lower, messages):
+            pairs = [(item.payload, item.signature) for item in messages]
+            return pack((TYPE_HISTORY, token, lower, pairs))
+
+
+def _pack_part(part: Part | Listed) -> tuple[bytes, bytes] | tuple[bytes, bytes, int]:
+    if isinstance(part, Listed):
+        return (part.lower, b"".join(part.ids))
+    return (part.lower, part.fingerprint, part.count)
 
 
 def _pack_records(records: Iterable[PeerRecord]) -> list[tuple[bytes, str]]:
@@ -304,6 +351,80 @@ def _peer_record(value: Any) -> PeerRecord:
     return PeerRecord(PeerId(_digest(value[0])), address)
 
 
+def _token(item: list[Any]) -> int:
+    return _int(item, 1, MAX_TOKEN)
+
+
+def _sized(value: Any, size: int) -> bytes:
+    if type(value) is not bytes or len(value) != size:
+        raise Malformed(f"not {size} bytes")
+    return value
+
+
+def _bound(value: Any) -> bytes:
+    if type(value) is not bytes or len(value) > MAX_BOUND_BYTES:
+        raise Malformed("a range without its bound")
+    return value
+
+
+def _ids(joined: Any, most: int) -> tuple[MessageId, ...]:
+    if type(joined) is not bytes or len(joined) % DIGEST_BYTES or len(joined) > most * DIGEST_BYTES:
+        raise Malformed(f"ids that are none, or more than {most}")
+    return tuple([MessageId(joined[at : at + DIGEST_BYTES]) for at in range(0, len(joined), DIGEST_BYTES)])
+
+
+def _range(value: Any) -> Range:
+    if type(value) is not list or len(value) < 3:
+        raise Malformed("a range without its fields")
+    lower, upper = _bound(value[0]), _bound(value[1])
+    if lower >= upper:
+        raise Malformed("a range that ends before it begins")
+    return Range(lower, upper, _sized(value[2], FINGERPRINT_BYTES))
+
+
+def _part(value: Any) -> Part | Listed:
+    if type(value) is not list or len(value) < 2:
+        raise Malformed("a part without its fields")
+    if len(value) == 2:
+        return Listed(_bound(value[0]), _ids(value[1], MAX_LISTED_IDS))
+    return Part(_bound(value[0]), _sized(value[1], FINGERPRINT_BYTES), _int(value, 2, MAX_NONCE))
+
+
+def _decode_compare(item: list[Any]) -> Compare:
+    ranges = tuple([_range(value) for value in _list(item, 3, MAX_COMPARED_RANGES)])
+    if not ranges:
+        raise Malformed("a comparison of nothing")
+    return Compare(_token(item), _sized(_field(item, 2), ROOM_TAG_BYTES), ranges)
+
+
+def _decode_compared(item: list[Any]) -> Compared:
+    answers = _list(item, 2, MAX_COMPARED_RANGES)
+    if any(type(parts) is not list for parts in answers) or sum(map(len, answers)) > MAX_PARTS:
+        raise Malformed(f"an answer that is none, or of more than {MAX_PARTS} parts")
+    return Compared(_token(item), tuple([tuple([_part(part) for part in parts]) for parts in answers]))
+
+
+def _decode_fetch_ids(item: list[Any]) -> FetchIds:
+    room = _sized(_field(item, 2), ROOM_TAG_BYTES)
+    return FetchIds(_token(item), room, _ids(_field(item, 3), MAX_FETCH_IDS))
+
+
+def _decode_fetch_range(item: list[Any]) -> FetchRange:
+    room = _sized(_field(item, 2), ROOM_TAG_BYTES)
+    lower, upper = _bound(_field(item, 3)), _bound(_field(item, 4))
+    if lower >= upper:
+        raise Malformed("a range that ends before it begins")
+    return FetchRange(_token(item), room, lower, upper)
+
+
+def _decode_history(item: list[Any]) -> History:
+    pairs = _list(item, 3, MAX_HISTORY_MESSAGES)
+    if any(type(pair) is not list for pair in pairs):
+        raise Malformed("a history of something else than messages")
+    messages = tuple([_decode_publish([TYPE_PUBLISH, 0, *pair]) for pair in pairs])
+    return History(_token(item), _bound(_field(item, 2)), messages)
+
+
 _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_HELLO: _decode_hello,
     TYPE_GOODBYE: lambda item: Goodbye(_str(_field(item, 1), MAX_REASON_BYTES)),
@@ -329,4 +450,9 @@ _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_DISCONNECT: lambda item: Disconnect(_room(item)),
     TYPE_SHUFFLE: lambda item: Shuffle(_room(item), _records(item, 2)),
     TYPE_SHUFFLE_REPLY: lambda item: ShuffleReply(_room(item), _records(item, 2)),
+    TYPE_COMPARE: _decode_compare,
+    TYPE_COMPARED: _decode_compared,
+    TYPE_FETCH_IDS: _decode_fetch_ids,
+    TYPE_FETCH_RANGE: _decode_fetch_range,
+    TYPE_HISTORY: _decode_history,
 }

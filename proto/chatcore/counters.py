@@ -35,6 +35,15 @@ class Counters:
     promises_broken: int = 0
     """Messages announced to us that did not come when asked for."""
 
+    repairs: int = 0
+    """Times we compared our history of a room with a peer's."""
+
+    repaired: int = 0
+    """Messages that came by repair: new and stored."""
+
+    repairs_failed: int = 0
+    """Of the repairs, those ended because the peer's answers did not come, or did not fit."""
+
     refused: Counter[str] = field(default_factory=Counter)
     """What peers and strangers sent that was not taken, by the kind of the error."""
 

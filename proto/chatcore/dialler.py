@@ -102,7 +102,7 @@ class Dialler:
         """Somebody answered, but it is no link."""
         self._book.handle_failed(address, now.mono, str(error))
 
-    def handle_lost(self, link: Link, error: RemoteError, now: Now) -> None:
+    def handle_lost(self, link: Link, error: RemoteError, now: Now, *, wordless: bool) -> None:
         """Whoever dialled, that peer is not dialled again before a pause: it may be on its way out."""
         record = link.record
         if link.dialled is None and record is not None:
@@ -110,7 +110,8 @@ class Dialler:
         address = link.dialled or (record and record.address)
         # Who called only says where it listens: that must not spoil somebody else's address.
         if address and (link.dialled is not None or self._book.peer_at(address) == link.peer_id):
-            self._book.handle_lost(address, now.mono, now.mono - link.since, str(error))
+            lived_s = now.mono - link.since
+            self._book.handle_lost(address, now.mono, lived_s, str(error), wordless=wordless)
 
     # Where to dial
 

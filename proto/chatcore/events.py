@@ -79,6 +79,11 @@ class ShuffleDue:
 
 
 @dataclass(frozen=True, slots=True)
+class RepairDue:
+    """Time to compare histories with somebody, or to stop waiting for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class CatchUpDue:
     """A restored node has been linked for a while."""
 
@@ -93,6 +98,7 @@ TimerKey = (
     | ReceiptDue
     | StatesDue
     | ShuffleDue
+    | RepairDue
     | CatchUpDue
 )
 

@@ -84,10 +84,7 @@ class Gossip:
         for publish in admission.copies:
             outputs += self._broadcast.on_copy(publish.id, link, self._active_in, now.mono)
         if admission.fresh:
-            self._last_job += 1
-            job = JobId(self._last_job)
-            self._checks[job] = _Check(link.link, admission.fresh)
-            outputs.append(Verify(job, link.link, tuple([item.envelope for item in admission.fresh])))
+            outputs += self._check(link.link, admission.fresh)[0]
         return [*outputs, *self._tell_author(link, admission, now)]
 
     # To authors: whether we took what they wrote
@@ -121,7 +118,24 @@ class Gossip:
     def handle_receipt_due(self) -> list[Output]:
         return self._receipts.handle_due()
 
-    # On into the room
+    # History we asked for
+
+    def on_history(
+        self, link: LinkId, publishes: Iterable[Publish], now: Now
+    ) -> tuple[list[Output], JobId | None]:
+        """A page we asked for: checked like what is pushed, but not handed on. Raises Malformed."""
+        admitted = self._inbox.admit_history(publishes, self._rooms.keys(), self._config.ttl, now)
+        return self._check(link, admitted) if admitted else ([], None)
+
+    def _check(self, link: LinkId, admitted: list[Candidate]) -> tuple[list[Output], JobId]:
+        self._last_job += 1
+        job = JobId(self._last_job)
+        self._checks[job] = _Check(link, admitted)
+        return [Verify(job, link, tuple([item.envelope for item in admitted]))], job
+
+    def lacking(self, ids: Collection[MessageId]) -> list[MessageId]:
+        """Those that are neither here nor under way."""
+        return [item for item in self._inbox.lacking(ids) if not self._broadcast.awaits(item)]
 
     def handle_verified(self, event: Verified, now: Now) -> Checked:
         check = self._checks.pop(event.job)
@@ -144,6 +158,9 @@ class Gossip:
         room = self._rooms.get(envelope.room)
         if room is None:
             return []  # left while the signature was checked
+        if not item.senders:  # only history repair brings what nobody sent
+            self._broadcast.handle_repaired(envelope)
+            return []  # who said it may have left since
         senders = [link for of in item.senders if (link := self._links.get(of)) is not None]
         spread = self._broadcast.spread(envelope, item.hops, senders, room.active, now.mono)
         outputs = spread.outputs
@@ -172,9 +189,11 @@ class Gossip:
         fresh = Ihave(tuple([short for short in message.ids if short not in stored]))
         return self._broadcast.on_ihave(link.link, fresh, self._active_in, now.mono)
 
-    def handle_neighbours(self, room: Room, change: Change) -> list[Output]:
+    def handle_neighbours(self, room: Room, change: Change, now: Now) -> list[Output]:
         came = [link for of in change.came if (link := self._links.get(of)) is not None]
-        return self._broadcast.handle_neighbours(room.id, came=came, left=change.left, active=room.active)
+        return self._broadcast.handle_neighbours(
+            room.id, came=came, left=change.left, active=room.active, mono=now.mono
+        )
 
     def offer(self, envelopes: Sequence[Envelope], links: Collection[LinkId], now: Now) -> list[Output]:
         """Our own that wait for somebody to have them, to new neighbours."""

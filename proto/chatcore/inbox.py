@@ -72,6 +72,30 @@ class Inbox:
         stored = [item.envelope for item in fresh if item.envelope.id in known] if known else []
         return Admission(admitted, copies, stored, early)
 
+    def admit_history(
+        self, publishes: Iterable[Publish], rooms: Collection[RoomId], hops: int, now: Now
+    ) -> list[Candidate]:
+        """Those of a page worth a signature check. Who brought them counts as nobody: nothing was pushed.
+
+        Raises Malformed.
+        """
+        seen = (self._messages, self._ephemera)
+        fresh = [
+            Candidate(open_envelope(item.payload, item.signature, item.id), hops, [])
+            for item in publishes
+            if item.id not in seen[0] and item.id not in seen[1]
+        ]
+        durable = [item for item in fresh if item.envelope.durable]
+        known = self._index.known([item.envelope.id for item in durable])
+        return [item for item in durable if self._admits(item, None, known, rooms, now, early=[])]
+
+    def lacking(self, ids: Collection[MessageId]) -> list[MessageId]:
+        """Those neither stored, nor seen lately, nor being checked."""
+        checking = {message_id for message_id, _ in self._checking}
+        fresh = [item for item in ids if item not in self._messages and item not in checking]
+        known = self._index.known(fresh) if fresh else ()
+        return [item for item in fresh if item not in known]
+
     def _is_copy(self, publish: Publish) -> bool:
         if publish.id in self._messages:
             self._counters.duplicate += 1
@@ -81,7 +105,7 @@ class Inbox:
     def _admits(
         self,
         item: Candidate,
-        link: LinkId,
+        link: LinkId | None,
         known: Collection[MessageId],
         rooms: Collection[RoomId],
         now: Now,
@@ -98,7 +122,7 @@ class Inbox:
         checking = self._checking.get(key)
         if checking is not None:
             self._counters.duplicate += envelope.durable
-            if link not in checking.senders:
+            if link is not None and link not in checking.senders:
                 checking.senders.append(link)
             return False
         reason = _refusal(envelope, rooms, now) or self._expired(envelope)

@@ -1,23 +1,56 @@
 """The ports through which the core may look at what is stored; it never writes through them.
 
-LMDB stands behind them in the daemon, a set in tests.
+LMDB stands behind them in the daemon, sorted lists in tests. All calls are short: the event loop waits.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
 from chatcore.own import OwnMessage
 
 
+class Sum(NamedTuple):
+    """Of a range: all ids, as big-endian numbers, added modulo 2^256, and how many there are."""
+
+    total: int
+    size: int
+
+
+class Piece(NamedTuple):
+    """A part of a range, from `lower` up to the piece before it."""
+
+    lower: bytes
+    sum: Sum
+
+
 class Index(Protocol):
+    """Ranges run from `lower` up to, but not with, `upper`, over a room's keys: stamp (8 bytes) and id."""
+
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         """Those of `ids` that are stored."""
         ...
 
     def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
         """Those of `shorts` that some stored message's id begins with."""
+        ...
+
+    def fingerprint(self, room: RoomId, lower: bytes, upper: bytes) -> Sum: ...
+
+    def split(self, room: RoomId, lower: bytes, upper: bytes, sizes: Sequence[int]) -> list[Piece]:
+        """The whole range in pieces, newest first, each of about the given size; the last has what is left.
+
+        Large sizes may be rounded to where it is cheap to cut. Fewer pieces come when the range is used up.
+        """
+        ...
+
+    def keys(self, room: RoomId, lower: bytes, upper: bytes, most: int) -> list[bytes]:
+        """The newest `most` of a range, newest first."""
+        ...
+
+    def messages(self, ids: Sequence[MessageId], most_bytes: int) -> list[Envelope]:
+        """Those that are stored, in the order asked, until their payloads would exceed `most_bytes`."""
         ...
 
     def floor(self, room: RoomId) -> int:

@@ -24,6 +24,17 @@ REFUSED_FUTURE = 1
 """The stamp is too far ahead; the detail says by how many milliseconds, on the sender's clock."""
 
 MAX_MINOR = 65_535
+MAX_TOKEN = 65_535
+ROOM_TAG_BYTES = 8
+FINGERPRINT_BYTES = 16
+MAX_BOUND_BYTES = 8 + 32
+MAX_COMPARED_RANGES = 16
+MAX_PARTS = 64
+"""In one answer, over all its ranges: each makes who asked look something up."""
+
+MAX_LISTED_IDS = 64
+MAX_FETCH_IDS = 256
+MAX_HISTORY_MESSAGES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +204,81 @@ class ShuffleReply:
     members: tuple[PeerRecord, ...]
 
 
+# History repair. A *bound* is a stamp (8 bytes, big-endian) and the first bytes of an id, or less where that
+# tells messages apart; as bytes it sorts as the messages do. A *token* is the asker's, and comes back.
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The messages from `lower` up to, but not with, `upper`, and the sender's fingerprint of them."""
+
+    lower: bytes
+    upper: bytes
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Where do you have other messages than these? `room` is the first `ROOM_TAG_BYTES` bytes of its id."""
+
+    token: int
+    room: bytes
+    ranges: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the answerer has from `lower` up to the part before: the fingerprint of so many messages."""
+
+    lower: bytes
+    fingerprint: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The same for a few messages: all their ids."""
+
+    lower: bytes
+    ids: tuple[MessageId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """To each range, as far as it goes: nothing where both have the same, else parts, newest first."""
+
+    token: int
+    answers: tuple[tuple[Part | Listed, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchIds:
+    """Send these messages."""
+
+    token: int
+    room: bytes
+    ids: tuple[MessageId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRange:
+    """Send what you have there, newest first, one page of it."""
+
+    token: int
+    room: bytes
+    lower: bytes
+    upper: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A page of what was asked for. Of a range it holds everything from `lower` on."""
+
+    token: int
+    lower: bytes
+    messages: tuple[Publish, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class UnknownMessage:
     """A type of a newer minor version."""
@@ -201,6 +287,7 @@ class UnknownMessage:
 
 
 MembershipMessage = Neighbor | NeighborReply | Disconnect | Shuffle | ShuffleReply
+HistoryMessage = Compare | Compared | FetchIds | FetchRange | History
 
 LinkMessage = (
     Publish
@@ -211,6 +298,7 @@ LinkMessage = (
     | Receipt
     | Refused
     | MembershipMessage
+    | HistoryMessage
     | Hello
     | Goodbye
     | Ping

@@ -38,6 +38,7 @@ from chatcore.events import (
     ReceiptDue,
     Received,
     Rejected,
+    RepairDue,
     Request,
     RoomRecord,
     RumourDue,
@@ -56,9 +57,15 @@ from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.index import Index, NoOwnLog, OwnLog
 from chatcore.links import Link, Links
 from chatcore.messages import (
+    Compare,
+    Compared,
     Disconnect,
+    FetchIds,
+    FetchRange,
     Goodbye,
     Graft,
+    History,
+    HistoryMessage,
     Ihave,
     LinkMessage,
     Neighbor,
@@ -78,6 +85,7 @@ from chatcore.names import LOBBY, room_id
 from chatcore.outbox import Outbox
 from chatcore.own import OwnMessage
 from chatcore.peers import LinkChange, Peers
+from chatcore.repair import Repair
 from chatcore.requests import Requests
 from chatcore.rng import Rng
 from chatcore.room import Room
@@ -134,6 +142,15 @@ class Node:
         self._search = Search(
             config.gossip.fanout, rooms=self.rooms, links=self.links, counters=self.counters, rng=rng
         )
+        self._repair = Repair(
+            config.gossip,
+            rooms=self.rooms,
+            gossip=self._gossip,
+            links=self.links,
+            index=index,
+            counters=self.counters,
+            rng=rng,
+        )
         self._requests = Requests(
             config.network,
             rooms=self.rooms,
@@ -181,6 +198,9 @@ class Node:
         if self._swarms.unsettled and not self._stopping:
             mended, wanted = self._swarms.mend(now)
             outputs += [*mended, *self._dialler.seek(wanted, now), *self._search.ask(now)]
+        if self._swarms.met:
+            met, self._swarms.met = self._swarms.met, []
+            outputs += self._repair.handle_met(met, now)
         if self._outbox.changed:
             outputs += self._requests.save_states(now, at_once=self._stopping)
         return outputs
@@ -191,10 +211,12 @@ class Node:
                 return self._handle_received(event, now)
             case Verified():
                 return self._handle_verified(event, now)
-            case Committed():
-                return self._requests.handle_committed(event, now)
-            case CommitFailed():
-                return self._requests.handle_commit_failed(event, now)
+            case Committed(job, stored):
+                news = self._requests.handle_committed(event, now)
+                return [*news, *self._repair.handle_committed(job, len(stored), now)]
+            case CommitFailed(job):
+                notices = self._requests.handle_commit_failed(event, now)
+                return [*notices, *self._repair.handle_commit_failed(job, now)]
             case TimerFired():
                 return self._handle_timer(event, now)
             case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | Connect():
@@ -202,7 +224,7 @@ class Node:
             case LinkUp():
                 return self._handle_link_up(event, now)
             case LinkDown():
-                return self._follow(self._peers.handle_link_down(event, now))
+                return self._follow(self._peers.handle_link_down(event, now), now)
             case DialFailed():
                 return self._handle_dial_failed(event, now)
             case ReadingPaused():
@@ -226,6 +248,7 @@ class Node:
             *self._dialler.handle_started(now),
             self._swarms.next_presence(now),
             self._swarms.next_shuffle(now),
+            *self._repair.handle_started(now),
         ]
         if self._first_lobby is not None:
             outputs.append(self._requests.remember(self._first_lobby))
@@ -234,14 +257,14 @@ class Node:
     def _handle_stop(self, now: Now) -> list[Output]:
         self._stopping = True
         self._dialler.handle_stop()
-        return [*self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now))]
+        return [*self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now), now)]
 
     def _handle_timer(self, event: TimerFired, now: Now) -> list[Output]:
         if self._stopping:
             return []
         match event.key:
             case PingDue():
-                return self._follow(self._peers.handle_ping_due(now))
+                return self._follow(self._peers.handle_ping_due(now), now)
             case DialDue():
                 self._swarms.unsettled = True  # some room may seek an address that can be dialled again
                 return self._dialler.handle_dial_due(now)
@@ -259,7 +282,9 @@ class Node:
                 return self._swarms.handle_presence_due(now)
             case ShuffleDue():
                 mixed = self._swarms.handle_shuffle_due(now)
-                return [*mixed, *self._follow(self._peers.retire_spares(self._swarms.active, now))]
+                return [*mixed, *self._follow(self._peers.retire_spares(self._swarms.active, now), now)]
+            case RepairDue():
+                return self._repair.handle_due(now)
             case CatchUpDue():
                 with_member = any(link.rooms & self.room_ids for link in self.links)
                 return self._catch_up.handle_due(now, linked=len(self.links) > 0, with_member=with_member)
@@ -278,23 +303,26 @@ class Node:
     # Links
 
     def _handle_link_up(self, event: LinkUp, now: Now) -> list[Output]:
-        outputs = self._follow(self._peers.handle_link_up(event, now))
+        outputs = self._follow(self._peers.handle_link_up(event, now), now)
         link = self.links.get(event.link)
         if link is not None:
             outputs += self._swarms.handle_link_up(link, event.told, now)
             outputs += self._catch_up.handle_link_up(now)
         return outputs
 
-    def _follow(self, change: LinkChange) -> list[Output]:
+    def _follow(self, change: LinkChange, now: Now) -> list[Output]:
         """Let every machine know of the links that are no more."""
+        outputs = change.outputs
         for link in change.gone:
             self._gossip.handle_link_gone(link.link)
             self._search.handle_link_gone(link.link)
             self._swarms.handle_link_gone(link)
-        return change.outputs
+            if not self._stopping:
+                outputs = [*outputs, *self._repair.handle_link_gone(link.link, now)]
+        return outputs
 
     def _drop(self, link: Link, error: RemoteError, now: Now, *, farewell: bool = True) -> list[Output]:
-        return self._follow(self._peers.drop(link, error, now, farewell=farewell))
+        return self._follow(self._peers.drop(link, error, now, farewell=farewell), now)
 
     def _handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
         record = self._dialler.record_at(event.address)
@@ -345,12 +373,20 @@ class Node:
                 return self._search.on_request(link, message, now)
             case RoomResponse():
                 return self._on_room_response(link, message, now)
+            case Compare() | Compared() | FetchIds() | FetchRange() | History():
+                return self._on_history_message(link, message, now)
             case Rooms(rooms):
                 return self._swarms.on_rooms(link, rooms, now)
             case Goodbye(reason):
                 return self._drop(link, ClosedByPeer(reason), now, farewell=False)
             case _:
                 return self._peers.on_message(link, message, now)
+
+    def _on_history_message(self, link: Link, message: HistoryMessage, now: Now) -> list[Output]:
+        try:
+            return self._repair.on_message(link, message, now)
+        except Malformed as error:
+            return self._drop(link, error, now)
 
     def _on_room_response(self, link: Link, message: RoomResponse, now: Now) -> list[Output]:
         outputs, found = self._search.on_response(link, message, now)
@@ -361,8 +397,10 @@ class Node:
     def _handle_verified(self, event: Verified, now: Now) -> list[Output]:
         checked = self._gossip.handle_verified(event, now)
         outputs = checked.outputs
-        if checked.keep:
-            outputs.append(self._requests.keep(checked.keep))
+        persist = self._requests.keep(checked.keep) if checked.keep else None
+        if persist is not None:
+            outputs.append(persist)
+        outputs += self._repair.handle_checked(event.job, None if persist is None else persist.job, now)
         if checked.forger is not None:
             outputs += self._handle_forgery(checked.forger, now)
         return outputs

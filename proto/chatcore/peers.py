@@ -173,7 +173,8 @@ class Peers:
         return LinkChange(outputs, tuple(link for link, _ in losses))
 
     def _lost(self, link: Link, error: RemoteError, now: Now) -> PeerChanged:
-        self._dialler.handle_lost(link, error, now)
+        wordless = isinstance(error, LinkSilent) or (isinstance(error, ClosedByPeer) and not error.reason)
+        self._dialler.handle_lost(link, error, now, wordless=wordless)
         return _changed(link, up=False, reason=str(error))
 
     def handle_stranger_refused(self, event: StrangerRefused) -> list[Output]:

@@ -54,6 +54,9 @@ class Swarms:
         self.unsettled = False
         """Something may have changed who our neighbours are."""
 
+        self.met: list[tuple[Link, RoomId]] = []
+        """Links that came to share a room with us, or to be neighbours there, until somebody takes note."""
+
     @property
     def ids(self) -> frozenset[RoomId]:
         return frozenset(self._rooms)
@@ -147,6 +150,7 @@ class Swarms:
 
     def _greet(self, link: Link, rooms: Iterable[RoomId], now: Now) -> list[Output]:
         shared = [self._rooms[room] for room in rooms if room in self._rooms]
+        self.met += [(link, room.id) for room in shared]
         return [output for room in shared for output in room.greet(link.link, now)]
 
     def mend(self, now: Now) -> tuple[list[Output], list[PeerRecord]]:
@@ -161,7 +165,9 @@ class Swarms:
             change = room.changed()
             if change:
                 outputs += self._hand_over(room, change, now)
-                outputs += self._gossip.handle_neighbours(room, change)
+                outputs += self._gossip.handle_neighbours(room, change, now)
+                came = [link for of in change.came if (link := self._links.get(of)) is not None]
+                self.met += [(link, room.id) for link in came]
             word = room.arrive(now)
             if word is not None:
                 outputs += self._gossip.publish(word, room, now)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from chatcore import messages
 from chatcore.envelopes import MAX_INTERVAL_S, MAX_PAYLOAD_BYTES, Announce, Chat, Join, Leave, message_id
-from chatcore.ids import PeerId, RoomId
+from chatcore.ids import MessageId, PeerId, RoomId
 
 digests = st.binary(min_size=32, max_size=32)
 room_ids = digests.map(RoomId)
@@ -69,7 +69,35 @@ short_ids = st.one_of(
         tuple(number.to_bytes(messages.SHORT_ID_BYTES, "big") for number in range(messages.MAX_SHORT_IDS))
     ),
 )
+tokens = st.integers(0, messages.MAX_TOKEN)
+room_tags = st.binary(min_size=messages.ROOM_TAG_BYTES, max_size=messages.ROOM_TAG_BYTES)
+fingerprints = st.binary(min_size=messages.FINGERPRINT_BYTES, max_size=messages.FINGERPRINT_BYTES)
+bounds = st.binary(max_size=messages.MAX_BOUND_BYTES)
+spans = st.tuples(bounds, bounds).filter(lambda pair: pair[0] != pair[1]).map(sorted)
+message_ids = st.lists(digests.map(MessageId), max_size=5).map(tuple)
+parts = st.one_of(
+    st.builds(messages.Part, bounds, fingerprints, st.integers(0, messages.MAX_NONCE)),
+    st.builds(messages.Listed, bounds, message_ids),
+)
+ranges = st.builds(lambda span, print_: messages.Range(span[0], span[1], print_), spans, fingerprints)
+history_messages = st.one_of(
+    st.builds(messages.Compare, tokens, room_tags, st.lists(ranges, min_size=1, max_size=4).map(tuple)),
+    st.builds(
+        messages.Compared, tokens, st.lists(st.lists(parts, max_size=5).map(tuple), max_size=4).map(tuple)
+    ),
+    st.builds(messages.FetchIds, tokens, room_tags, message_ids),
+    st.builds(
+        lambda token, room, span: messages.FetchRange(token, room, span[0], span[1]), tokens, room_tags, spans
+    ),
+    st.builds(
+        messages.History,
+        tokens,
+        bounds,
+        st.lists(publishes.map(lambda item: item._replace(hops=0)), max_size=2).map(tuple),
+    ),
+)
 link_messages = st.one_of(
+    history_messages,
     publishes,
     hellos,
     texts(128).map(messages.Goodbye),

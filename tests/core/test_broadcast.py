@@ -107,7 +107,7 @@ class Spreading:
                 self._links.add(link_to(identity(100 + number), number), self.now)
         self.active.extend(map(LinkId, came))
         new, gone = [self.at(number) for number in came], [LinkId(link) for link in left]
-        return self.broadcast.handle_neighbours(LOBBY, came=new, left=gone, active=self.active)
+        return self.broadcast.handle_neighbours(LOBBY, came=new, left=gone, active=self.active, mono=self.now)
 
     def rumours(self, *spares: int) -> dict[int, list[bytes]]:
         told = self.broadcast.handle_rumour_due({LOBBY: [LinkId(spare) for spare in spares]})

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,12 +22,13 @@ from chatcore.events import (
     StoredMessage,
 )
 from chatcore.identity import Identity
-from chatcore.ids import LinkId, MessageId, PeerId, RoomId
+from chatcore.ids import LinkId, PeerId
 from chatcore.names import LOBBY, room_id
 from chatcore.node import Node
 from chatcore.own import OwnMessage, State
 from chatd import views
 from tests.support.peer import hello
+from tests.support.sortedindex import SortedIndex
 
 OWN = Identity(b"o" * 32)
 OTHER = Identity(b"p" * 32)
@@ -36,21 +36,10 @@ NOW = Now(100.0, 1_700_000_000_000)
 ROOM = room_id("main", LOBBY)
 
 
-class NothingStored:
-    def floor(self, _: RoomId) -> int:
-        return 0
-
-    def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
-        return set(ids[:0])
-
-    def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
-        return set(shorts[:0])
-
-
 @pytest.fixture
 def node() -> Node:
     config = NodeConfig(username="ann", bootstrap=("192.0.2.1:1",))
-    made = Node(OWN, config, index=NothingStored(), rng=random.Random(1), now=NOW)
+    made = Node(OWN, config, index=SortedIndex(), rng=random.Random(1), now=NOW)
     made.handle(Started(), NOW)
     return made
 
@@ -104,7 +93,7 @@ def test_only_chat_is_shown_as_a_message() -> None:
 
 
 def test_identity_shows_no_secret() -> None:
-    node = Node(OWN, NodeConfig(username="ann"), index=NothingStored(), rng=random.Random(1), now=NOW)
+    node = Node(OWN, NodeConfig(username="ann"), index=SortedIndex(), rng=random.Random(1), now=NOW)
     shown = views.identity(node)
     assert shown == {
         "peer_id": str(OWN.peer_id),

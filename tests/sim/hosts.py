@@ -1,7 +1,7 @@
 """One machine of the simulated network: what runs on it, its store, its ends of links, its address."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from chatcore import PROTOCOL_MINOR
@@ -9,9 +9,10 @@ from chatcore.clock import Now
 from chatcore.envelopes import Envelope
 from chatcore.events import Input, Output, Send, StoredMessage, TimerKey
 from chatcore.identity import Identity
-from chatcore.ids import LinkId, MessageId, RoomId
-from chatcore.messages import SHORT_ID_BYTES, Hello, LinkMessage
+from chatcore.ids import LinkId, MessageId
+from chatcore.messages import Hello, LinkMessage
 from chatcore.node import Node
+from tests.support.sortedindex import SortedIndex
 
 PORT = 8080
 """Where every host listens."""
@@ -30,32 +31,20 @@ class Machine(Protocol):
     def handle(self, event: Input, now: Now) -> list[Output]: ...
 
 
-class Store:
-    """What a host has kept: ids only, as the message itself is the same everywhere."""
+class Store(SortedIndex):
+    """What a host has kept; the messages themselves are the same everywhere, and there once."""
 
-    __slots__ = ("_last", "_shorts", "ids")
+    __slots__ = ("_last",)
 
-    def __init__(self) -> None:
-        self.ids: set[MessageId] = set()
-        self._shorts: set[bytes] = set()
+    def __init__(self, envelopes: dict[MessageId, Envelope]) -> None:
+        super().__init__(envelopes)
         self._last = 0
-
-    def floor(self, _: RoomId) -> int:
-        return 0
-
-    def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
-        return self.ids.intersection(ids)
-
-    def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
-        return self._shorts.intersection(shorts)
 
     def keep(self, envelopes: Iterable[Envelope]) -> tuple[StoredMessage, ...]:
         """Those that are new, numbered."""
         stored = []
         for envelope in envelopes:
-            if envelope.id not in self.ids:
-                self.ids.add(envelope.id)
-                self._shorts.add(envelope.id[:SHORT_ID_BYTES])
+            if self.add(envelope):
                 self._last += 1
                 stored.append(StoredMessage(self._last, envelope))
         return tuple(stored)
@@ -87,13 +76,13 @@ class Host:
     machine: Machine
     hello: Callable[[], Hello]
 
-    def __init__(self, index: int, identity: Identity) -> None:
+    def __init__(self, index: int, identity: Identity, envelopes: dict[MessageId, Envelope]) -> None:
         self.index = index
         self.peer_id = identity.peer_id
         self.public_key = identity.public_key
         self.node: Node | None = None
         self.address = address_of(index)
-        self.store = Store()
+        self.store = Store(envelopes)
         self.ends: dict[LinkId, End] = {}
         self.timers: dict[TimerKey, int] = {}
         self.last_link = 0

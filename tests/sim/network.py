@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from chatcore.clock import Now
 from chatcore.codec import decode_batch, encode_message
 from chatcore.config import NodeConfig
+from chatcore.envelopes import Envelope
 from chatcore.errors import ClosedByPeer, RemoteError
 from chatcore.events import (
     CloseLink,
@@ -42,8 +43,8 @@ from chatcore.events import (
     Verify,
 )
 from chatcore.identity import Identity
-from chatcore.ids import LinkId
-from chatcore.messages import Hello, Publish
+from chatcore.ids import LinkId, MessageId
+from chatcore.messages import Hello, History, Publish
 from chatcore.node import Node
 from tests.sim import dials
 from tests.sim.frames import FRAME_OVERHEAD_BYTES, Item, frames_of
@@ -93,6 +94,9 @@ class World:
         self.events = 0
         self.hosts: list[Host] = []
         self.tally = Tally()
+        self.envelopes: dict[MessageId, Envelope] = {}
+        """Every message that any host keeps."""
+
         self.forged: set[tuple[bytes, bytes]] = set()
         """Id and signature of every envelope whose signature does not hold."""
 
@@ -110,7 +114,7 @@ class World:
         """A host with a node on it, not yet started."""
         index = len(self.hosts)
         identity = Identity(hashlib.sha256(b"%d node %d" % (self.seed, index)).digest())
-        host = Host(index, identity)
+        host = Host(index, identity, self.envelopes)
         node = Node(
             identity, config, index=host.store, rng=rng_for(self.seed, f"node {index}"), now=self.clock()
         )
@@ -120,7 +124,7 @@ class World:
 
     def add_machine(self, identity: Identity, machine: Machine, hello: Hello) -> Host:
         """A host that runs a script instead of a node."""
-        host = Host(len(self.hosts), identity)
+        host = Host(len(self.hosts), identity, self.envelopes)
         host.install(machine, lambda: hello)
         self.hosts.append(host)
         return host
@@ -230,8 +234,12 @@ class World:
             return
         self._trace.update(_traced(now, FRAME, end.other.host.index, host.index) + plaintext)
         for message in messages:
-            if type(message) is Publish:
+            kind = type(message)
+            if kind is Publish:
                 self.tally.received(message, host.index)
+            elif kind is History:
+                for item in message.messages:
+                    self.tally.received(item, host.index)
         if self.config.through_wire:
             messages = decode_batch(plaintext)
         self._handle(host, Received(end.link, messages))

@@ -18,6 +18,7 @@ from tests.sim.measure import (
 )
 from tests.sim.network import World
 from tests.sim.overlay import Graph, Plan, components, degrees, eccentricity_s, graph_of, want_copies
+from tests.sim.repairs import compared, healed, six, two
 from tests.sim.results import Result, delivery_curve, histogram, mean, middle, with_fanout
 from tests.sim.scenario import SPREADING_S, chat, measured_chat, some_authors, text_of
 from tests.sim.sieges import begged, small_world
@@ -115,6 +116,20 @@ def killed(world: World, plan: Plan, share: float) -> Result:
     return _result(world, Result(figures, {"recovery": recovery}))
 
 
+REPAIR_S = 40.0
+"""Longer than any node lets pass between two comparisons."""
+
+
+def killed_and_repaired(world: World, plan: Plan, share: float) -> Result:
+    """The same; then every survivor must have every message, whenever it was said."""
+    result = killed(world, plan, share)
+    world.run_for(REPAIR_S)
+    survivors = alive(world)
+    everything = [spread_of(trail, survivors) for trail in world.tally.trails.values()]
+    result.figures["repaired"] = 100 * mean([item.delivered for item in everything])
+    return _result(world, result)
+
+
 def dropping(world: World, plan: Plan, share: float, *, announces: bool = False) -> Result:
     """A share of all takes messages and passes none on; counted are the honest ones."""
     authors = some_authors(world, AUTHORS, "authors", alive(world))
@@ -145,6 +160,10 @@ ROWS: dict[str, Row] = {
     "lean": Row(lean),
     "kill30": Row(partial(killed, share=0.30)),
     "kill50": Row(partial(killed, share=0.50)),
+    "kill80": Row(partial(killed_and_repaired, share=0.80)),
+    "split": Row(healed),
+    "split6": Row(healed, six),
+    "sizes": Row(compared, two),
     "drop20": Row(partial(dropping, share=0.20)),
     "lie20": Row(partial(dropping, share=0.20, announces=True)),
     "drop50": Row(partial(dropping, share=0.50), partial(with_fanout, fanout=12)),

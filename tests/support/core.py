@@ -5,7 +5,7 @@ performs what they ask for, for real, and gives what remains.
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -40,12 +40,13 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, RoomId
-from chatcore.messages import SHORT_ID_BYTES, Hello, Ihave, LinkMessage, Neighbor, NeighborReply, Publish
+from chatcore.messages import Hello, Ihave, LinkMessage, Neighbor, NeighborReply, Publish
 from chatcore.names import room_id
 from chatcore.node import Node
 from chatcore.own import OwnMessage, State
 from chatcore.recent import short_id
 from chatcore.wire import pack
+from tests.support.sortedindex import SortedIndex
 
 START = Now(1_000.0, 1_700_000_000_000)
 STAMP = START.wall_ms << COUNTER_BITS
@@ -146,22 +147,6 @@ def link_to(
     return LinkUp(LinkId(number), peer.peer_id, greeting, "192.0.2.7:40000", None, frozenset(), binding)
 
 
-class MemoryIndex:
-    def __init__(self) -> None:
-        self.ids: set[MessageId] = set()
-        self.floors: dict[RoomId, int] = {}
-
-    def floor(self, room: RoomId) -> int:
-        return self.floors.get(room, 0)
-
-    def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
-        return self.ids.intersection(ids)
-
-    def known_short(self, shorts: Sequence[bytes]) -> set[bytes]:
-        begin = {message_id[:SHORT_ID_BYTES] for message_id in self.ids}
-        return begin.intersection(shorts)
-
-
 class MemoryOwnLog:
     """What became of our own messages, as a store keeps it across restarts."""
 
@@ -206,7 +191,7 @@ class Playbook:
     ) -> None:
         self.now = START
         self.own = own or MemoryOwnLog()
-        self.index = MemoryIndex()
+        self.index = SortedIndex()
         self.stored: list[StoredMessage] = []
         self.node = Node(
             who,
@@ -352,9 +337,8 @@ class Playbook:
 
     def store(self, persist: Persist) -> tuple[StoredMessage, ...]:
         self.own.keep(persist)
-        new = [item for item in persist.messages if item.id not in self.index.ids]
+        new = [item for item in persist.messages if self.index.add(item)]
         stored = [StoredMessage(len(self.stored) + 1 + place, item) for place, item in enumerate(new)]
-        self.index.ids.update(item.id for item in new)
         self.stored += stored
         return tuple(stored)
 

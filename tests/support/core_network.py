@@ -56,7 +56,8 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId
 from chatcore.messages import Hello, LinkMessage, Publish
 from chatcore.node import Node
-from tests.support.core import START, MemoryIndex
+from tests.support.core import START
+from tests.support.sortedindex import SortedIndex
 
 
 @dataclass(eq=False, repr=False)
@@ -65,7 +66,7 @@ class Member:
 
     name: str
     node: Node
-    index: MemoryIndex = field(default_factory=MemoryIndex)
+    index: SortedIndex = field(default_factory=SortedIndex)
     stored: list[StoredMessage] = field(default_factory=list)
     news: list[News] = field(default_factory=list)
     answers: list[Replied | Rejected] = field(default_factory=list)
@@ -130,7 +131,7 @@ class Network:
 
     def add(self, name: str) -> Member:
         number = len(self.members) + 1
-        index = MemoryIndex()
+        index = SortedIndex()
         node = Node(
             Identity(number.to_bytes(32, "little")),
             NodeConfig(username=name, listen_port=8080, gossip=self._gossip, link=self._link),
@@ -226,10 +227,9 @@ class Network:
             case Verify(job, _, envelopes):
                 self.post(member, Verified(job, tuple(item.is_signed() for item in envelopes)))
             case Persist(job, messages):
-                new = [item for item in messages if item.id not in member.index.ids]
+                new = [item for item in messages if member.index.add(item)]
                 stored = [StoredMessage(len(member.stored) + 1 + at, item) for at, item in enumerate(new)]
                 member.stored += stored
-                member.index.ids.update(item.id for item in new)
                 self.post(member, Committed(job, tuple(stored)))
             case MessageAdded() | StateChanged() | PeerChanged() | MemberChanged() | RoomChanged():
                 member.news.append(output)

@@ -80,6 +80,9 @@ def stats_command(told: Invocation) -> None:
     grafts                messages asked for after an announcement
     missing_then_fetched  messages that came only because of that
     broken_promises       announced, asked for, and not come
+    repairs               times a room's history was compared with a peer's
+    repaired              messages that came because of that
+    repairs_failed        comparisons that the peer did not answer, or wrongly
     eager_links           of a room: neighbours the average author is pushed to
     lazy_links            neighbours to whom it is only announced
     spare_links           other linked members

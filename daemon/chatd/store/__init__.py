@@ -14,6 +14,7 @@ from typing import Self
 from chatcore.clock import COUNTER_BITS
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
+from chatcore.index import Piece, Sum
 from chatcore.own import OwnMessage
 from chatd.store import marks, quarantine, records, restored
 from chatd.store.batches import (
@@ -214,6 +215,35 @@ class Store:
         """Which of them some stored message's id begins with."""
         with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
             return {short for short in shorts if cursor.set_range(short) and cursor.key().startswith(short)}
+
+    # What history repair reads; see chatcore.index
+
+    def fingerprint(self, room: RoomId, lower: bytes, upper: bytes) -> Sum:
+        with self._tables.reading() as txn:
+            return self._tables.sums.fingerprint(txn, room, lower, upper)
+
+    def split(self, room: RoomId, lower: bytes, upper: bytes, sizes: Sequence[int]) -> list[Piece]:
+        with self._tables.reading() as txn:
+            return self._tables.sums.split(txn, room, lower, upper, sizes)
+
+    def keys(self, room: RoomId, lower: bytes, upper: bytes, most: int) -> list[bytes]:
+        with self._tables.reading() as txn:
+            return self._tables.sums.keys(txn, room, lower, upper, most)
+
+    def messages(self, ids: Sequence[MessageId], most_bytes: int) -> list[Envelope]:
+        found: list[Envelope] = []
+        with self._tables.reading() as txn:
+            for message_id in ids:
+                number = txn.get(message_id, db=self._tables.ids)
+                record = None if number is None else txn.get(number, db=self._tables.log)
+                stored = None if number is None or record is None else self._decode(number, record)
+                if stored is None or stored.envelope.id != message_id:
+                    continue
+                most_bytes -= len(stored.envelope.payload)
+                if most_bytes < 0:
+                    break
+                found.append(stored.envelope)
+        return found
 
     def newest(self, room: RoomId, limit: int) -> list[Stored]:
         """The last `limit` of a room by stamp, then id; oldest first."""

@@ -13,6 +13,7 @@ from chatcore.errors import Stopping
 from chatcore.ids import RoomId
 from chatd.store import records
 from chatd.store.batches import StoreUnusable
+from chatd.store.blocks import Blocks
 from chatd.store.damage import DamageLog
 from chatd.store.derived import Derived, RoomIndex
 from chatd.store.faults import DAMAGED_HINT, describe
@@ -73,8 +74,9 @@ class Tables:
         """LMDB has found a page damaged: the file is to be looked over before it is opened again."""
 
         self.room = RoomIndex()
+        self.sums = Blocks(self.room)
         self.search = SearchIndex()
-        self.derived: tuple[Derived, ...] = (self.room, self.search)
+        self.derived: tuple[Derived, ...] = (self.room, self.sums, self.search)
         self.own = OwnTable()
         self._env = lmdb.open(
             str(folder),

@@ -1,0 +1,331 @@
+"""Finding what two nodes' histories do not share, by range-based set reconciliation (Meyer 2023).
+
+Whoever lacks something asks: it sends fingerprints of ranges, and is told the other side's fingerprints of
+parts of those that differ, or the ids where there are few. The answerer is a pure function of its index and
+the question, and remembers nothing. Knows one link and one room; when to ask, and whom, `repair` says.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+
+from chatcore.clock import COUNTER_BITS, MAX_SKEW_MS, MAX_STAMP, Now
+from chatcore.ids import LinkId, MessageId, RoomId
+from chatcore.index import Index, Sum
+from chatcore.messages import (
+    FINGERPRINT_BYTES,
+    MAX_COMPARED_RANGES,
+    MAX_FETCH_IDS,
+    MAX_LISTED_IDS,
+    MAX_PARTS,
+    ROOM_TAG_BYTES,
+    Compare,
+    Compared,
+    FetchIds,
+    FetchRange,
+    History,
+    Listed,
+    Part,
+    Publish,
+    Range,
+)
+
+STAMP_BYTES = 8
+
+WAYS = 16
+"""Into how many parts a range is split (Meyer, section 4: the base trades rounds for bytes)."""
+
+NEWEST_LISTED = 32
+"""Of a range that reaches to the newest message, so many are listed at once: most missing are new."""
+
+MAX_ROUNDS = 10
+"""Comparisons in one session: 16-way splits tell 64 * 16^8 messages apart in as many."""
+
+MAX_PAGES = 64
+SESSION_S = 60.0
+"""Then somebody else is asked for the rest, so that nobody can hold us up for long."""
+
+ANSWER_S = 10.0
+MAX_USELESS_PAGES = 3
+
+PAGE_BYTES = 32 * 1024
+PAGE_MESSAGES = 128
+"""Of payloads in one page: it fits a frame, and takes either side some milliseconds at most."""
+
+MAX_STORING = 2
+"""Pages on their way to disk; below that the next is asked for, so that a round trip and a commit
+overlap."""
+
+
+class BadHistory(Exception):
+    """An answer that does not fit its question; `why` is for people."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+def room_tag(room: RoomId) -> bytes:
+    return room[:ROOM_TAG_BYTES]
+
+
+def floor(index: Index, room: RoomId) -> bytes:
+    """The bound below which nothing is kept any more."""
+    stamp = index.floor(room)
+    return stamp.to_bytes(STAMP_BYTES, "big") if stamp else b""
+
+
+def horizon(now: Now) -> bytes:
+    """The bound above which no message is taken: its stamp would be too far ahead."""
+    stamp = min(MAX_STAMP, (now.wall_ms + MAX_SKEW_MS + 1) << COUNTER_BITS)
+    return stamp.to_bytes(STAMP_BYTES, "big")
+
+
+def fingerprint(found: Sum) -> bytes:
+    """Short, and hides the sum: equal fingerprints of other sets take 2^64 tries, or ids whose sums agree.
+
+    The latter an author of tens of thousands of messages could find (Wagner's generalized birthday); all it
+    would gain is that two nodes that hold just those messages of its own do not exchange them.
+    """
+    said = found.total.to_bytes(32, "big") + found.size.to_bytes(8, "big")
+    return hashlib.blake2b(said, digest_size=FINGERPRINT_BYTES).digest()
+
+
+NOTHING = fingerprint(Sum(0, 0))
+"""Who has nothing needs no details: it will fetch the range."""
+
+# Answering
+
+
+def answer(index: Index, room: RoomId, question: Compare) -> Compared:
+    """As many of the ranges as fit one answer; newest are asked about first."""
+    kept_from = floor(index, room)
+    answers: list[tuple[Part | Listed, ...]] = []
+    left = MAX_PARTS
+    for asked in question.ranges:
+        if left < WAYS:
+            break
+        parts = _parts(index, room, asked, max(asked.lower, kept_from))
+        # A list of ids is as long as a few fingerprints.
+        left -= sum(4 if isinstance(part, Listed) else 1 for part in parts) or 1
+        answers.append(parts)
+    return Compared(question.token, tuple(answers))
+
+
+def _parts(index: Index, room: RoomId, asked: Range, lower: bytes) -> tuple[Part | Listed, ...]:
+    upper = asked.upper
+    if lower >= upper:
+        return ()
+    ours = index.fingerprint(room, lower, upper)
+    if fingerprint(ours) == asked.fingerprint:
+        return ()
+    if asked.fingerprint == NOTHING:
+        return (Part(lower, fingerprint(ours), ours.size),)
+    if ours.size <= MAX_LISTED_IDS:
+        return (Listed(lower, _ids(index, room, lower, upper)),)
+    if lower != asked.lower:  # we have dropped what is older: agree on that first
+        return (Part(lower, fingerprint(ours), ours.size),)
+    newest = not index.keys(room, upper, b"\xff" * STAMP_BYTES, 1)
+    pieces = index.split(room, lower, upper, _growing() if newest else _even(ours.size))
+    parts: list[Part | Listed] = []
+    for number, piece in enumerate(pieces):
+        if newest and not number and piece.sum.size <= MAX_LISTED_IDS:
+            parts.append(Listed(piece.lower, _ids(index, room, piece.lower, upper)))
+        else:
+            parts.append(Part(piece.lower, fingerprint(piece.sum), piece.sum.size))
+    return tuple(parts)
+
+
+def _growing() -> list[int]:
+    """What is missing is mostly new: the newest few, then twice as many each time."""
+    return [NEWEST_LISTED, *[NEWEST_LISTED << doubled for doubled in range(WAYS - 2)]]
+
+
+def _even(count: int) -> list[int]:
+    return [-(-count // WAYS)] * (WAYS - 1)
+
+
+def _ids(index: Index, room: RoomId, lower: bytes, upper: bytes) -> tuple[MessageId, ...]:
+    return tuple([MessageId(key[STAMP_BYTES:]) for key in index.keys(room, lower, upper, MAX_LISTED_IDS)])
+
+
+def serve_ids(index: Index, room: RoomId, wanted: FetchIds) -> History:
+    found = index.messages(wanted.ids, PAGE_BYTES)
+    return History(wanted.token, b"", tuple([Publish.of(item, 0) for item in found if item.room == room]))
+
+
+def serve_range(index: Index, room: RoomId, wanted: FetchRange) -> History:
+    """One page, newest first."""
+    lower = max(wanted.lower, floor(index, room))
+    keys = index.keys(room, lower, wanted.upper, PAGE_MESSAGES) if lower < wanted.upper else []
+    found = index.messages([MessageId(key[STAMP_BYTES:]) for key in keys], PAGE_BYTES)
+    whole = len(found) == len(keys) < PAGE_MESSAGES
+    # Damaged records are left out of `found`: then the page ends where the keys do.
+    reached = wanted.lower if whole or not found else _key(found[-1].stamp, found[-1].id)
+    return History(wanted.token, reached, tuple([Publish.of(item, 0) for item in found]))
+
+
+def _key(stamp: int, message_id: MessageId) -> bytes:
+    return stamp.to_bytes(STAMP_BYTES, "big") + message_id
+
+
+# Asking
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A range of which we have nothing and the other side has something."""
+
+    lower: bytes
+    upper: bytes
+
+
+Lacking = Callable[[Collection[MessageId]], list[MessageId]]
+"""Those that are neither here nor on their way."""
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """What we ask one peer about one room. Newest first; what is left at its end the next one will find."""
+
+    link: LinkId
+    room: RoomId
+    token: int
+    started: float
+    todo: list[Range]
+    """Where we differ, newest first."""
+
+    comparing: tuple[Range, ...] = ()
+    compare_due: float = 0.0
+    wanted: list[MessageId] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    fetching: FetchIds | FetchRange | None = None
+    fetch_due: float = 0.0
+    storing: int = 0
+    """Pages that are here and on their way to disk."""
+
+    rounds: int = 0
+    pages: int = 0
+    useless: int = 0
+    brought: int = 0
+    differed: bool = False
+    put_off: bool = False
+    """Something was left to another session."""
+
+    # Asking
+
+    def next_questions(self, mono: float, *, may_fill: bool) -> Iterator[Compare | FetchIds | FetchRange]:
+        """At most one comparison and one fetch are under way."""
+        spent = mono - self.started >= SESSION_S
+        if self.todo and not self.comparing and self.rounds < MAX_ROUNDS and not spent:
+            self.comparing, self.todo = (
+                tuple(self.todo[:MAX_COMPARED_RANGES]),
+                self.todo[MAX_COMPARED_RANGES:],
+            )
+            self.rounds += 1
+            self.compare_due = mono + ANSWER_S
+            yield Compare(self.token, room_tag(self.room), self.comparing)
+        if self.fetching is None and self.storing < MAX_STORING and self.pages < MAX_PAGES and not spent:
+            fetch = self._next_fetch(may_fill=may_fill)
+            if fetch is not None:
+                self.fetching = fetch
+                self.fetch_due = mono + ANSWER_S
+                self.pages += 1
+                yield fetch
+
+    def _next_fetch(self, *, may_fill: bool) -> FetchIds | FetchRange | None:
+        if self.wanted:
+            return FetchIds(self.token, room_tag(self.room), tuple(self.wanted[:MAX_FETCH_IDS]))
+        if self.gaps and may_fill:
+            gap = self.gaps[0]
+            return FetchRange(self.token, room_tag(self.room), gap.lower, gap.upper)
+        return None
+
+    @property
+    def waiting(self) -> bool:
+        """For an answer, or for the disk."""
+        return bool(self.comparing) or self.fetching is not None or self.storing > 0
+
+    @property
+    def left(self) -> bool:
+        return bool(self.todo or self.wanted or self.gaps)
+
+    def overdue(self, mono: float) -> bool:
+        return (bool(self.comparing) and self.compare_due <= mono) or (
+            self.fetching is not None and self.fetch_due <= mono
+        )
+
+    def due(self) -> float | None:
+        """When an answer is overdue. The disk has no deadline."""
+        times = [self.compare_due] if self.comparing else []
+        return min([*times, *([self.fetch_due] if self.fetching is not None else [])], default=None)
+
+    # Answers
+
+    def on_compared(self, message: Compared, index: Index, lacking: Lacking) -> list[MessageId]:
+        """The ids that are now wanted. Raises BadHistory."""
+        asked, self.comparing = self.comparing, ()
+        if not message.answers or len(message.answers) > len(asked):
+            raise BadHistory("an answer to more, or less, than was asked")
+        self.todo[:0] = asked[len(message.answers) :]
+        listed: list[MessageId] = []
+        deeper: list[Range] = []
+        for question, parts in zip(asked, message.answers, strict=False):
+            listed += self._on_parts(question, parts, index, deeper)
+        self.todo[:0] = deeper
+        self.differed = self.differed or bool(deeper or listed or self.gaps)
+        found = lacking(listed)
+        self.wanted += found
+        return found
+
+    def _on_parts(
+        self, question: Range, parts: tuple[Part | Listed, ...], index: Index, deeper: list[Range]
+    ) -> list[MessageId]:
+        listed: list[MessageId] = []
+        upper = question.upper
+        for part in parts:
+            if not question.lower <= part.lower < upper:
+                raise BadHistory("parts that are not in order")
+            self.differed = True
+            if isinstance(part, Listed):
+                listed += part.ids
+            elif part.count:
+                ours = index.fingerprint(self.room, part.lower, upper)
+                if not ours.size:
+                    self._add_gap(part.lower, upper)
+                elif (print_ := fingerprint(ours)) != part.fingerprint:
+                    deeper.append(Range(part.lower, upper, print_))
+            upper = part.lower
+        return listed
+
+    def _add_gap(self, lower: bytes, upper: bytes) -> None:
+        if self.gaps and self.gaps[-1].lower == upper:
+            self.gaps[-1] = Gap(lower, self.gaps[-1].upper)
+        else:
+            self.gaps.append(Gap(lower, upper))
+
+    def on_history(self, message: History) -> None:
+        """The page is what was asked for. Raises BadHistory."""
+        asked, self.fetching = self.fetching, None
+        if isinstance(asked, FetchIds):
+            came = {item.id for item in message.messages}
+            if not came.issubset(asked.ids):
+                raise BadHistory("messages that were not asked for")
+            tried = set(asked.ids)
+            # What fits no page comes with the next; of nothing at all it has none.
+            done = came or tried
+            self.wanted = [item for item in self.wanted if item not in done]
+        elif isinstance(asked, FetchRange):
+            if not asked.lower <= message.lower < asked.upper:
+                raise BadHistory("a page of another range")
+            if message.lower > asked.lower and not message.messages:
+                raise BadHistory("a page of nothing")
+            gap = self.gaps[0]
+            self.gaps[:1] = [Gap(gap.lower, message.lower)] if message.lower > gap.lower else []
+
+    def handle_page_done(self, brought: int) -> bool:
+        """What the page held is on disk: so many were new. False when it goes on bringing nothing."""
+        self.storing -= 1
+        self.brought += brought
+        self.useless = 0 if brought else self.useless + 1
+        return self.useless < MAX_USELESS_PAGES

@@ -1,0 +1,85 @@
+"""Whoever was away gets what it missed: real processes, sockets and stores."""
+
+import json
+import signal
+import time
+from typing import Any
+
+from chatcore.api import MAX_BATCH_REQUESTS
+from tests.conftest import Spawn
+from tests.support.daemon import Daemon, wait_until
+
+STOPPED_S = 12.0
+"""Longer than a link may be silent."""
+
+
+def history(daemon: Daemon) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = daemon.call("message.history", limit=1000)
+    return found
+
+
+def say(daemon: Daemon, count: int, what: str = "note") -> list[str]:
+    texts = [f"{what} {number}" for number in range(count)]
+    for at in range(0, count, MAX_BATCH_REQUESTS):
+        batch = [
+            {"jsonrpc": "2.0", "id": 1, "method": "message.send", "params": {"text": text}}
+            for text in texts[at : at + MAX_BATCH_REQUESTS]
+        ]
+        assert "error" not in daemon.post(json.dumps(batch))[1]
+    return texts
+
+
+def test_node_that_was_off_gets_what_was_said_in_the_same_order(spawn: Spawn) -> None:
+    ann = spawn(username="ann")
+    bob = spawn("--bootstrap", ann.address, username="bob")
+    bob.wait_peers(1)
+    before = say(bob, 3, "before")
+    wait_until(lambda: ann.texts == before, "what bob said")
+    bob.stop()
+    texts = say(ann, 100)
+
+    bob.start()
+    bob.wait_peers(1)
+    wait_until(lambda: len(bob.texts) == 103, "what bob missed", deadline_s=5.0)
+
+    assert bob.texts == before + texts
+    assert [item["id"] for item in history(bob)] == [item["id"] for item in history(ann)]
+    stats = bob.call("node.stats")  # some come because a new neighbour announces its last ones
+    assert (stats["messages_received"], stats["repaired"] > 0) == (100, True)
+
+
+def test_both_sides_of_a_new_link_get_what_the_other_has(spawn: Spawn) -> None:
+    ann, bob = spawn(username="ann"), spawn(username="bob")
+    texts = [*say(ann, 70, "ann"), *say(bob, 70, "bob")]
+    bob.call("peer.connect", address=ann.address)
+    wait_until(lambda: len(bob.texts) == 140 and len(ann.texts) == 140, "both histories", deadline_s=5.0)
+    assert bob.texts == ann.texts == texts
+
+
+def test_newcomer_reads_the_newest_first_and_then_the_rest(spawn: Spawn) -> None:
+    ann = spawn(username="ann")
+    texts = say(ann, 2_000)
+    bob = spawn("--bootstrap", ann.address, username="bob")
+    wait_until(lambda: bob.call("node.stats")["messages_received"] == 2_000, "the whole history")
+
+    shown = history(bob)
+    assert [item["text"] for item in shown] == texts[-1000:]
+    newest = {item["seq"] for item in shown[-50:]}
+    # The first page holds as many as a frame does, numbered as they came.
+    assert max(newest) <= 128
+    assert max(newest) < min(item["seq"] for item in shown[:500])
+
+
+def test_node_that_was_suspended_gets_what_was_said_meanwhile(spawn: Spawn) -> None:
+    ann = spawn(username="ann")
+    bob = spawn("--bootstrap", ann.address, username="bob")
+    bob.wait_peers(1)
+    assert bob.process is not None
+    bob.process.send_signal(signal.SIGSTOP)
+    texts = say(ann, 20)
+    ann.wait_peers(0)
+    time.sleep(max(0.0, STOPPED_S - 10.0))  # the machine sleeps on; nothing tells of it
+    texts += say(ann, 80, "later")
+    bob.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: len(bob.texts) == 100, "what bob missed")
+    assert bob.texts == texts

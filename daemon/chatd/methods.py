@@ -175,7 +175,7 @@ class Methods:
     async def message_history(self, params: api.HistoryParams) -> list[api.Message]:
         room, name = self._known_room(params.room)
         found = await asyncio.to_thread(reading.history, self._store, room, name, params)
-        return [self._with_state(message) for message in found]
+        return found if params.signed else [self._with_state(message) for message in found]
 
     def _with_state(self, message: api.Message) -> api.Message:
         """When it is one of ours and not long ago."""

@@ -31,9 +31,6 @@ WELCOME_S = 2.0
 """Announced to a new neighbour, if they came so lately; more is the business of history repair, which does
 not flood what is old."""
 
-MAX_OFFERED = 256
-"""Of our own undelivered messages pushed to a new neighbour; the rest are announced, for it to ask for."""
-
 MAX_RETRANSMISSIONS = 3
 """Of one message to one link; more would let a peer make us send for it."""
 
@@ -128,20 +125,14 @@ class Broadcast:
         return held is not None and link not in held.holders
 
     def offer(self, envelopes: Sequence[Envelope], links: Collection[LinkId], mono: float) -> list[Output]:
-        """Our own that nobody is known to have, to new neighbours: the oldest pushed, the rest announced."""
+        """Our own that nobody is known to have, to new neighbours."""
         outputs: list[Output] = []
-        announced: dict[LinkId, list[ShortId]] = {}
-        for place, envelope in enumerate(envelopes):
+        for envelope in envelopes:
             short = short_id(envelope.id)
             held = self._recent.get(short) or self._recent.add(envelope, self._config.ttl, [], mono)
             held.own = True
-            lacking = [link for link in links if link not in held.holders]
-            if place < MAX_OFFERED:
-                outputs += self._push(held, lacking)
-            else:
-                for link in lacking:
-                    announced.setdefault(link, []).append(short)
-        return [*outputs, *in_batches(Ihave, announced, Priority.LIVE)]
+            outputs += self._push(held, [link for link in links if link not in held.holders])
+        return outputs
 
     def held(self, message_id: MessageId) -> Held | None:
         """What may still be asked for."""

@@ -13,6 +13,9 @@ from chatcore.index import OwnLog
 from chatcore.own import OwnMessage, State
 from chatcore.recent import ShortId, short_id
 
+MAX_OFFERED = 256
+"""Pushed to a new neighbour; what is older it finds by comparing histories, which begins at once."""
+
 MAX_WAITING = 4096
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Kept in memory to be handed over. A full outbox lets the oldest go: it is in the log all the same, history
@@ -52,9 +55,10 @@ class Outbox:
         found = self._log.own_by_client(room, client_id)
         return None if found is None else self._told.get(short_id(found.id), found)
 
-    def waiting(self, room: RoomId) -> list[Envelope]:
-        """Those nobody has confirmed, oldest first."""
-        return [envelope for envelope in self._envelopes.values() if envelope.room == room]
+    def to_offer(self, room: RoomId) -> list[Envelope]:
+        """The last of those nobody has confirmed, oldest first: what a new neighbour is pushed."""
+        waiting = [envelope for envelope in self._envelopes.values() if envelope.room == room]
+        return waiting[-MAX_OFFERED:]
 
     def _latest(self, short: ShortId) -> OwnMessage | None:
         return self._ahead.get(short) or self._told.get(short)

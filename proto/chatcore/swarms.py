@@ -175,7 +175,7 @@ class Swarms:
 
     def _hand_over(self, room: Room, change: Change, now: Now) -> list[Output]:
         """What of our own nobody has yet, to neighbours won."""
-        waiting = self._outbox.waiting(room.id) if change.came else []
+        waiting = self._outbox.to_offer(room.id) if change.came else []
         if not waiting:
             return []
         raised = self._outbox.handle_handed([envelope.id for envelope in waiting])

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from chatcore import outbox
-from chatcore.broadcast import MAX_OFFERED
 from chatcore.clock import COUNTER_BITS, MAX_SKEW_MS, HybridClock, Now, wall_ms_of
 from chatcore.envelopes import Announce, Envelope
 from chatcore.errors import BadClientId, ClockApart
@@ -31,12 +30,12 @@ from chatcore.ids import LinkId, PeerId
 from chatcore.messages import (
     MAX_SHORT_IDS,
     REFUSED_FUTURE,
-    Graft,
     Ihave,
     Publish,
     Receipt,
     Refused,
 )
+from chatcore.outbox import MAX_OFFERED
 from chatcore.own import MAX_CONFIRMERS, OwnMessage, State
 from chatcore.recent import short_id
 from tests.support.core import (
@@ -133,20 +132,16 @@ def test_queued_message_waits_for_a_member_of_its_own_room() -> None:
     assert to_link(outputs, Publish, bob) == []
 
 
-def test_many_queued_messages_are_partly_announced_and_then_asked_for() -> None:
+def test_of_many_queued_messages_the_last_are_pushed_and_the_others_left_to_history_repair() -> None:
     book = Playbook()
     all_said = [said(book, f"text {number}") for number in range(MAX_OFFERED + 5)]
 
     outputs = book.befriend(book.link(BOB), [])
 
     pushed = [message.id for message in to_link(outputs, Publish, book.newest)]
-    assert [item.id for item in all_said[:MAX_OFFERED]] == pushed[:MAX_OFFERED]
-    announced = tuple(short_id(item.id) for item in all_said[MAX_OFFERED:])
-    assert Ihave(announced) in to_link(outputs, Ihave, book.newest)
-    asked = book.receive(book.newest, Graft(announced))
-    assert [message.id for message in to_link(asked, Publish, book.newest)] == [
-        item.id for item in all_said[MAX_OFFERED:]
-    ]
+    assert pushed == [item.id for item in all_said[5:]]
+    assert state_of(book, all_said[0]).state is State.QUEUED
+    assert state_of(book, all_said[-1]).state is State.SENT
 
 
 def test_message_sent_and_not_confirmed_goes_to_the_next_neighbour_too() -> None:

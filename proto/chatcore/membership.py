@@ -236,8 +236,7 @@ class Membership:
         guests = len(self._active) - self._chosen()
         if link.link in self._asked:  # both asked: both chose
             del self._asked[link.link]
-            self._active[link.link] = Neighbour(chosen=True, since=mono)
-            return [], True
+            return self._take(link.link, mono), True
         if len(self._active) < self._most and (self._small or guests < self._most_guests):
             self._active[link.link] = Neighbour(chosen=False, since=mono)
             return [], True
@@ -261,12 +260,18 @@ class Membership:
         if not reply.accepted:
             self._waiting[link.link] = mono + ASK_AGAIN_S
             return []
-        if link.link == self._rescuer:
-            self._rescuer, self._rescued_at = None, mono
-            self._active[link.link] = Neighbour(chosen=False, since=mono)
-            return self._evict_a_guest(but=link.link) if len(self._active) > self._most else []
-        self._active[link.link] = Neighbour(chosen=True, since=mono)
-        return self._finish_swap(link.link) if self._swapping else []
+        rescued = link.link == self._rescuer
+        outputs = self._take(link.link, mono)
+        return outputs if rescued or not self._swapping else self._finish_swap(link.link)
+
+    def _take(self, link: LinkId, mono: float) -> list[Output]:
+        """Whom we asked agrees: a choice of ours, unless it came to us with messages."""
+        rescued = link == self._rescuer
+        self._active[link] = Neighbour(chosen=not rescued, since=mono)
+        if not rescued:
+            return []
+        self._rescuer, self._rescued_at = None, mono
+        return self._evict_a_guest(but=link) if len(self._active) > self._most else []
 
     # Mixing
 

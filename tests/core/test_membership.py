@@ -427,6 +427,22 @@ def test_spare_that_had_what_no_neighbour_passed_on_becomes_a_neighbour_beside_t
     assert hood.active == choices | {spare}
 
 
+def test_spare_that_asks_back_while_it_is_asked_becomes_no_choice() -> None:
+    hood = Hood()
+    hood.link(*range(1, 30))
+    choices = hood.choose()
+    for spare in sorted(set(range(1, 30)) - choices)[:4]:
+        hood.now += OVERLAY.shuffle_every_s
+        hood.fetched(spare)
+        assert hood.request(spare)
+    hood.now += 3600  # no swaps
+
+    for _ in range(10):
+        hood.shuffle()
+
+    assert len(choices & hood.active) == 4  # one was too many once there were guests
+
+
 def test_those_that_had_what_no_neighbour_passed_on_take_the_places_of_guests_only() -> None:
     hood = Hood()
     hood.link(*range(1, 60))

@@ -106,7 +106,7 @@ class Methods:
                 room.name: {
                     "eager_links": round(len(room.active) - self._node.lazy_links(room.id), 1),
                     "lazy_links": round(self._node.lazy_links(room.id), 1),
-                    "spare_links": len(room.neighbours) - len(room.active),
+                    "spare_links": len(room.linked) - len(room.active),
                 }
                 for room in self._node.rooms.values()
             },

@@ -95,7 +95,7 @@ def room(item: Room, now: Now) -> api.Room:
         "room": item.name,
         "joined": True,
         "room_id": str(item.id),
-        "peers": len(item.neighbours),
+        "peers": len(item.linked),
         "members": [
             {
                 "peer_id": str(member.peer_id),

@@ -139,7 +139,7 @@ class Repair:
         if self._round_at <= now.mono:
             self._put_off_round(now.mono)
             for room in self._rooms.values():
-                members = room.neighbours
+                members = room.linked
                 if members:
                     self._plan((self._rng.sample(members, 1)[0], room.id), now.mono)
         return self._go_on(now)
@@ -225,7 +225,7 @@ class Repair:
     def _ask_another(self, session: Session, now: Now) -> None:
         """What one peer has left open, another may answer."""
         room = self._rooms.get(session.room)
-        others = [link for link in room.neighbours if link != session.link] if room else []
+        others = [link for link in room.linked if link != session.link] if room else []
         if others and (session.differed or session.left or session.comparing):
             self._plan((self._rng.sample(others, 1)[0], session.room), now.mono)
 

@@ -63,7 +63,7 @@ class Room:
         """Until when each link needs no other greeting."""
 
     @property
-    def neighbours(self) -> list[LinkId]:
+    def linked(self) -> list[LinkId]:
         """Every linked peer in the room."""
         return [link.link for link in self._links if self.id in link.rooms]
 

@@ -110,7 +110,7 @@ class Search:
                 self._needs.pop(room_id, None)
                 continue
             need = self._needs.get(room_id)
-            alone = not room.active and not room.neighbours
+            alone = not room.active and not room.linked
             if need is None or alone > need.alone:
                 # Linked members may yet become neighbours, and tell of others.
                 soonest = now.mono if alone else now.mono + ASK_FIRST_S

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope
-from chatcore.events import GraftDue, IhaveDue, Output, Priority, RumourDue, Send, SetTimer
+from chatcore.events import GraftDue, IhaveDue, Output, Priority, Send, SetTimer
 from chatcore.feeders import Feeders
 from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.links import Link
-from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune, Resume
+from chatcore.messages import Graft, Ihave, Prune, Resume
 from chatcore.missing import Missing, Wanted
 from chatcore.recent import Held, Recent, ShortId, in_batches, short_id
+from chatcore.rumours import Rumours
 from chatcore.trees import Trees
 
 ActiveIn = Callable[[RoomId], Collection[LinkId]]
@@ -54,7 +55,7 @@ class Broadcast:
         self._trees = Trees()
         self._feeders = Feeders(config, counters, self._recent)
         self._announcing: dict[LinkId, list[ShortId]] = {}
-        self._rumours: dict[RoomId, list[ShortId]] = {}
+        self._rumours = Rumours(config, self._recent)
 
     # Spreading
 
@@ -64,7 +65,7 @@ class Broadcast:
         held.own = True
         if not active:
             return []  # alone
-        return [*self._push(held, list(active)), *self._note_rumour(held, mono)]
+        return [*self._push(held, list(active)), *self._rumours.note(held, mono)]
 
     def spread(
         self, envelope: Envelope, hops: int, senders: list[Link], active: Collection[LinkId], mono: float
@@ -83,7 +84,7 @@ class Broadcast:
             others = [link for link in active if link not in held.holders]
             outputs += self._push(held, [link for link in others if link not in lazy])
             outputs += self._announce(held, [link for link in others if link in lazy], mono)
-            outputs += self._note_rumour(held, mono)
+            outputs += self._rumours.note(held, mono)
         return Spread(outputs, fetched)
 
     def _push(self, held: Held, links: Sequence[LinkId]) -> list[Output]:
@@ -169,29 +170,8 @@ class Broadcast:
                 held.holders.add(link)
                 self._trees.prune(held.room, held.author, link)
 
-    # Rumours: announcements beyond the neighbourhood
-
-    def _note_rumour(self, held: Held, mono: float) -> list[Output]:
-        if not held.durable:
-            return []
-        outputs: list[Output] = []
-        if not self._rumours:
-            outputs = [SetTimer(RumourDue(), mono + self._config.rumour_every_s)]
-        shorts = self._rumours.setdefault(held.room, [])
-        if len(shorts) < MAX_SHORT_IDS:
-            shorts.append(short_id(held.publish.id))
-        return outputs
-
-    def handle_rumour_due(self, spares: Mapping[RoomId, Sequence[LinkId]]) -> list[Output]:
-        """Tell some `spares` of each room what is new there, in case nobody else does."""
-        rumours, self._rumours = self._rumours, {}
-        outputs: list[Output] = []
-        for room, shorts in rumours.items():
-            fresh: dict[LinkId, list[ShortId]] = {
-                link: [short for short in shorts if self._lacks(link, short)] for link in spares.get(room, ())
-            }
-            outputs += in_batches(Ihave, fresh, Priority.LIVE)
-        return outputs
+    def handle_rumour_due(self, spares: Mapping[RoomId, Sequence[LinkId]], mono: float) -> list[Output]:
+        return self._rumours.handle_due(spares, mono)
 
     # Neighbours come and go
 

@@ -49,9 +49,10 @@ class GossipConfig:
     """Beyond a round trip to the announcer asked, before the next one is."""
 
     rumour_every_s: float = 1.0
+    rumour_rounds: int = 3
     rumour_links: int = 2
-    """Spares of a room told each second what is new, so that a node whose every neighbour keeps messages from
-    it hears of them. Gossipsub's heartbeat does the same, to six (gossipsub-v1.0, "gossip")."""
+    """Each second two spares of a room are told what came in the last three, so that a node whose every
+    neighbour is dead, or keeps messages from it, hears of them."""
 
     repair_every_s: float = 30.0
     """Histories are compared with a random member of each room so often, +-20%: equal ones take 61 bytes."""

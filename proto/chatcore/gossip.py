@@ -202,10 +202,9 @@ class Gossip:
     def handle_ihave_due(self) -> list[Output]:
         return self._broadcast.handle_ihave_due()
 
-    def handle_rumour_due(self) -> list[Output]:
-        return self._broadcast.handle_rumour_due(
-            {room.id: room.some_spares(self._config.rumour_links) for room in self._rooms.values()}
-        )
+    def handle_rumour_due(self, now: Now) -> list[Output]:
+        spares = {room.id: room.spares() for room in self._rooms.values()}
+        return self._broadcast.handle_rumour_due(spares, now.mono)
 
     def handle_graft_due(self, now: Now) -> list[Output]:
         return self._broadcast.handle_graft_due(now.mono, self._rtt_of)

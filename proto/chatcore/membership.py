@@ -157,9 +157,9 @@ class Membership:
         urgent = urgent or len(self._active) < self._config.fanout // 4
         return Send((link.link,), Neighbor(self._room, urgent), Priority.CONTROL)
 
-    def some_spares(self, most: int) -> list[LinkId]:
+    def shuffled_spares(self) -> list[LinkId]:
         spares = [link.link for link in self.spares]
-        return self._rng.sample(spares, min(most, len(spares)))
+        return self._rng.sample(spares, len(spares))
 
     def handle_fetched(self, link: Link, mono: float) -> list[Output]:
         """We had to ask for a message, and this link had it; no neighbour passed it on, if it is none.

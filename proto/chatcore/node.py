@@ -273,7 +273,7 @@ class Node:
             case GraftDue():
                 return self._gossip.handle_graft_due(now)
             case RumourDue():
-                return self._gossip.handle_rumour_due()
+                return self._gossip.handle_rumour_due(now)
             case ReceiptDue():
                 return self._gossip.handle_receipt_due()
             case StatesDue():

@@ -102,9 +102,9 @@ class Room:
         self._told = active
         return change
 
-    def some_spares(self, most: int) -> list[LinkId]:
-        """Members we are linked with that are not our neighbours: a few, at random."""
-        return self._membership.some_spares(most)
+    def spares(self) -> list[LinkId]:
+        """Members we are linked with that are not our neighbours, in a random order."""
+        return self._membership.shuffled_spares()
 
     def handle_fetched(self, envelope: Envelope, link: Link, now: Now) -> list[Output]:
         """A message came over this link because we asked for it there; nobody pushed it."""

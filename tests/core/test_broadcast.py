@@ -110,7 +110,8 @@ class Spreading:
         return self.broadcast.handle_neighbours(LOBBY, came=new, left=gone, active=self.active, mono=self.now)
 
     def rumours(self, *spares: int) -> dict[int, list[bytes]]:
-        told = self.broadcast.handle_rumour_due({LOBBY: [LinkId(spare) for spare in spares]})
+        self.wait(1.0)
+        told = self.broadcast.handle_rumour_due({LOBBY: [LinkId(spare) for spare in spares]}, self.now)
         return {link: list(batch.ids) for links, batch in sent(told, Ihave) for link in links}
 
 
@@ -756,6 +757,20 @@ def test_spares_are_told_once_a_second_what_is_new() -> None:
     spreading.ihave(AGAIN, 7)
     assert spreading.rumours(6, 7) == {6: [short_id(HI.id), short_id(AGAIN.id)], 7: [short_id(HI.id)]}
     assert spreading.rumours(6, 7) == {}
+
+
+def test_other_spares_are_told_in_the_rounds_after_and_nobody_the_same_twice() -> None:
+    spreading = Spreading()
+    spreading.spread(HI, 1)
+    first = spreading.rumours(6, 7, 8, 9, 10)
+    again = spreading.spread(AGAIN, 1)
+    rest = [spreading.rumours(6, 7, 8, 9, 10) for _ in range(4)]
+
+    assert not of(again, SetTimer)  # it runs until all that is new has been told three times
+    assert first == {6: [short_id(HI.id)], 7: [short_id(HI.id)]}
+    both = [short_id(HI.id), short_id(AGAIN.id)]
+    assert rest[:2] == [{8: both, 9: both}, {10: both, 6: [short_id(AGAIN.id)]}]
+    assert rest[2:] == [{7: [short_id(AGAIN.id)]}, {}]
 
 
 def test_presence_makes_no_rumours() -> None:

@@ -20,7 +20,7 @@ from tests.sim.network import World
 from tests.sim.overlay import Graph, Plan, components, degrees, eccentricity_s, graph_of, want_copies
 from tests.sim.repairs import compared, healed, six, two
 from tests.sim.results import Result, delivery_curve, histogram, mean, middle, with_fanout
-from tests.sim.scenario import SPREADING_S, chat, measured_chat, some_authors, text_of
+from tests.sim.scenario import SPREADING_S, chat, measured_chat, some_authors, text_of, trails_of
 from tests.sim.sieges import begged, small_world
 from tests.sim.tally import Trail
 
@@ -177,7 +177,7 @@ Later = Callable[[], list[Trail]]
 
 def _say_all(world: World, authors: Sequence[Host]) -> Later:
     requests = [world.say(author, text_of()) for author in authors]
-    return lambda: [world.tally.by_request[item] for item in requests if item in world.tally.by_request]
+    return lambda: trails_of(world, requests)
 
 
 def _talk(world: World, authors: Sequence[Host], count: int) -> Later:

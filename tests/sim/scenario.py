@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from chatcore.codec import encode_message
 from chatcore.envelopes import Chat, seal
+from chatcore.events import RequestId
 from chatcore.identity import Identity
 from chatcore.messages import Publish
 from tests.sim.attackers import LOBBY
@@ -39,8 +40,16 @@ def chat(world: World, authors: Sequence[Host], rounds: int, every_s: float = 1.
             requests.append(world.say(author, f"{text[6:]}{number:03d}{place:03d}"))
             world.run_for(every_s / len(authors))
     world.run_for(SPREADING_S)
+    return trails_of(world, requests)
+
+
+def trails_of(world: World, requests: Sequence[RequestId]) -> list[Trail]:
+    """Raises LookupError when one was never stored at its author: it would else not count as lost."""
     said = world.tally.by_request
-    return [said[request] for request in requests if request in said]
+    unsaid = [request for request in requests if request not in said]
+    if unsaid:
+        raise LookupError(f"{len(unsaid)} of {len(requests)} messages were never said")
+    return [said[request] for request in requests]
 
 
 @dataclass(frozen=True, slots=True)

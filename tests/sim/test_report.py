@@ -137,7 +137,7 @@ def test_every_figure_belongs_to_a_row() -> None:
     assert len({(figure.row, figure.name) for figure in FIGURES}) == len(FIGURES)
 
 
-def test_every_row_size_and_seed_is_a_job_but_faults_stop_at_5_000() -> None:
+def test_every_row_size_and_seed_is_a_job_but_faults_stop_at_500() -> None:
     jobs = jobs_of(parse(["--nodes", "50", "10000", "--seeds", "3", "4", "--ttl", "6"]))
     assert len(jobs) == 2 * (len(ROWS) + 2)
     assert {job.plan.gossip.ttl for job in jobs} == {6}

@@ -8,10 +8,13 @@ import pytest
 
 from chatcore.config import GossipConfig, LinkConfig
 from tests.sim import faults
-from tests.sim.jobs import Job, do_all
+from tests.sim.__main__ import jobs_of, parse
+from tests.sim.jobs import do_all
 from tests.sim.measure import alive, honest, in_delays, spread_of
 from tests.sim.network import MEAN_DELAY_S, World, WorldConfig
 from tests.sim.overlay import Plan, bring_up, components, eccentricity_s, graph_of
+from tests.sim.report import lines_of
+from tests.sim.rows import ROWS
 from tests.sim.scenario import MESSAGE_BYTES, chat, measured_chat, some_authors
 
 
@@ -62,9 +65,9 @@ def test_everybody_gets_everything_within_the_bounds_of_the_overlay() -> None:
     for item in spreads:
         # Now and then somebody changes a neighbour, so the paths are not quite those of the graph.
         assert eccentricity_s(graph, author.index) <= item.last_s + MEAN_DELAY_S
-        assert in_delays(item.last_s) < 20
+        assert in_delays(item.last_s) < 5
         assert 1 <= min(item.hops) <= max(item.hops) <= GossipConfig().ttl + 1
-        assert item.copies >= 1.0
+        assert 1.0 <= item.copies <= 2.5
     least = nodes * len(spreads) * MESSAGE_BYTES
     assert window.busy.wire_bytes - window.quiet.wire_bytes > 0.9 * least
 
@@ -101,15 +104,17 @@ def test_network_of_the_honest_gets_everything_past_droppers(announces: bool) ->
     assert [item.delivered for item in spreads] == [1.0] * 4
 
 
-def test_rows_of_500_nodes_hold_what_they_must() -> None:
+def test_rows_of_50_and_500_nodes_meet_every_goal() -> None:
     """In processes of their own, side by side: also because they would crawl if their lines were counted."""
-    plan = Plan(500, 1, join_s=20.0, settle_s=30.0)
-    spread, killed = do_all([Job("spread", plan), Job("kill30", plan)], 2)
-    assert spread.result is not None
-    assert killed.result is not None
-    quiet, after = spread.result.figures, killed.result.figures
-    assert (quiet["delivered"], quiet["parts"]) == (100.0, 1.0)
-    assert quiet["hops"] <= GossipConfig().ttl + 1
-    assert quiet["floor_owd"] <= quiet["slowest_owd"] + 1
-    assert quiet["wire_bytes"] > MESSAGE_BYTES
-    assert (after["later"], after["parts"]) == (100.0, 1.0)
+    jobs = jobs_of(parse(["--nodes", "50", "--seeds", "1"]))
+    large = jobs_of(parse(["spread", "kill30", "--nodes", "500", "--seeds", "1"]))
+
+    lines = lines_of(do_all([job for job in jobs + large if job.row != "forged"], 2))
+
+    assert {line.figure.row for line in lines} == set(ROWS) - {"forged"}
+    missed = [
+        f"{line.figure.title}, {line.nodes} nodes: {line.median:g}"
+        for line in lines
+        if line.verdict not in {"met", ""}
+    ]
+    assert missed == []

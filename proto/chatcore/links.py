@@ -52,6 +52,9 @@ class Link:
         return self.dialled is not None
 
 
+_NOBODY: dict[LinkId, Link] = {}
+
+
 class Links:
     def __init__(self, config: LinkConfig, own: PeerId, rng: Rng) -> None:
         self._config = config
@@ -59,6 +62,7 @@ class Links:
         self._rng = rng
         self._by_link: dict[LinkId, Link] = {}
         self._by_peer: dict[PeerId, Link] = {}
+        self._by_room: dict[RoomId, dict[LinkId, Link]] = {}
         self._fading: dict[LinkId, Link] = {}
 
     def __len__(self) -> int:
@@ -74,6 +78,10 @@ class Links:
     def peer_ids(self) -> Collection[PeerId]:
         return self._by_peer.keys()
 
+    def in_room(self, room: RoomId) -> Collection[Link]:
+        """Those whose peer says that it is in the room."""
+        return self._by_room.get(room, _NOBODY).values()
+
     def to(self, peer_id: PeerId) -> Link | None:
         return self._by_peer.get(peer_id)
 
@@ -85,7 +93,23 @@ class Links:
         link = self.make(event, mono)
         self._by_link[event.link] = link
         self._by_peer[event.peer_id] = link
+        for room in link.rooms:
+            self._by_room.setdefault(room, {})[link.link] = link
         return link
+
+    def handle_rooms(self, link: Link, rooms: frozenset[RoomId]) -> None:
+        """The peer is in other rooms now."""
+        self._leave_rooms(link, link.rooms - rooms)
+        for room in rooms - link.rooms:
+            self._by_room.setdefault(room, {})[link.link] = link
+        link.rooms = rooms
+
+    def _leave_rooms(self, link: Link, rooms: frozenset[RoomId]) -> None:
+        for room in rooms:
+            members = self._by_room.get(room, {})
+            members.pop(link.link, None)
+            if not members:
+                self._by_room.pop(room, None)
 
     def make(self, event: LinkUp, mono: float) -> Link:
         return Link(
@@ -118,6 +142,8 @@ class Links:
         gone = self._by_link.pop(link, None)
         if gone is not None and self._by_peer.get(gone.peer_id) is gone:
             del self._by_peer[gone.peer_id]
+        if gone is not None:
+            self._leave_rooms(gone, gone.rooms)
         return gone
 
     def should_replace(self, old: Link, new: LinkUp, mono: float) -> bool:

@@ -5,7 +5,7 @@ us. Links of the room beyond the active view are warm spares. Knows addresses an
 """
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from chatcore.config import GossipConfig
@@ -76,9 +76,9 @@ class Membership:
     def passive(self) -> Collection[PeerRecord]:
         return self._passive.values()
 
-    def _members(self) -> Iterator[Link]:
+    def _members(self) -> Collection[Link]:
         """Linked peers that are in the room."""
-        return (link for link in self._links if self._room in link.rooms)
+        return self._links.in_room(self._room)
 
     # How many
 
@@ -87,7 +87,7 @@ class Membership:
         """Few enough that everybody is everybody's neighbour."""
         # Some places must be left: the next to come would else find none, and be an island with each other.
         below = min(self._config.full_mesh_below, 2 + self._most - max(1, self._config.fanout // 4))
-        linked = sum(1 for _ in self._members())
+        linked = len(self._members())
         if 1 + linked >= below:
             return False
         unlinked = sum(self._links.to(peer_id) is None for peer_id in self._passive)
@@ -117,9 +117,9 @@ class Membership:
 
     @property
     def _wanted(self) -> int:
-        """Choices to have; with next to no guests, one more."""
+        """Choices to have; with next to no guests, one more (or two, where the fanout is 12)."""
         guests = len(self._active) - self._chosen()
-        return max(self._to_choose, self._to_choose + 1 - guests)
+        return max(self._to_choose, self._to_choose + max(1, self._config.fanout // 6) - guests)
 
     # Filling the active view
 

@@ -65,7 +65,7 @@ class Room:
     @property
     def linked(self) -> list[LinkId]:
         """Every linked peer in the room."""
-        return [link.link for link in self._links if self.id in link.rooms]
+        return [link.link for link in self._links.in_room(self.id)]
 
     @property
     def active(self) -> Collection[LinkId]:

@@ -22,8 +22,9 @@ class Rumours:
         """What came in each of the last rounds, newest first. Of more than MAX_SHORT_IDS in a round of a
         room the rest is told by neighbours only."""
 
-        self._told: deque[set[LinkId]] = deque(maxlen=config.rumour_rounds - 1)
-        """Who was told in the rounds before this one."""
+        self._round = 0
+        self._told: dict[RoomId, dict[LinkId, int]] = {}
+        """The round in which each spare was last told something of a room."""
 
     def note(self, held: Held, mono: float) -> list[Output]:
         """It came just now."""
@@ -38,24 +39,24 @@ class Rumours:
     def handle_due(self, spares: Mapping[RoomId, Sequence[LinkId]], mono: float) -> list[Output]:
         """`spares` are each room's linked members that are no neighbours, in a random order."""
         fresh: dict[LinkId, list[ShortId]] = {}
-        for room in dict.fromkeys(room for news in self._rounds for room in news):
-            # In three rounds six are told, where there are as many, and not the same two.
-            by_need = sorted(spares.get(room, ()), key=self._rounds_unheard, reverse=True)
-            for link in by_need[: self._config.rumour_links]:
-                fresh.setdefault(link, []).extend(self._news_for(link, room))
-        self._told.appendleft(set(fresh))
+        told = {}
+        for room, links in spares.items():
+            before = self._told.get(room, {})
+            last = {link: before.get(link, -self._config.rumour_rounds) for link in links}
+            if any(room in news for news in self._rounds):
+                # In turn: chance would leave somebody out for long.
+                for link in sorted(links, key=last.__getitem__)[: self._config.rumour_links]:
+                    fresh.setdefault(link, []).extend(self._news_for(link, room, self._round - last[link]))
+                    last[link] = self._round
+            told[room] = last
+        self._told = told
+        self._round += 1
         self._rounds.appendleft({})
         again = [self._timer(mono)] if any(self._rounds) else []
         return [*in_batches(Ihave, fresh, Priority.LIVE), *again]
 
-    def _rounds_unheard(self, link: LinkId) -> int:
-        for number, told in enumerate(self._told, 1):
-            if link in told:
-                return number
-        return self._config.rumour_rounds
-
-    def _news_for(self, link: LinkId, room: RoomId) -> list[ShortId]:
-        unheard = [news.get(room, []) for news in list(self._rounds)[: self._rounds_unheard(link)]]
+    def _news_for(self, link: LinkId, room: RoomId, rounds: int) -> list[ShortId]:
+        unheard = [news.get(room, []) for news in list(self._rounds)[:rounds]]
         return [short for shorts in reversed(unheard) for short in shorts if self._lacks(link, short)]
 
     def _lacks(self, link: LinkId, short: ShortId) -> bool:

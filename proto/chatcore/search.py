@@ -156,10 +156,9 @@ class Search:
     def _known(self, room_id: RoomId, asker: Link) -> list[PeerRecord]:
         room = self._rooms.get(room_id)
         known = {} if room is None else {record.peer_id: record for record in room.known}
-        for link in self._links:
-            record = link.record
-            if room_id in link.rooms and record is not None:
-                known[link.peer_id] = record
+        for link in self._links.in_room(room_id):
+            if link.record is not None:
+                known[link.peer_id] = link.record
         known.pop(asker.peer_id, None)
         return list(known.values())
 

@@ -134,7 +134,7 @@ class Swarms:
 
     def on_rooms(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
         new, left = rooms - link.rooms, link.rooms - rooms
-        link.rooms = rooms
+        self._links.handle_rooms(link, rooms)
         for room in left & self.ids:
             self._rooms[room].handle_gone(link)
         self.unsettled = True

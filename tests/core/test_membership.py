@@ -527,7 +527,7 @@ def test_peer_that_left_the_room_is_forgotten() -> None:
     assert hood.request(1)
     assert hood.passive == set(records(1))
 
-    hood.at(1).rooms = frozenset({WINE})
+    hood.links.handle_rooms(hood.at(1), frozenset({WINE}))
     hood.membership.handle_link_gone(hood.at(1))
 
     assert hood.active == set()

@@ -79,11 +79,10 @@ class Inbox:
 
         Raises Malformed.
         """
-        seen = (self._messages, self._ephemera)
         fresh = [
             Candidate(open_envelope(item.payload, item.signature, item.id), hops, [])
             for item in publishes
-            if item.id not in seen[0] and item.id not in seen[1]
+            if not self._is_copy(item)
         ]
         durable = [item for item in fresh if item.envelope.durable]
         known = self._index.known([item.envelope.id for item in durable])

@@ -318,6 +318,18 @@ def test_copy_pushed_while_the_fetched_one_is_checked_is_handed_on() -> None:
     assert [set(links) for links, _ in sent(outputs, Publish)] == [{link, third}]
 
 
+def test_page_with_a_message_that_was_pushed_meanwhile_counts_as_a_copy() -> None:
+    book = Playbook()
+    link, other = dialled(book), book.neighbour(CARL)
+    question = open_session(book, link)
+    pushed, missing = spoken(2)
+    book.receive(link, listed(question, [pushed, missing]))
+    book.settle(book.receive(other, publish(pushed)))
+    book.settle(book.receive(link, page(question, [pushed, missing])))
+    counters = book.node.counters
+    assert (counters.received, counters.repaired, counters.duplicate) == (2, 1, 1)
+
+
 def test_id_is_asked_for_once_and_again_when_that_link_is_lost() -> None:
     book = Playbook()
     first, second = dialled(book), book.neighbour(CARL, dialled="192.0.2.10:8080")

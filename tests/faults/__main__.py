@@ -1,18 +1,25 @@
-"""`make faults`: kills and damaged stores in numbers, on real daemons. Exits with 1 for a mark missed."""
+"""`make faults`: kills, damaged stores and split networks in numbers, on real daemons.
+
+Exits with 1 for a mark missed.
+"""
 
 import argparse
 import asyncio
+import math
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.killing import kill_again_and_again
+from tests.faults.splitting import A_SIDE, DAEMONS, EQUAL_WITHIN_S, Outcome, split_and_heal
 from tests.faults.spoiling import spoil_again_and_again
+from tests.support.faultproxy import Split
 
 KILLS = 200
 HASTY_KILLS = 50
 SPOILED = 180
+EACH_SAYS = 200
 
 Check = tuple[str, str, bool]
 """What was tried, what came of it, and whether it may be so."""
@@ -52,13 +59,45 @@ def spoiled(folder: Path, runs: int | None, seed: int) -> list[Check]:
     ]
 
 
-PARTS: dict[str, Callable[[Path, int | None, int], list[Check]]] = {"kills": kills, "spoiled": spoiled}
+def splits(folder: Path, runs: int | None, seed: int) -> list[Check]:
+    def healed(name: str, kind: Split, each_says: int, *, unrepaired: bool = False) -> Outcome:
+        return asyncio.run(split_and_heal(folder / name, kind, each_says, seed=seed, unrepaired=unrepaired))
+
+    each = runs or EACH_SAYS
+    checks = [
+        _after_split(
+            f"split in two, {A_SIDE * each} messages a side, {kind.value}", healed(kind.name, kind, each)
+        )
+        for kind in Split
+    ]
+    # Few messages might all be pushed.
+    unrepaired = healed("unrepaired", Split.CLOSED, EACH_SAYS, unrepaired=True)
+    return [*checks, ("the same, histories never compared", f"{unrepaired.lost} lost", unrepaired.lost > 0)]
+
+
+def _after_split(what: str, found: Outcome) -> Check:
+    equal = "histories differ" if math.isinf(found.equal_s) else f"{DAEMONS} equal histories"
+    outcome = (
+        f"{equal} {min(found.equal_s, EQUAL_WITHIN_S):.1f} s after {found.apart_s:.0f} s apart; "
+        f"{found.lost} lost, {found.duplicates} duplicates, "
+        f"{found.copies:.2f} copies, {found.repaired:.0%} by repair"
+    )
+    return what, outcome, found.good
+
+
+PARTS: dict[str, Callable[[Path, int | None, int], list[Check]]] = {
+    "kills": kills,
+    "spoiled": spoiled,
+    "splits": splits,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--runs", type=int, help="instead of the full number of each")
+    parser.add_argument(
+        "--runs", type=int, help="instead of the full number of each; for splits, messages of each author"
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):

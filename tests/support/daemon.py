@@ -71,12 +71,15 @@ class Daemon:
 
     def start(self, deadline_s: float = DEADLINE_S) -> Self:
         self.spawn()
-        what = f"a daemon on {self.home}"
-        wait_until(self._answers, what, alive=lambda: self._running, deadline_s=deadline_s)
+        self.wait_ready(deadline_s)
         return self
 
-    def spawn(self) -> None:
-        """Start the process without waiting for it to be ready."""
+    def wait_ready(self, deadline_s: float = DEADLINE_S) -> None:
+        what = f"a daemon on {self.home}"
+        wait_until(self._answers, what, alive=lambda: self._running, deadline_s=deadline_s)
+
+    def spawn(self) -> int:
+        """Start the process without waiting for it to be ready. Its id."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.home / "stderr.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -86,6 +89,7 @@ class Daemon:
                 stderr=log,
                 env=environment(),
             )
+        return self.process.pid
 
     @property
     def _running(self) -> bool:

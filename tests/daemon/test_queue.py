@@ -37,7 +37,7 @@ def test_what_is_said_now_overtakes_history_and_does_not_carry_it() -> None:
     assert [jobs(queue), jobs(queue)] == [[3], [1, 2]]
 
 
-def test_history_is_taken_about_a_page_at_a_time() -> None:
+def test_history_is_taken_a_few_pages_at_a_time() -> None:
     queue = Queue()
     put(queue, 1, 2, history=True, size=MAX_HISTORY_GROUP_BYTES)
     put(queue, 3, 4, size=MAX_HISTORY_GROUP_BYTES)
@@ -73,13 +73,9 @@ def test_closed_queue_takes_nothing_and_gives_what_it_has() -> None:
 def test_who_waits_is_woken_by_what_comes_and_by_the_end() -> None:
     queue = Queue()
     found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(queue.take(None))) for _ in range(1)]
-    threads[0].start()
-    put(queue, 1)
-    threads[0].join()
-    assert found == [([Batch(1)], 1)]
-    thread = threading.Thread(target=lambda: found.append(queue.take(None)))
-    thread.start()
-    queue.close()
-    thread.join()
-    assert found[1] is None
+    for wake in (lambda: put(queue, 1), queue.close):
+        thread = threading.Thread(target=lambda: found.append(queue.take(None)))
+        thread.start()
+        wake()
+        thread.join()
+    assert found == [([Batch(1)], 1), None]

@@ -8,8 +8,9 @@ from chatd.store.batches import Batch
 MAX_GROUP_BYTES = 4 * 1024 * 1024
 """One transaction's payload: whoever is queued behind waits tens of milliseconds for it, not seconds."""
 
-MAX_HISTORY_GROUP_BYTES = 64 * 1024
-"""The same of history, about a page: what is said meanwhile waits for some milliseconds, and for the disk."""
+MAX_HISTORY_GROUP_BYTES = 256 * 1024
+"""The same of history, about three pages: what is said meanwhile waits for some milliseconds. With fewer at a
+time the disk would have more to do, and that is what everybody on the machine waits for."""
 
 MAX_PASSED_OVER = 8
 """So many groups go before history that waits; then it is its turn, or a flood would keep it out for good."""

@@ -73,9 +73,12 @@ def test_closed_queue_takes_nothing_and_gives_what_it_has() -> None:
 def test_who_waits_is_woken_by_what_comes_and_by_the_end() -> None:
     queue = Queue()
     found: list[object] = []
-    for wake in (lambda: put(queue, 1), queue.close):
+    for number in (1, None):
         thread = threading.Thread(target=lambda: found.append(queue.take(None)))
         thread.start()
-        wake()
+        if number is None:
+            queue.close()
+        else:
+            put(queue, number)
         thread.join()
     assert found == [([Batch(1)], 1), None]

@@ -6,6 +6,7 @@ threads and comes back as an input.
 
 import asyncio
 import os
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -61,6 +62,10 @@ MAX_CHECKS_PER_LINK = 1024
 MAX_CHECKERS = 4
 """Threads that check signatures: one more than cores, as one usually waits for the interpreter lock."""
 
+HISTORY_NICENESS = 5
+"""Of the one thread that checks history: whoever else wants the processor, in this process or another, gets
+three times as much of it."""
+
 MAX_STORE_BACKLOG_BYTES = 16 * 1024 * 1024
 """What may wait for the disk; beyond, no socket is read."""
 
@@ -79,6 +84,9 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(
             max_workers=min(MAX_CHECKERS, 1 + (os.cpu_count() or 1)), thread_name_prefix="chatd-verify"
+        )
+        self._history_pool = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="chatd-history", initializer=_step_back
         )
         self._inputs: deque[Input] = deque()
         self._busy = False
@@ -232,7 +240,8 @@ class Driver:
         self._quiet.clear()
         if self._checks[output.link] >= MAX_CHECKS_PER_LINK:
             self.links.pause(output.link, paused=True)
-        future = self._pool.submit(_check, output.envelopes)
+        pool = self._history_pool if output.history else self._pool
+        future = pool.submit(_check, output.envelopes)
         future.add_done_callback(
             lambda done: self._loop.call_soon_threadsafe(self._verified, output.job, output.link, done)
         )
@@ -253,7 +262,7 @@ class Driver:
 
     def _persist(self, output: Persist) -> None:
         rooms = tuple(RoomEntry(record.room, record.name, record.joined) for record in output.rooms)
-        self._store.submit(Batch(output.job, output.messages, rooms, output.own))
+        self._store.submit(Batch(output.job, output.messages, rooms, output.own, output.history))
         if self._store.backlog_bytes > MAX_STORE_BACKLOG_BYTES:
             self.links.pause_all(paused=True)
 
@@ -276,6 +285,12 @@ class Driver:
         for timer in self._timers.values():
             timer.cancel()
         self._pool.shutdown()
+        self._history_pool.shutdown()
+
+
+def _step_back() -> None:
+    if sys.platform == "linux":  # elsewhere threads have no niceness of their own
+        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + HISTORY_NICENESS)
 
 
 def _check(envelopes: tuple[Envelope, ...]) -> tuple[bool, ...]:

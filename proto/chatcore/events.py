@@ -324,6 +324,8 @@ class Verify:
     job: JobId
     link: LinkId
     envelopes: tuple[Envelope, ...]
+    history: bool = False
+    """They were said long ago: nobody waits for them as for what is said now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +337,9 @@ class Persist:
     rooms: tuple[RoomRecord, ...] = ()
     own: tuple[OwnMessage, ...] = ()
     """What is known of our own messages, those in `messages` among them."""
+
+    history: bool = False
+    """As in Verify."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,12 +29,14 @@ class Checked:
     outputs: list[Output]
     keep: tuple[Envelope, ...]
     forger: LinkId | None
+    history: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Check:
     link: LinkId
     candidates: list[Candidate]
+    history: bool
 
 
 class Gossip:
@@ -125,13 +127,15 @@ class Gossip:
     ) -> tuple[list[Output], JobId | None]:
         """A page we asked for: checked like what is pushed, but not handed on. Raises Malformed."""
         admitted = self._inbox.admit_history(publishes, self._rooms.keys(), self._config.ttl, now)
-        return self._check(link, admitted) if admitted else ([], None)
+        return self._check(link, admitted, history=True) if admitted else ([], None)
 
-    def _check(self, link: LinkId, admitted: list[Candidate]) -> tuple[list[Output], JobId]:
+    def _check(
+        self, link: LinkId, admitted: list[Candidate], *, history: bool = False
+    ) -> tuple[list[Output], JobId]:
         self._last_job += 1
         job = JobId(self._last_job)
-        self._checks[job] = _Check(link, admitted)
-        return [Verify(job, link, tuple([item.envelope for item in admitted]))], job
+        self._checks[job] = _Check(link, admitted, history)
+        return [Verify(job, link, tuple([item.envelope for item in admitted]), history)], job
 
     def lacking(self, ids: Collection[MessageId]) -> list[MessageId]:
         """Those that are neither here nor under way."""
@@ -150,7 +154,7 @@ class Gossip:
                 outputs += self._spread(item, now)
                 if item.envelope.durable:
                     keep.append(item.envelope)
-        return Checked(outputs, tuple(keep), forger)
+        return Checked(outputs, tuple(keep), forger, check.history)
 
     def _spread(self, item: Candidate, now: Now) -> list[Output]:
         envelope = item.envelope

@@ -397,7 +397,7 @@ class Node:
     def _handle_verified(self, event: Verified, now: Now) -> list[Output]:
         checked = self._gossip.handle_verified(event, now)
         outputs = checked.outputs
-        persist = self._requests.keep(checked.keep) if checked.keep else None
+        persist = self._requests.keep(checked.keep, history=checked.history) if checked.keep else None
         if persist is not None:
             outputs.append(persist)
         outputs += self._repair.handle_checked(event.job, None if persist is None else persist.job, now)

@@ -69,6 +69,7 @@ class _Keeping:
     """Messages of others on their way to disk."""
 
     envelopes: tuple[Envelope, ...]
+    history: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +199,9 @@ class Requests:
         """A room nobody asked for: note that we are in it."""
         return self._persist(_Moving(None, record))
 
-    def keep(self, envelopes: tuple[Envelope, ...]) -> Persist:
+    def keep(self, envelopes: tuple[Envelope, ...], *, history: bool = False) -> Persist:
         """Messages of others, to be stored."""
-        return self._persist(_Keeping(envelopes))
+        return self._persist(_Keeping(envelopes, history))
 
     def _persist(self, commit: _Commit) -> Persist:
         self._last_job += 1
@@ -209,8 +210,8 @@ class Requests:
         match commit:
             case _Sending():
                 return Persist(job, messages=(commit.envelope,), own=(commit.own,))
-            case _Keeping(envelopes):
-                return Persist(job, messages=envelopes)
+            case _Keeping(envelopes, history):
+                return Persist(job, messages=envelopes, history=history)
             case _Moving():
                 return Persist(job, rooms=(commit.record,))
             case _Importing(_, envelopes, rooms):

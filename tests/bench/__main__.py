@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import footprint, history, latency, startup, throughput
+from tests.bench import footprint, history, latency, newcomer, startup, throughput
 from tests.bench.report import Row, percentile, table, write_json
 
 RUNS = 5
@@ -79,14 +79,38 @@ def large_history_rows(folder: Path, runs: int) -> list[Row]:
     return history_rows(folder, runs, history.LARGE)
 
 
+def newcomer_rows(folder: Path, runs: int, count: int = newcomer.SMALL) -> list[Row]:
+    found = newcomer.measure(folder, count, runs)
+    size = f"newcomer to {count:,}"
+
+    def p99(name: str, took: list[list[float]], goal: float | None = None) -> Row:
+        return Row(f"{size}: {name}, p99", "ms", tuple(1000 * percentile(run, 0.99) for run in took), goal)
+
+    return [
+        Row(f"{size}: newest 50", "s", tuple(run.newest_s for run in found), goal=1),
+        Row(f"{size}: all", "s", tuple(run.all_s for run in found)),
+        Row(f"{size}: all", "messages/s", tuple(run.per_second for run in found)),
+        Row(f"{size}: all", "% of bare verify", tuple(100 * run.share for run in found)),
+        p99("members' latency before", [run.before for run in found]),
+        p99("members' latency meanwhile", [run.during for run in found], goal=20),
+        p99("latency to the newcomer", [run.at_newcomer for run in found]),
+        Row(f"{size}: live messages lost", "messages", tuple(run.lost for run in found), goal=0),
+    ]
+
+
+def large_newcomer_rows(folder: Path, runs: int) -> list[Row]:
+    return newcomer_rows(folder, runs, newcomer.LARGE)
+
+
 PARTS = {
     "throughput": throughput_rows,
     "latency": latency_rows,
     "footprint": footprint_rows,
     "startup": startup_rows,
     "history": history_rows,
+    "newcomer": newcomer_rows,
 }
-LARGE_PARTS = {"history-large": large_history_rows}
+LARGE_PARTS = {"history-large": large_history_rows, "newcomer-large": large_newcomer_rows}
 """Only when asked for by name: a million messages take minutes."""
 
 
@@ -94,7 +118,7 @@ def main() -> None:
     parts = {**PARTS, **LARGE_PARTS}
     names = ", ".join(parts)
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"some of: {names} (default: all but the last)")
+    parser.add_argument("parts", nargs="*", help=f"some of: {names} (default: all but the large ones)")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"runs a figure (default {RUNS})")
     arguments = parser.parse_args()
     unknown = set(arguments.parts) - set(parts)

@@ -34,13 +34,13 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def table(rows: Sequence[Row]) -> str:
-    lines = [f"{'figure':<44} {'median':>10} {'least':>10} {'most':>10} {'goal':>10}"]
+    lines = [f"{'figure':<60} {'median':>10} {'least':>10} {'most':>10} {'goal':>10}"]
     for row in rows:
         goal = "" if row.goal is None else f"{'<=' if row.at_most else '>='} {row.goal:g}"
         verdict = {True: "met", False: "missed", None: ""}[row.meets]
         name = f"{row.name}, {row.unit}"
         figures = "".join(f" {value:>10.2f}" for value in (row.median, min(row.values), max(row.values)))
-        lines.append(f"{name:<44}{figures} {goal:>10} {verdict}")
+        lines.append(f"{name:<60}{figures} {goal:>10} {verdict}")
     return "\n".join(lines)
 
 

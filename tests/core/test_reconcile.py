@@ -12,7 +12,17 @@ from chatcore import reconcile, repair
 from chatcore.clock import MAX_SKEW_MS
 from chatcore.codec import MAX_PLAINTEXT_BYTES, encode_message
 from chatcore.envelopes import MAX_TEXT_BYTES, Envelope
-from chatcore.events import CloseLink, MessageAdded, Output, RepairDue, Send, SetTimer
+from chatcore.events import (
+    CloseLink,
+    MessageAdded,
+    Output,
+    Persist,
+    RepairDue,
+    Send,
+    SetTimer,
+    Verified,
+    Verify,
+)
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import (
     MAX_FETCH_IDS,
@@ -304,6 +314,20 @@ def test_fetched_message_is_stored_and_not_handed_on() -> None:
     assert book.texts == ["m0", "m1"]
     # The other neighbour is asked at once: it sees that we have news.
     assert [to for to, _ in asked(outputs, Compare)] == [other]
+
+
+def test_fetched_page_is_checked_and_stored_behind_what_is_said_now() -> None:
+    book = Playbook()
+    link = dialled(book)
+    question = open_session(book, link)
+    book.receive(link, listed(question, spoken(2)))
+    check = one(book.receive(link, page(question, spoken(2))), Verify)
+    persist = one(book.handle(Verified(check.job, (True, True))), Persist)
+    assert (check.history, persist.history) == (True, True)
+
+    check = one(book.receive(link, publish(chat(AUTHOR, "now"))), Verify)
+    persist = one(book.handle(Verified(check.job, (True,))), Persist)
+    assert (check.history, persist.history) == (False, False)
 
 
 def test_copy_pushed_while_the_fetched_one_is_checked_is_handed_on() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from chatcore.envelopes import Chat
 from chatcore.errors import BadAddress, HandshakeFailed, NotInRoom, Stopping, StoreFailed, TextEmpty
 from chatcore.events import (
     Connect,
+    JobId,
     JoinRoom,
     MessageAdded,
     News,
@@ -28,6 +30,7 @@ from chatcore.events import (
     Stop,
     StrangerRefused,
     TimerKey,
+    Verify,
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
@@ -204,6 +207,31 @@ async def test_finished_waits_for_signatures_under_check() -> None:
             gate.set()
         await finishing
         await shell.until(lambda: len(shell.texts()) == 301)
+
+
+async def test_what_is_said_now_is_checked_while_history_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as (shell, address), Peer.dial(address) as peer:
+        driver, gate = shell.driver, threading.Event()
+        verified, page, checked = driver._verified, JobId(99), asyncio.Event()
+
+        def watched(job: JobId, link: LinkId, done: "Future[tuple[bool, ...]]") -> None:
+            if job != page:
+                verified(job, link, done)
+                return
+            del driver._checks[link]
+            driver._look_quiet()
+            checked.set()
+
+        monkeypatch.setattr(driver, "_verified", watched)
+        driver._history_pool.submit(gate.wait)
+        driver._verify(Verify(page, LinkId(99), (said(SEED_OF_OTHERS, "long ago"),), history=True))
+        try:
+            await peer.send(*publish([said(SEED_OF_OTHERS, "now")]))
+            await shell.until(lambda: shell.texts() == ["now"])
+            assert not checked.is_set()
+        finally:
+            gate.set()
+        await checked.wait()
 
 
 SEED_OF_OTHERS = Identity(b"o" * 32)

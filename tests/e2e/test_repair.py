@@ -3,11 +3,13 @@
 import json
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from chatcore.api import MAX_BATCH_REQUESTS
 from tests.conftest import Spawn
 from tests.support.daemon import Daemon, wait_until
+from tests.support.filled import fill
 
 STOPPED_S = 12.0
 """Longer than a link may be silent."""
@@ -16,6 +18,11 @@ STOPPED_S = 12.0
 def history(daemon: Daemon) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = daemon.call("message.history", limit=1000)
     return found
+
+
+def received(daemon: Daemon) -> int:
+    count: int = daemon.call("node.stats")["messages_received"]
+    return count
 
 
 def say(daemon: Daemon, count: int, what: str = "note") -> list[str]:
@@ -67,6 +74,33 @@ def test_newcomer_reads_the_newest_first_and_then_the_rest(spawn: Spawn) -> None
     # The author pushes its last 256 at once, and the first page holds as many as a frame does.
     assert max(newest) <= 256
     assert max(newest) < min(item["seq"] for item in shown[:500])
+
+
+def test_newcomer_hears_what_is_said_while_it_fetches_a_long_history(spawn: Spawn, tmp_path: Path) -> None:
+    count = 5_000
+    (tmp_path / "ann").mkdir(mode=0o700)
+    fill(tmp_path / "ann" / "store", count)
+    ann = spawn(username="ann", home=tmp_path / "ann")
+    bob = spawn("--bootstrap", ann.address, username="bob")
+    wait_until(lambda: received(bob) == count, "bob's history")
+
+    eve = spawn("--bootstrap", ann.address, username="eve")
+    wait_until(lambda: len(eve.call("peer.list")) > 0, "eve's first link")
+    said = 0
+    while received(eve) < count + said:
+        bob.call("message.send", text=f"live {said}")
+        said += 1
+
+    newest = {item["text"].split()[1]: item["seq"] for item in history(eve) if item["text"][:4] == "note"}
+    oldest = eve.call("message.history", limit=1000, after=0)
+    assert [item["text"].split()[1] for item in oldest] == [str(number) for number in range(1000)]
+    # Its own log numbers messages by arrival: the newest came first, the oldest last ...
+    last = max(item["seq"] for item in oldest)
+    assert max(newest[str(count - number)] for number in range(1, 51)) < min(item["seq"] for item in oldest)
+    # ... and what was said meanwhile in between, all of it and in order.
+    live = [item for item in history(eve) if item["text"][:4] == "live"]
+    assert [item["text"] for item in live] == [f"live {number}" for number in range(said)]
+    assert live[0]["seq"] < last
 
 
 def test_node_that_was_suspended_gets_what_was_said_meanwhile(spawn: Spawn) -> None:

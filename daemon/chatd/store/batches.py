@@ -49,6 +49,8 @@ class Batch:
     messages: Sequence[Envelope] = ()
     rooms: Sequence[RoomEntry] = ()
     own: Sequence[OwnMessage] = ()
+    history: bool = False
+    """It lets everything else go first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The one thread that writes: group commit, and a result for every batch, whatever happens."""
 
 import threading
-from queue import Empty, SimpleQueue
 
 import lmdb
 
@@ -11,11 +10,9 @@ from chatd.store.batches import Batch, BatchResult, OnResults, Stored
 from chatd.store.faults import describe
 from chatd.store.index import MAX_LAG
 from chatd.store.lmdbtypes import Table, Txn
+from chatd.store.queue import Queue
 from chatd.store.retention import Retention
 from chatd.store.tables import LAST_STAMP_KEY, Position, Tables, wall_ms
-
-MAX_GROUP_BYTES = 4 * 1024 * 1024
-"""One transaction's payload: whoever is queued behind waits tens of milliseconds for it, not seconds."""
 
 INDEX_AFTER_S = 0.05
 """So long nothing is written before the search index takes its turn."""
@@ -38,9 +35,8 @@ class Writer:
         self._position = position
         self._retention = retention
         self._on_results = on_results
-        self._queue: SimpleQueue[tuple[Batch, int] | None] = SimpleQueue()
+        self._queue = Queue()
         self._lock = threading.Lock()
-        self._stopping = False
         self.backlog_bytes = 0
         # A daemon thread: a process that dies of something else must not hang on it. `stop` waits for it.
         self._thread = threading.Thread(target=self._run, name="chatd-store", daemon=True)
@@ -49,31 +45,25 @@ class Writer:
     def submit(self, batch: Batch) -> None:
         size = _queued_bytes(batch)
         with self._lock:
-            refused = self._stopping
-            if not refused:
+            taken = self._queue.put(batch, size)
+            if taken:
                 self.backlog_bytes += size
-                self._queue.put((batch, size))
-        if refused:
+        if not taken:
             self._on_results([BatchResult(batch.job, error=str(Stopping()))])
 
     def stop(self) -> None:
-        with self._lock:
-            if not self._stopping:
-                self._stopping = True
-                self._queue.put(None)
+        self._queue.close()
         self._thread.join()
 
     def _run(self) -> None:
-        more = True
-        while more:
-            group, size, more = self._take_group()
+        while (taken := self._take()) is not None:
+            group, size = taken
             if group:
                 results = self._commit(group)
                 with self._lock:  # before it is told, or who waits for room would not see it
                     self.backlog_bytes -= size
                 self._tell(results)
-            if more:
-                self._tidy(size)
+            self._tidy(size)
 
     def _tidy(self, size: int) -> None:
         try:
@@ -81,43 +71,24 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - what cannot be removed must not end the thread that keeps
             self._report(error)
 
-    def _take_group(self) -> tuple[list[Batch], int, bool]:
-        """Waits for a first batch only, so that an idle store answers at once. False after the last group.
+    def _take(self) -> tuple[list[Batch], int] | None:
+        """The next to write together; empty when it is time to remove something instead, None at the end.
 
-        Empty when it is time to remove something instead.
+        The search index catches up when there is nothing to write, so that a burst does not wait for it; far
+        behind it takes a little of everybody's time.
         """
-        group: list[Batch] = []
-        size = 0
-        try:
-            item = self._wait()
-        except Empty:
-            return group, size, True
-        while item is not None:
-            group.append(item[0])
-            size += item[1]
-            if size >= MAX_GROUP_BYTES:
-                return group, size, True
-            try:
-                item = self._queue.get_nowait()
-            except Empty:
-                return group, size, True
-        return group, size, False
-
-    def _wait(self) -> tuple[Batch, int] | None:
-        """For something to write. The search index catches up when there is nothing, so that a burst does not
-        wait for it; far behind it takes a little of everybody's time. Raises Empty when retention is due."""
         index, last_seq = self._tables.search, self._position.seq
         for _ in range(STEPS_WHEN_BEHIND):
             if index.lag(last_seq) > MAX_LAG:
                 index.step(self._tables, last_seq)
         pause = INDEX_AFTER_S
         while index.lag(last_seq):
-            try:
-                return self._queue.get(timeout=pause)
-            except Empty:
-                index.step(self._tables, last_seq)
-                pause = 0.0
-        return self._queue.get(timeout=self._retention.wait_s)
+            taken = self._queue.take(pause)
+            if taken is None or taken[0]:
+                return taken
+            index.step(self._tables, last_seq)
+            pause = 0.0
+        return self._queue.take(self._retention.wait_s)
 
     def _tell(self, results: list[BatchResult]) -> None:
         try:

@@ -85,7 +85,7 @@ class RepairDue:
 
 @dataclass(frozen=True, slots=True)
 class CatchUpDue:
-    """A restored node has been linked for a while."""
+    """Time to look whether a restored node has caught up."""
 
 
 TimerKey = (

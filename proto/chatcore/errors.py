@@ -106,6 +106,16 @@ class TooManyRooms(LocalError):
         self.limit = limit
 
 
+class TooManyPins(LocalError):
+    kind = "too_many_pins"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} messages are pinned already, the most this node keeps", "unpin one first: chatctl pins"
+        )
+        self.limit = limit
+
+
 class TooManyAddresses(LocalError):
     kind = "too_many_addresses"
 

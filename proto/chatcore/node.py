@@ -33,6 +33,7 @@ from chatcore.events import (
     Notice,
     Output,
     PingDue,
+    PinMessage,
     PresenceDue,
     ReadingPaused,
     ReceiptDue,
@@ -222,7 +223,7 @@ class Node:
                 return [*notices, *self._repair.handle_commit_failed(job, now)]
             case TimerFired():
                 return self._handle_timer(event, now)
-            case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | Connect():
+            case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | PinMessage() | Connect():
                 return self._handle_request(event, now)
             case LinkUp():
                 return self._handle_link_up(event, now)

@@ -33,6 +33,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         daemon.call("room.join", room="tea")
         for number in range(200):
             daemon.call("message.send", text=f"before {number}", room="tea" if number % 2 else "lobby")
+        (first,) = daemon.call("message.history", room="tea", after=0, limit=1)
+        daemon.call("message.pin", id=first["id"])
         with ThreadPoolExecutor(2) as pool:
             backing = pool.submit(chatctl, "--home", daemon.home, "backup", folder / "b", **PASS)
             during = 0
@@ -70,6 +72,7 @@ def test_restored_node_is_the_same_and_waits_before_it_sends(source: Path, tmp_p
         assert [room["room"] for room in daemon.call("room.list")] == ["lobby", "tea"]
         tea = daemon.call("message.history", room="tea", limit=1000)
         assert [item["text"] for item in tea] == [f"before {number}" for number in range(1, 200, 2)]
+        assert daemon.call("message.pins", room="tea") == tea[:1]
         status = daemon.call("node.status")
         assert (status["network"], status["store"]["restored"]) == ("team", True)
         with pytest.raises(RpcError) as caught:

@@ -32,7 +32,7 @@ MAX_TABLES = 16
 MAX_MAP_BYTES = 1024**4
 """The map is address space, not disk: 1 TiB is far beyond a chat's history and fits every 64-bit machine."""
 
-SEALED_TABLES = ("meta", "own", "rooms")
+SEALED_TABLES = ("meta", "own", "pins", "rooms")
 """What says more than the log does, and so is saved from a damaged file too: every value has its checksum."""
 
 LAST_STAMP_KEY = b"last_stamp"

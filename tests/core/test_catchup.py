@@ -18,7 +18,21 @@ from chatcore.events import (
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, RoomId
 from chatcore.messages import Compare, Compared, History, Listed, Part, Range
-from tests.support.core import ANN, BOB, CARL, LOBBY, STAMP, TEA, WINE, Playbook, chat, of, sent
+from tests.support.core import (
+    ANN,
+    BOB,
+    CARL,
+    DORA,
+    LOBBY,
+    STAMP,
+    TEA,
+    WINE,
+    Playbook,
+    chat,
+    of,
+    publish,
+    sent,
+)
 from tests.support.core_network import Network
 
 HORIZON = (STAMP + (MAX_SKEW_MS << 16)).to_bytes(8, "big")
@@ -200,6 +214,28 @@ def test_member_asked_by_us_although_it_dialled() -> None:
     same = Compare(1, LOBBY[:8], (Range(b"", HORIZON, reconcile.NOTHING),))
     book.receive(link, same)
     assert [to for to, _ in questions(book)] == [link]
+
+
+def test_member_that_brings_page_after_page_takes_back_what_others_said() -> None:
+    book = Playbook(restored=True)
+    meet(book, BOB)
+    link = book.link(CARL)
+    ((_, question),) = questions(book)
+    news = [chat(ANN, f"{number}", stamp=STAMP + number) for number in range(2)]
+    book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 2),),)))
+    half = History(question.token, (STAMP + 1).to_bytes(8, "big"), (publish(news[1], 0),))
+    book.settle(book.receive(link, half))
+    assert not ended(settle(book))  # though Bob's comparison had nothing for us
+    other = book.link(DORA)
+    book.wait(repair.STAGGER_S)
+    ((_, asked),) = sent(book.fire(RepairDue()), Compare)
+    assert not ended(agree(book, other, asked))  # neither does Dora's count, while Carl brings more
+    outputs = book.settle(book.receive(link, History(question.token, b"", (publish(news[0], 0),))))
+    assert not ended(outputs)
+    again = [(links[0], message) for links, message in sent(outputs, Compare)]
+    assert link in [to for to, _ in again]
+    assert any(ended(agree(book, to, message)) for to, message in again)
+    assert book.texts == ["1", "0"]
 
 
 # With members that are nodes themselves

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
         Message,
         MessageStatus,
         Peer,
+        PinChange,
         Room,
         RoomChange,
         SearchPage,
@@ -99,6 +100,27 @@ def history(
         nicks.observe(item["author"], item["username"])
     pattern = "%Y-%m-%d %H:%M:%S"
     return [message(item, nicks, style, pattern=pattern, marked=False, zone=zone) for item in messages]
+
+
+# Pins
+
+
+def pins(
+    messages: Sequence["Message"], nicks: Nicks, style: Style = PLAIN, zone: tzinfo | None = None
+) -> list[str]:
+    """As in a history, each behind its id, by which it is unpinned."""
+    lines = history(messages, nicks, style, zone)
+    return [f"{style.dim(short_id(item['id']))} {line}" for item, line in zip(messages, lines, strict=True)]
+
+
+def pin_changed(change: "PinChange") -> str:
+    words = {
+        (True, True): "pinned",
+        (True, False): "was pinned already",
+        (False, True): "no longer pinned",
+        (False, False): "was not pinned",
+    }
+    return f"{short_id(change['id'])}: {words[bool(change['pinned']), bool(change['changed'])]}"
 
 
 # Searches

@@ -27,6 +27,7 @@ from chatd import importing, reading, views
 from chatd.backup import Backups
 from chatd.driver import Driver
 from chatd.links import Links
+from chatd.pinning import Pinning
 from chatd.store import Store
 
 _HEX = re.compile("[0-9A-Fa-f]+")
@@ -49,6 +50,7 @@ class Methods:
         self._store = store
         self._listen = listen
         self._stop = stop
+        self._pinning = Pinning(driver, store, self.name_of)
         self._started = driver.now().mono
 
     @property
@@ -196,6 +198,17 @@ class Methods:
         )
         assert isinstance(reply, ImportReply)
         return checked.outcome(reply.stored)
+
+    async def message_pin(self, params: api.MessageParams) -> api.PinChange:
+        return await self._pinning.pin(params.id)
+
+    async def message_unpin(self, params: api.MessageParams) -> api.PinChange:
+        return await self._pinning.unpin(params.id)
+
+    async def message_pins(self, params: api.PinsParams) -> list[api.Message]:
+        room, name = self._known_room(params.room)
+        found = await asyncio.to_thread(reading.pins, self._store, room, name, params)
+        return [self._with_state(message) for message in found]
 
     def _known_room(self, text: str) -> tuple[RoomId, str]:
         """Raises BadName or NotInRoom."""

@@ -5,7 +5,7 @@ Everything here reads the disk; the caller keeps it off the event loop.
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -89,18 +89,31 @@ def _time_ms(text: str) -> int:
     return max(0, int(time.timestamp() * 1000))  # the year 9999 fits a stamp
 
 
+Pages = Callable[[RoomId, int, Point | None, Point | None], list[Stored]]
+"""Up to so many of a room's messages, before a point or after one."""
+
+
 def history(store: Store, room: RoomId, name: str, params: api.HistoryParams) -> list[api.Message]:
     """Fewer than `limit` only at the end: what is not shown does not count."""
-    before, after = range_of(store, params.before, params.after)
-    low, high = after and after.point, before and before.point
+    found = _chats(store.page, room, params.limit, range_of(store, params.before, params.after))
+    return [_message(item, name, signed=params.signed) for item in found]
+
+
+def pins(store: Store, room: RoomId, name: str, params: api.PinsParams) -> list[api.Message]:
+    found = _chats(store.pins.page, room, params.limit, range_of(store, params.before, params.after))
+    return [_message(item, name) for item in found]
+
+
+def _chats(pages: Pages, room: RoomId, limit: int, within: Range) -> list[Stored]:
+    low, high = within.after and within.after.point, within.before and within.before.point
     shown: list[Stored] = []
     while True:
-        wanted = params.limit - len(shown)
-        page = store.page(room, wanted, high, low)
+        wanted = limit - len(shown)
+        page = pages(room, wanted, high, low)
         chats = [item for item in page if isinstance(item.envelope.body, Chat)]
         shown = [*shown, *chats] if low is not None else [*chats, *shown]
         if len(page) < wanted or len(chats) == wanted:
-            return [_message(item, name, signed=params.signed) for item in shown]
+            return shown
         edge = (page[-1] if low is not None else page[0]).envelope
         if low is not None:
             low = Point(edge.stamp, edge.id)

@@ -95,6 +95,7 @@ ERROR_CODES: dict[type[ChatError], int] = {
     errors.BackupFailed: 1031,
     errors.BadClientId: 1013,
     errors.UnknownMessage: 1014,
+    errors.TooManyPins: 1015,
 }
 """Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
 
@@ -140,6 +141,16 @@ class HistoryParams:
     before: int | str | None = field(default=None, metadata=_MOMENT)
     after: int | str | None = field(default=None, metadata=_MOMENT)
     signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PinsParams:
+    """As in history."""
+
+    room: str = LOBBY
+    limit: int = field(default=DEFAULT_HISTORY, metadata={"least": 1, "most": MAX_HISTORY})
+    before: int | str | None = field(default=None, metadata=_MOMENT)
+    after: int | str | None = field(default=None, metadata=_MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +367,15 @@ class Message(TypedDict):
     signature: NotRequired[str]
 
 
+class PinChange(TypedDict):
+    """`changed` is false when it was so already."""
+
+    id: str
+    room: str
+    pinned: bool
+    changed: bool
+
+
 class SearchPage(TypedDict):
     """`messages` are the newest that match, newest first; `next` as `before` goes on, null when that was all.
 
@@ -448,6 +468,9 @@ METHODS: dict[str, Method] = {
     "message.search": Method("messages that hold some words, newest first", SearchParams, SearchPage),
     "message.import": Method("store messages that were exported", ImportParams, Imported),
     "message.status": Method("how far a message of this node has come", MessageParams, MessageStatus),
+    "message.pin": Method("keep a message whatever its age, on this node alone", MessageParams, PinChange),
+    "message.unpin": Method("keep it no longer than others", MessageParams, PinChange),
+    "message.pins": Method("a page of a room's pinned messages, oldest first", PinsParams, list[Message]),
     "events.subscribe": Method("a snapshot, then every event (WebSocket only)", SubscribeParams, Subscribed),
 }
 

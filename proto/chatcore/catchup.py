@@ -1,29 +1,66 @@
 """A node restored from a backup says nothing before it has heard what it said after that backup was made.
 
-Otherwise it could answer what it has answered already, under stamps that it has used already. Knows neither
-links nor rooms; for now being linked with a member for a while counts as having caught up.
+Otherwise it could answer what it has answered already, under stamps that it has used already. Is told how
+comparisons with members went and in which rooms there are any; does not compare, and knows no links.
 """
 
-from chatcore.clock import Now
-from chatcore.events import CatchUpDue, CaughtUp, Output, SetTimer
+from collections.abc import Collection, Mapping
 
-WAIT_S = 10.0
-"""After a link came up: its peer's news of us has come by then."""
+from chatcore.clock import Now
+from chatcore.errors import NotCaughtUp
+from chatcore.events import CatchUpDue, CaughtUp, Output, SetTimer
+from chatcore.ids import RoomId
+
+SETTLE_S = 5.0
+"""After the first member that had nothing for us: it may have been away as well, or be in one room of ours
+only, and by then others are linked. Where nobody of a room is linked, members are found in less."""
 
 
 class CatchUp:
+    """The rule: the wait ends `SETTLE_S` after a comparison first found nothing that we lack, if then, in
+    every room where a member is linked, the last comparison to end did so; otherwise as soon as that is so.
+
+    Rooms where nobody is linked do not hold it: most likely nobody is there, and whoever is found later is
+    compared with like on any other node. With nobody linked at all it goes on. A comparison that brought
+    something takes back what an earlier one said of its room, as that was with somebody who lacked it too;
+    one that was promised what did not come says nothing, or a single liar could hold the wait for ever.
+    """
+
     def __init__(self, *, restored: bool) -> None:
         self.waiting = restored
-        self._timer_runs = False
+        self.noted = False
+        """A comparison has ended, until somebody looks what that comes to."""
 
-    def handle_link_up(self, now: Now) -> list[Output]:
-        return self._wait(now)
+        self._whole: set[RoomId] = set()
+        """Rooms in which the last comparison to end found nothing that we lack."""
 
-    def handle_due(self, now: Now, *, linked: bool, with_member: bool) -> list[Output]:
-        self._timer_runs = False
-        if with_member:
-            return self.done()
-        return self._wait(now) if linked else []
+        self._settled_at: float | None = None
+
+    def note_whole(self, room: RoomId) -> None:
+        """A linked member has nothing in this room that we lack."""
+        self._whole.add(room)
+        self.noted = self.waiting
+
+    def note_behind(self, room: RoomId) -> None:
+        """A linked member has brought something that we lacked."""
+        self._whole.discard(room)
+
+    def handle_noted(self, linked: Collection[RoomId], now: Now) -> list[Output]:
+        """`linked`: rooms of ours in which a member is linked."""
+        self.noted = False
+        if not self.waiting or not self._whole:
+            return []
+        if self._settled_at is None:
+            self._settled_at = now.mono + SETTLE_S
+            return [SetTimer(CatchUpDue(), self._settled_at)]
+        if now.mono < self._settled_at or not linked or not self._whole.issuperset(linked):
+            return []
+        return self.done()
+
+    def handle_due(self, linked: Collection[RoomId], now: Now) -> list[Output]:
+        """Again and again, as it is not told of members that go."""
+        outputs = self.handle_noted(linked, now)
+        return [*outputs, SetTimer(CatchUpDue(), now.mono + SETTLE_S)] if self.waiting else outputs
 
     def done(self) -> list[Output]:
         """Caught up, by whatever way: what was said since the backup is stored."""
@@ -32,8 +69,11 @@ class CatchUp:
         self.waiting = False
         return [CaughtUp()]
 
-    def _wait(self, now: Now) -> list[Output]:
-        if not self.waiting or self._timer_runs:
-            return []
-        self._timer_runs = True
-        return [SetTimer(CatchUpDue(), now.mono + WAIT_S)]
+    def refusal(self, linked: Mapping[RoomId, str]) -> NotCaughtUp:
+        """Says what is missing still. `linked` as above, with the rooms' names."""
+        if not linked:
+            return NotCaughtUp("nobody in its rooms is linked")
+        behind = sorted(name for room, name in linked.items() if room not in self._whole)
+        if behind:
+            return NotCaughtUp(f"it is still comparing its history of #{behind[0]} with a member's")
+        return NotCaughtUp("it looks for a few seconds whether another member has more")

@@ -106,6 +106,16 @@ class TooManyRooms(LocalError):
         self.limit = limit
 
 
+class TooManyPins(LocalError):
+    kind = "too_many_pins"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} messages are pinned already, the most this node keeps", "unpin one first: chatctl pins"
+        )
+        self.limit = limit
+
+
 class TooManyAddresses(LocalError):
     kind = "too_many_addresses"
 
@@ -147,11 +157,12 @@ class NotCaughtUp(LocalError):
     kind = "not_caught_up"
     retryable = True
 
-    def __init__(self) -> None:
+    def __init__(self, waits_for: str) -> None:
         super().__init__(
-            "this node was restored from a backup and waits to catch up with a peer",
-            "link it with a member of the room, or, if there is none: chatctl call node.caught_up",
+            f"this node was restored from a backup and waits to catch up: {waits_for}",
+            "link it with a member of its rooms, or, if none is left: chatctl call node.caught_up",
         )
+        self.waits_for = waits_for
 
 
 class BackupFailed(LocalError):

@@ -10,7 +10,7 @@ from typing import NewType
 
 from chatcore.envelopes import Envelope
 from chatcore.errors import ChatError, LocalError, RemoteError
-from chatcore.ids import LinkId, PeerId, RoomId
+from chatcore.ids import LinkId, MessageId, PeerId, RoomId
 from chatcore.messages import Hello, LinkMessage
 from chatcore.own import OwnMessage
 
@@ -85,7 +85,7 @@ class RepairDue:
 
 @dataclass(frozen=True, slots=True)
 class CatchUpDue:
-    """A restored node has been linked for a while."""
+    """Time to look whether a restored node has caught up."""
 
 
 TimerKey = (
@@ -247,6 +247,24 @@ class ImportMessages:
 
 
 @dataclass(frozen=True, slots=True)
+class PinRecord:
+    """That a stored message is kept whatever its age, or (not `pinned`) no longer for that reason."""
+
+    room: RoomId
+    stamp: int
+    id: MessageId
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PinMessage:
+    """Nobody else hears of it: a pin is about this node's store."""
+
+    request: RequestId
+    record: PinRecord
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     request: RequestId
     address: str
@@ -262,7 +280,7 @@ class Stop:
     """Say goodbye to everybody and accept nothing more."""
 
 
-Request = SendText | JoinRoom | LeaveRoom | ImportMessages | Connect
+Request = SendText | JoinRoom | LeaveRoom | ImportMessages | PinMessage | Connect
 Input = (
     Received
     | Verified
@@ -338,6 +356,7 @@ class Persist:
     own: tuple[OwnMessage, ...] = ()
     """What is known of our own messages, those in `messages` among them."""
 
+    pins: tuple[PinRecord, ...] = ()
     history: bool = False
     """As in Verify."""
 
@@ -369,7 +388,14 @@ class ImportReply:
     stored: int
 
 
-Reply = SentReply | RoomReply | ConnectReply | ImportReply
+@dataclass(frozen=True, slots=True)
+class PinReply:
+    """It is on disk."""
+
+    record: PinRecord
+
+
+Reply = SentReply | RoomReply | ConnectReply | ImportReply | PinReply
 
 
 @dataclass(frozen=True, slots=True)

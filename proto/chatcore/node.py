@@ -13,7 +13,7 @@ from chatcore.clock import HybridClock, Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
-from chatcore.errors import BadSignature, ClosedByPeer, Malformed, NotCaughtUp, RemoteError, Stopping
+from chatcore.errors import BadSignature, ClosedByPeer, Malformed, RemoteError, Stopping
 from chatcore.events import (
     CatchUpDone,
     CatchUpDue,
@@ -33,6 +33,7 @@ from chatcore.events import (
     Notice,
     Output,
     PingDue,
+    PinMessage,
     PresenceDue,
     ReadingPaused,
     ReceiptDue,
@@ -142,11 +143,13 @@ class Node:
         self._search = Search(
             config.gossip.fanout, rooms=self.rooms, links=self.links, counters=self.counters, rng=rng
         )
+        self._catch_up = CatchUp(restored=restored)
         self._repair = Repair(
             config.gossip,
             rooms=self.rooms,
             gossip=self._gossip,
             links=self.links,
+            catch_up=self._catch_up,
             index=index,
             counters=self.counters,
             rng=rng,
@@ -160,7 +163,6 @@ class Node:
             counters=self.counters,
             now=now,
         )
-        self._catch_up = CatchUp(restored=restored)
         self._stopping = False
         known = {record.room: record for record in rooms}
         lobby = RoomRecord(room_id(config.network, LOBBY), LOBBY, joined=True)
@@ -201,6 +203,8 @@ class Node:
         if self._swarms.met:
             met, self._swarms.met = self._swarms.met, []
             outputs += self._repair.handle_met(met, now)
+        if self._catch_up.noted:
+            outputs += self._catch_up.handle_noted(self._linked_rooms(), now)
         if self._outbox.changed:
             outputs += self._requests.save_states(now, at_once=self._stopping)
         return outputs
@@ -219,7 +223,7 @@ class Node:
                 return [*notices, *self._repair.handle_commit_failed(job, now)]
             case TimerFired():
                 return self._handle_timer(event, now)
-            case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | Connect():
+            case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | PinMessage() | Connect():
                 return self._handle_request(event, now)
             case LinkUp():
                 return self._handle_link_up(event, now)
@@ -286,8 +290,7 @@ class Node:
             case RepairDue():
                 return self._repair.handle_due(now)
             case CatchUpDue():
-                with_member = any(link.rooms & self.room_ids for link in self.links)
-                return self._catch_up.handle_due(now, linked=len(self.links) > 0, with_member=with_member)
+                return self._catch_up.handle_due(self._linked_rooms(), now)
             case _:
                 assert_never(event.key)
 
@@ -295,7 +298,7 @@ class Node:
         if self._stopping:
             return [Rejected(event.request, Stopping())]
         if isinstance(event, SendText) and self._catch_up.waiting:
-            return [Rejected(event.request, NotCaughtUp())]
+            return [Rejected(event.request, self._catch_up.refusal(self._linked_rooms()))]
         if isinstance(event, Connect):
             return self._dialler.handle_connect(event, now)
         return self._requests.handle(event, now)
@@ -307,8 +310,12 @@ class Node:
         link = self.links.get(event.link)
         if link is not None:
             outputs += self._swarms.handle_link_up(link, event.told, now)
-            outputs += self._catch_up.handle_link_up(now)
         return outputs
+
+    def _linked_rooms(self) -> dict[RoomId, str]:
+        """Those of ours in which a member is linked, with their names."""
+        linked = {room for link in self.links for room in link.rooms}
+        return {room.id: room.name for room in self.rooms.values() if room.id in linked}
 
     def _follow(self, change: LinkChange, now: Now) -> list[Output]:
         """Let every machine know of the links that are no more."""

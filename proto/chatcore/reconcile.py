@@ -209,6 +209,9 @@ class Session:
     useless: int = 0
     brought: int = 0
     differed: bool = False
+    lacked: bool = False
+    """The other side has, or says it has, what is not stored here."""
+
     put_off: bool = False
     """Something was left to another session."""
 
@@ -274,6 +277,7 @@ class Session:
             listed += self._on_parts(question, parts, index, deeper)
         self.todo[:0] = deeper
         self.differed = self.differed or bool(deeper or listed or self.gaps)
+        self.lacked = self.lacked or bool(self.gaps) or not index.known(listed).issuperset(listed)
         found = lacking(listed)
         self.wanted += found
         return found

@@ -7,6 +7,7 @@ any other message. Remembers of a peer only how soon to ask it again.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from chatcore.catchup import CatchUp
 from chatcore.clock import Now
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
@@ -91,6 +92,7 @@ class Repair:
         rooms: Mapping[RoomId, Room],
         gossip: Gossip,
         links: Links,
+        catch_up: CatchUp,
         index: Index,
         counters: Counters,
         rng: Rng,
@@ -99,6 +101,7 @@ class Repair:
         self._rooms = rooms
         self._gossip = gossip
         self._links = links
+        self._catch_up = catch_up
         self._index = index
         self._counters = counters
         self._rng = rng
@@ -126,9 +129,9 @@ class Repair:
 
     def handle_met(self, met: Iterable[tuple[Link, RoomId]], now: Now) -> list[Output]:
         """Links that have come to share a room with us. Who dialled asks; if there is a difference, so will
-        the other."""
+        the other. A restored node asks in any case: that there is no difference is what it waits to know."""
         for link, room in met:
-            if link.outbound:
+            if link.outbound or self._catch_up.waiting:
                 self._plan((link.link, room), now.mono + self._rng.uniform(0.0, STAGGER_S))
         return self._go_on(now)
 
@@ -214,6 +217,11 @@ class Repair:
                 self._plan(key, mono)
         if session.put_off:
             self._plan(key, mono + LOOK_AGAIN_S)
+        others = [item for item in self._sessions.values() if item.room == session.room]
+        if not (session.lacked or session.left or any(item.brought for item in others)):
+            self._catch_up.note_whole(session.room)
+        if session.lacked and self._catch_up.waiting:
+            self._plan(key, mono)  # until there is nothing left to find
 
     def _fail(self, session: Session, why: str, now: Now) -> None:
         self._counters.repairs_failed += 1
@@ -362,6 +370,8 @@ class Repair:
         if session is None:
             return []
         self._counters.repaired += stored
+        if stored:
+            self._catch_up.note_behind(session.room)
         return self._handle_page_done(session, stored, now)
 
     def handle_commit_failed(self, job: JobId, now: Now) -> list[Output]:

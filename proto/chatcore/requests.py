@@ -23,6 +23,9 @@ from chatcore.events import (
     Notice,
     Output,
     Persist,
+    PinMessage,
+    PinRecord,
+    PinReply,
     Rejected,
     Replied,
     RequestId,
@@ -90,13 +93,21 @@ class _Importing:
 
 
 @dataclass(frozen=True, slots=True)
+class _Pinning:
+    """A pin set or taken away, on its way to disk."""
+
+    request: RequestId
+    record: PinRecord
+
+
+@dataclass(frozen=True, slots=True)
 class _Noting:
     """What is known of our own messages on its way to disk."""
 
     own: tuple[OwnMessage, ...]
 
 
-_Commit = _Sending | _Keeping | _Moving | _Importing | _Noting
+_Commit = _Sending | _Keeping | _Moving | _Importing | _Pinning | _Noting
 
 
 class Requests:
@@ -127,7 +138,9 @@ class Requests:
 
     # Requests
 
-    def handle(self, event: SendText | JoinRoom | LeaveRoom | ImportMessages, now: Now) -> list[Output]:
+    def handle(
+        self, event: SendText | JoinRoom | LeaveRoom | ImportMessages | PinMessage, now: Now
+    ) -> list[Output]:
         try:
             match event:
                 case SendText():
@@ -138,6 +151,8 @@ class Requests:
                     return self._handle_leave(event)
                 case ImportMessages():
                     return self._handle_import(event)
+                case PinMessage(request, record):
+                    return [self._persist(_Pinning(request, record))]
         except LocalError as error:
             return [Rejected(event.request, error)]
 
@@ -216,6 +231,8 @@ class Requests:
                 return Persist(job, rooms=(commit.record,))
             case _Importing(_, envelopes, rooms):
                 return Persist(job, messages=envelopes, rooms=rooms)
+            case _Pinning(_, record):
+                return Persist(job, pins=(record,))
             case _Noting(own):
                 return Persist(job, own=own)
             case _:
@@ -235,6 +252,8 @@ class Requests:
                 self._gossip.witness(envelopes)
                 reply = ImportReply(len(event.stored))
                 return [Replied(request, reply), *self._news(event.stored)]
+            case _Pinning(request, record):
+                return [Replied(request, PinReply(record))]
             case _Noting(own):
                 return self._handle_noted(own)
             case _:
@@ -318,7 +337,7 @@ class Requests:
                 for envelope in envelopes:
                     self._gossip.forget(envelope.id)
                 return [notice]
-            case _Importing(request):
+            case _Importing(request) | _Pinning(request):
                 return [notice, Rejected(request, error)]
             case _Sending(requests, own=own):
                 self._by_client.pop((own.room, own.client_id), None)

@@ -73,6 +73,15 @@ class Daemon:
                 return {"room": params["room"].removeprefix("#"), "changed": self.changed}
             case "identity.show":
                 return snapshot()["identity"]
+            case "message.pin" | "message.unpin":
+                return {
+                    "id": params["id"],
+                    "room": "lobby",
+                    "pinned": method == "message.pin",
+                    "changed": True,
+                }
+            case "message.pins":
+                return self.history
             case "node.stats":
                 return {"messages_sent": 3}
             case _:
@@ -251,3 +260,33 @@ async def test_search_shows_what_was_found_oldest_first(
 async def test_search_without_words_says_how(chat: Chat) -> None:
     with pytest.raises(BadUsage, match="which words"):
         await chat.take("/search")
+
+
+async def test_pin_takes_the_last_message_of_the_room_and_shows_it(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    with pytest.raises(BadUsage, match="nothing to pin"):
+        await chat.take("/pin")
+    daemon.history = [message(1, "first")["data"], message(2, "second")["data"]]
+    await chat.take("/pin")
+    assert fake.calls[-1] == ("message.pin", {"id": "id2"})
+    assert screen.lines[-2].endswith("bob: second")
+    assert screen.lines[-1] == "-- id2: pinned"
+    await chat.take("/pin id1")
+    assert fake.calls[-1] == ("message.pin", {"id": "id1"})
+
+
+async def test_pins_are_shown_with_the_ids_that_unpin_takes(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.take("/pins")
+    assert screen.lines[-1] == "-- nothing is pinned in #lobby; /pin pins what was said last"
+    daemon.history = [message(1, "first")["data"]]
+    await chat.take("/pins")
+    assert fake.calls[-1] == ("message.pins", {"room": "lobby", "limit": 20})
+    assert screen.lines[-1].startswith("id1 ")
+    assert screen.lines[-1].endswith("bob: first")
+    await chat.take("/unpin id1")
+    assert screen.lines[-1] == "-- id1: no longer pinned"
+    with pytest.raises(BadUsage, match="which message"):
+        await chat.take("/unpin")

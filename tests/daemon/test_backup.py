@@ -33,6 +33,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         daemon.call("room.join", room="tea")
         for number in range(200):
             daemon.call("message.send", text=f"before {number}", room="tea" if number % 2 else "lobby")
+        (first,) = daemon.call("message.history", room="tea", after=0, limit=1)
+        daemon.call("message.pin", id=first["id"])
         with ThreadPoolExecutor(2) as pool:
             backing = pool.submit(chatctl, "--home", daemon.home, "backup", folder / "b", **PASS)
             during = 0
@@ -70,12 +72,13 @@ def test_restored_node_is_the_same_and_waits_before_it_sends(source: Path, tmp_p
         assert [room["room"] for room in daemon.call("room.list")] == ["lobby", "tea"]
         tea = daemon.call("message.history", room="tea", limit=1000)
         assert [item["text"] for item in tea] == [f"before {number}" for number in range(1, 200, 2)]
+        assert daemon.call("message.pins", room="tea") == tea[:1]
         status = daemon.call("node.status")
         assert (status["network"], status["store"]["restored"]) == ("team", True)
         with pytest.raises(RpcError) as caught:
             daemon.call("message.send", text="too early")
         assert (caught.value.kind, caught.value.error["data"]["retryable"]) == ("not_caught_up", True)
-        assert "restored from a backup" in str(caught.value)
+        assert "nobody in its rooms is linked" in str(caught.value)
         stamp = max(item["time_ms"] for item in daemon.call("message.history", limit=1000))
         daemon.kill()
         daemon.start()
@@ -89,17 +92,33 @@ def test_restored_node_is_the_same_and_waits_before_it_sends(source: Path, tmp_p
         assert daemon.call("message.send", text="and still")["id"]
 
 
-def test_restored_node_sends_once_it_is_linked_with_a_member(tmp_path: Path, spawn: Spawn) -> None:
-    old = spawn()
+def test_restored_node_gets_what_it_said_since_before_it_sends(tmp_path: Path, spawn: Spawn) -> None:
+    friend = spawn(username="bob")
+    old = spawn("--bootstrap", friend.address)
     old.call("message.send", text="kept")
     assert chatctl("--home", old.home, "backup", tmp_path / "b", **PASS).returncode == 0
-    old.stop()
+    later = [f"later {number}" for number in range(50)]
+    for text in later:
+        old.call("message.send", text=text)
+    friend.wait_text(later[-1])
+    old.kill()
     assert restored(tmp_path / "b", tmp_path / "new").returncode == 0
-    friend = spawn(username="bob")
     new = spawn("--bootstrap", friend.address, home=tmp_path / "new")
-    new.wait_peers(1)
-    wait_until(lambda: not new.call("node.status")["store"]["restored"], "the end of the wait")
-    assert new.call("message.send", text="back")["state"] == "sent"
+    refused: list[str] = []
+    sent: dict[str, str] = {}
+
+    def sends() -> bool:
+        try:
+            sent.update(new.call("message.send", text="back"))
+        except RpcError as error:
+            refused.append(error.kind)
+        return bool(sent)
+
+    wait_until(sends, "the end of the wait")
+    assert set(refused) == {"not_caught_up"}
+    assert new.texts == ["kept", *later, "back"]
+    assert not new.call("node.status")["store"]["restored"]
+    assert sent["state"] == "sent"
     friend.wait_text("back")
 
 

@@ -129,7 +129,7 @@ class Network:
         for name in names:
             self.add(name)
 
-    def add(self, name: str) -> Member:
+    def add(self, name: str, *, restored: bool = False) -> Member:
         number = len(self.members) + 1
         index = SortedIndex()
         node = Node(
@@ -138,6 +138,7 @@ class Network:
             index=index,
             rng=random.Random(f"{self._seed} {name}"),
             now=self.now,
+            restored=restored,
         )
         member = Member(name, node, index)
         self.members[name] = member
@@ -236,7 +237,7 @@ class Network:
             case Replied() | Rejected():
                 member.answers.append(output)
             case CaughtUp():
-                pass  # no member is restored
+                pass  # the node says so itself
             case Notice():
                 member.notices.append(output)
             case _:

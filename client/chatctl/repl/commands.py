@@ -49,6 +49,31 @@ async def _search(chat: "Chat", argument: str) -> None:
     chat.show(*chat.view.found(page, argument))
 
 
+async def _pin(chat: "Chat", argument: str) -> None:
+    if not argument:
+        found = await chat.stream.call("message.history", {"room": chat.conversation.room, "limit": 1})
+        if not found:
+            raise BadUsage("there is nothing to pin", "/pin ID pins a message of another room, too")
+        chat.show(*chat.view.messages(found))
+        argument = found[0]["id"]
+    change = await chat.stream.call("message.pin", {"id": argument})
+    chat.show(chat.view.note(render.pin_changed(change)))
+
+
+async def _unpin(chat: "Chat", argument: str) -> None:
+    if not argument:
+        raise BadUsage("which message", "/pins shows them with their ids; ten digits are enough")
+    change = await chat.stream.call("message.unpin", {"id": argument})
+    chat.show(chat.view.note(render.pin_changed(change)))
+
+
+async def _pins(chat: "Chat", _: str) -> None:
+    room = chat.conversation.room
+    found = await chat.stream.call("message.pins", {"room": room, "limit": DEFAULT_LINES})
+    nothing = chat.view.note(f"nothing is pinned in {render.room_label(room)}; /pin pins what was said last")
+    chat.show(*(render.pins(found, chat.conversation.nicks, chat.style) or [nothing]))
+
+
 async def _stats(chat: "Chat", _: str) -> None:
     chat.show(render.stats(await chat.stream.call("node.stats"), chat.style))
 
@@ -91,6 +116,9 @@ COMMANDS = {
     "rooms": Command("/rooms", "the rooms you are in", _rooms),
     "history": Command("/history [N]", "the last N messages of this room", _history),
     "search": Command("/search WORDS", "the last messages with these words, in any room", _search),
+    "pin": Command("/pin [ID]", "keep a message whatever its age, the last one here if none is named", _pin),
+    "unpin": Command("/unpin ID", "keep it no longer than others", _unpin),
+    "pins": Command("/pins", "the last pinned messages of this room, with their ids", _pins),
     "peers": Command("/peers", "with whom this node is linked", _peers),
     "stats": Command("/stats", "what the daemon has counted", _stats),
     "id": Command("/id", "who you are", _id),

@@ -32,6 +32,7 @@ from chatd.store.faults import refusing
 from chatd.store.folder import DATA_FILE, check_data_file, prepare_folder
 from chatd.store.lmdbtypes import Txn
 from chatd.store.own import is_waiting
+from chatd.store.pins import MAX_PINS, Pins
 from chatd.store.reading import Point, onwards, room_entries
 from chatd.store.records import RecordDamaged
 from chatd.store.retention import LEAST_MARGIN_BYTES, LEAST_QUOTA_BYTES, Policy, Retention, Trimmed
@@ -41,6 +42,7 @@ from chatd.store.writer import Writer
 
 __all__ = [
     "LEAST_QUOTA_BYTES",
+    "MAX_PINS",
     "SCHEMA",
     "Batch",
     "BatchResult",
@@ -76,6 +78,7 @@ class Store:
         floors = tables.load_floors(self._damage)
         self.retention = Retention(tables, self._position, floors, policy, on_trim)
         self.retention.protected = tables.own.waiting.__contains__
+        self.pins = Pins(tables.pins, tables.ids, tables.reading, self._follow)
 
     @classmethod
     def open(

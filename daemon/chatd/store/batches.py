@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from chatcore.envelopes import Envelope
 from chatcore.errors import LocalError
+from chatcore.events import PinRecord
 from chatcore.ids import RoomId
 from chatcore.own import OwnMessage
 
@@ -49,6 +50,7 @@ class Batch:
     messages: Sequence[Envelope] = ()
     rooms: Sequence[RoomEntry] = ()
     own: Sequence[OwnMessage] = ()
+    pins: Sequence[PinRecord] = ()
     history: bool = False
     """It lets everything else go first."""
 

@@ -87,6 +87,21 @@ class OwnTable:
         if oldest.client_id and txn.get(key, db=self.clients) == number:
             txn.delete(key, db=self.clients)
 
+    def restore_clients(self, txn: Txn, log: Table) -> None:
+        """Make `clients` anew from the records, each of which names its own.
+
+        A message that is lost and was handed to nobody is left out: asked again, it is to be sent.
+        """
+        for number, value in self.newest_first(txn):
+            try:
+                own = _decode(value)
+            except RecordDamaged:
+                continue
+            lost = own.state == State.QUEUED and txn.get(number, db=log) is None
+            if own.client_id and not lost:
+                key = _client_key(own.room, own.client_id)
+                txn.put(key, number, db=self.clients, overwrite=False)
+
     def get(self, txn: Txn, number: bytes) -> OwnMessage | None:
         """Raises RecordDamaged."""
         value = txn.get(number, db=self.table)

@@ -254,14 +254,17 @@ class Retention:
                 full = len(going) >= STEP_MESSAGES or size >= STEP_BYTES or time.monotonic() >= end
                 if full and going:
                     return going, key
-                if not self._stays(number):
+                if not self._stays(key, number):
                     record = txn.get(number, db=self._tables.log) or b""
                     going.append((key, number, record))
                     size += len(record)
                 found = cursor.next()
         return going, None
 
-    def _stays(self, number: bytes) -> bool:
+    def _stays(self, key: bytes, number: bytes) -> bool:
+        """It is then below the room's floor, and history repair neither counts nor lists it."""
+        if key in self._tables.pins.keys:
+            return True
         try:
             return self.protected(records.unpack_u64(number))
         except RecordDamaged:

@@ -1,7 +1,8 @@
 """A program of its own, `python -m chatd.store.salvage FILE FOLDER`: what is whole in FILE, into a new store.
 
 Reads FILE page by page and asks nothing of its structure. A message is taken when its checksum and its
-author's signature hold, under the number it had; a room or a number when its checksum holds.
+author's signature hold, under the number it had; a room, a pin or what became of a message of ours when its
+checksum holds. Whatever can be made from these is made anew.
 """
 
 import sys
@@ -11,13 +12,16 @@ from pathlib import Path
 
 import lmdb
 
+from chatcore.ids import DIGEST_BYTES
 from chatd.store import records
 from chatd.store.batches import Stored, StoreUnusable
 from chatd.store.child import say
 from chatd.store.faults import describe
+from chatd.store.own import MAX_OWN, is_waiting
 from chatd.store.pages import PageFile
 from chatd.store.records import RecordDamaged
 from chatd.store.tables import (
+    LAST_SEQ_KEY,
     LAST_STAMP_KEY,
     MAX_MAP_BYTES,
     SCHEMA,
@@ -49,6 +53,8 @@ class Salvage:
         self._pages = pages
         self._folder = folder
         self._said = time.monotonic()
+        self._staying: set[bytes] = set()
+        """Ids of what retention had to leave alone: it is kept below its room's floor, too."""
 
     def run(self) -> tuple[int, int]:
         """How many messages and other entries were saved. Raises StoreUnusable, OSError or lmdb.Error."""
@@ -64,6 +70,7 @@ class Salvage:
             self._tables.open_all()
             self._tables.open_sealed(known)
             others = self._put_known(known)
+            self._staying = _staying(known)
             messages, batch = 0, list[Stored]()
             for stored in self._messages():
                 batch.append(stored)
@@ -71,6 +78,7 @@ class Salvage:
                     messages += self._put(batch)
                     batch = []
             messages += self._put(batch)
+            self._finish(known)
             self._tables.flush()
         finally:
             self._tables.close()
@@ -101,6 +109,24 @@ class Salvage:
         self._tables.retrying(put)
         return count
 
+    def _finish(self, known: dict[str, dict[bytes, bytes]]) -> None:
+        """What takes all the messages to tell."""
+        tables = self._tables
+        numbers = [int.from_bytes(number, "big") for number in known.get("own", {})]
+
+        def put() -> None:
+            with tables.writing() as txn:
+                tables.own.restore_clients(txn, tables.log)
+                with txn.cursor(tables.log) as log:
+                    last = records.unpack_u64(log.key()) if log.last() else 0
+                last = max(last, sealed_number(txn.get(LAST_SEQ_KEY, db=tables.meta)) or 0)
+                # What is known of a lost message must not be taken for another's that gets its number. Keys
+                # have no checksum: one from far beyond the log is damaged.
+                last = max([last, *[number for number in numbers if number <= last + MAX_OWN]])
+                txn.put(LAST_SEQ_KEY, records.seal(records.pack_u64(last)), db=tables.meta)
+
+        self._tables.retrying(put)
+
     def _messages(self) -> Iterator[Stored]:
         for number in range(self._pages.count):
             for node in self._pages.leaf(number):
@@ -130,7 +156,9 @@ class Salvage:
                 for stored in batch:
                     envelope, number = stored.envelope, records.pack_u64(stored.seq)
                     floor = sealed_number(txn.get(floor_key(envelope.room), db=tables.meta)) or 0
-                    if envelope.stamp < floor or txn.get(number, db=tables.log) is not None:
+                    if envelope.stamp < floor and envelope.id not in self._staying:
+                        continue
+                    if txn.get(number, db=tables.log) is not None:
                         continue
                     if not txn.put(envelope.id, number, db=tables.ids, overwrite=False):
                         continue
@@ -145,6 +173,19 @@ class Salvage:
 
         tables.retrying(put)
         return len(added)
+
+
+def _staying(known: dict[str, dict[bytes, bytes]]) -> set[bytes]:
+    """Pinned messages, and those of ours that nobody has."""
+    staying = {key[-DIGEST_BYTES:] for key in known.get("pins", {})}
+    for value in known.get("own", {}).values():
+        try:
+            own = is_waiting(value)
+        except RecordDamaged:
+            continue
+        if own is not None:
+            staying.add(own.id)
+    return staying
 
 
 def _is_whole(value: bytes) -> bool:

@@ -22,6 +22,7 @@ from chatd.store.gate import Gate
 from chatd.store.index import SearchIndex
 from chatd.store.lmdbtypes import Table, Txn
 from chatd.store.own import OwnTable
+from chatd.store.pins import PinTable
 from chatd.store.records import RecordDamaged
 
 SCHEMA = 1
@@ -31,7 +32,7 @@ MAX_TABLES = 16
 MAX_MAP_BYTES = 1024**4
 """The map is address space, not disk: 1 TiB is far beyond a chat's history and fits every 64-bit machine."""
 
-SEALED_TABLES = ("meta", "own", "rooms")
+SEALED_TABLES = ("meta", "own", "pins", "rooms")
 """What says more than the log does, and so is saved from a damaged file too: every value has its checksum."""
 
 LAST_STAMP_KEY = b"last_stamp"
@@ -78,6 +79,7 @@ class Tables:
         self.search = SearchIndex()
         self.derived: tuple[Derived, ...] = (self.room, self.sums, self.search)
         self.own = OwnTable()
+        self.pins = PinTable()
         self._env = lmdb.open(
             str(folder),
             map_size=min(map_bytes, max_map_bytes),
@@ -122,6 +124,7 @@ class Tables:
         for derived in self.derived:
             derived.open(self._env, txn, create=create)
         self.own.open(self._env, txn)
+        self.pins.open(self._env, txn)
 
     def open_sealed(self, names: Iterable[str]) -> None:
         """Fill `sealed` with these tables, made where they are missing."""

@@ -142,9 +142,11 @@ class Writer:
                 derived.add(txn, added)
             _put_rooms(txn, tables.rooms, group)
             tables.own.put(txn, tables.ids, [item for batch in group for item in batch.own])
+            pins = tables.pins.put(txn, tables.ids, [item for batch in group for item in batch.pins])
             if stamp > self._position.stamp:
                 txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
         self._position.seq, self._position.stamp = seq, stamp
+        tables.pins.keys = pins
         return results
 
 
@@ -163,7 +165,8 @@ def _put_rooms(txn: Txn, table: Table, group: list[Batch]) -> None:
 
 def _queued_bytes(batch: Batch) -> int:
     payloads = sum([len(envelope.payload) for envelope in batch.messages])
-    return payloads + MESSAGE_OVERHEAD_BYTES * (1 + len(batch.messages) + len(batch.rooms) + len(batch.own))
+    items = len(batch.messages) + len(batch.rooms) + len(batch.own) + len(batch.pins)
+    return payloads + MESSAGE_OVERHEAD_BYTES * (1 + items)
 
 
 def _failed(group: list[Batch], why: str) -> list[BatchResult]:

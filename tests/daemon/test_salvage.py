@@ -1,0 +1,182 @@
+"""What a damaged store keeps beside its messages: what became of our own, client ids, and pins."""
+
+import contextlib
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from chatcore.clock import COUNTER_BITS
+from chatcore.envelopes import Chat, Envelope, seal
+from chatcore.events import PinRecord
+from chatcore.identity import Identity
+from chatcore.ids import RoomId
+from chatcore.own import OwnMessage, State
+from chatd.store import Batch, BatchResult, Policy, Store, Trimmed
+from chatd.store.folder import DATA_FILE
+from chatd.store.pages import PageFile
+from chatd.store.readiness import make_ready
+from tests.support.daemon import Daemon
+
+AUTHOR = Identity(b"a" * 32)
+ROOM = RoomId(b"r" * 32)
+DAY_MS = 86_400_000
+DEADLINE_S = 30.0
+
+
+def message(age_days: float) -> Envelope:
+    stamp = int(time.time() * 1000 - age_days * DAY_MS) << COUNTER_BITS
+    return seal(AUTHOR, ROOM, stamp, "ada", Chat(f"{age_days} days"))
+
+
+def own(envelope: Envelope, state: State, client_id: str = "") -> OwnMessage:
+    return OwnMessage(envelope.id, ROOM, state, client_id=client_id)
+
+
+def pin(envelope: Envelope) -> PinRecord:
+    return PinRecord(ROOM, envelope.stamp, envelope.id, pinned=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@contextlib.contextmanager
+def opened(folder: Path, policy: Policy | None = None) -> Iterator[Store]:
+    trims: queue.SimpleQueue[Trimmed] = queue.SimpleQueue()
+    store = Store.open(folder, sync=False, policy=policy or Policy(), on_trim=trims.put)
+    try:
+        yield store
+        if policy is not None:
+            trims.get(timeout=DEADLINE_S)
+    finally:
+        store.close()
+
+
+def fill(
+    folder: Path,
+    messages: Sequence[Envelope],
+    states: Sequence[OwnMessage] = (),
+    pins: Sequence[PinRecord] = (),
+    policy: Policy | None = None,
+) -> None:
+    results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
+    with opened(folder) as store:
+        store.start(results.put)
+        store.submit(Batch(1, messages, own=states, pins=pins))
+        assert results.get(timeout=DEADLINE_S)[0].error is None
+    if policy is not None:
+        with opened(folder, policy) as store:
+            store.start(results.put)
+
+
+def wipe_root(folder: Path, table: bytes) -> None:
+    """Nothing in the table can be found any more."""
+    with (folder / DATA_FILE).open("r+b") as file:
+        pages = PageFile(file)
+        file.seek(pages.tables()[table] * pages.page_bytes)
+        file.write(bytes(pages.page_bytes))
+
+
+def salvage(folder: Path) -> None:
+    told: list[str] = []
+    make_ready(folder, lambda event, _: told.append(event))
+    assert "store_quarantined" in told
+
+
+def damage(folder: Path, table: bytes = b"clients") -> None:
+    wipe_root(folder, table)
+    salvage(folder)
+
+
+@pytest.mark.parametrize("table", [b"clients", b"room"])
+def test_client_ids_are_found_again(folder: Path, table: bytes) -> None:
+    many = [message(age) for age in range(30, 0, -1)]
+    said = [own(item, State(number % 4), f"ü{number}") for number, item in enumerate(many)]
+    fill(folder, many, [*said[:-1], own(many[-1], State.SENT)])
+    damage(folder, table)
+    with opened(folder) as store:
+        assert [store.own_by_client(ROOM, f"ü{number}") for number in range(30)] == [*said[:-1], None]
+        assert store.own(many[3].id) == said[3]
+
+
+def test_client_id_of_a_message_that_is_lost_and_nobody_has_is_free_again(folder: Path) -> None:
+    lost, handed, kept = message(3), message(2), message(1)
+    states = [own(lost, State.QUEUED, "lost"), own(handed, State.SENT, "handed"), own(kept, State.SENT, "k")]
+    fill(folder, [lost, handed, kept], states)
+    spoil_record(folder, lost, handed)
+    damage(folder)
+    with opened(folder) as store:
+        assert store.known([lost.id, handed.id, kept.id]) == {kept.id}
+        assert store.own_by_client(ROOM, "lost") is None
+        assert store.own_by_client(ROOM, "handed") == states[1]
+        assert store.own_by_client(ROOM, "k") == states[2]
+
+
+def spoil_record(folder: Path, *envelopes: Envelope) -> None:
+    """In every page that holds it, freed ones as well."""
+    data = bytearray((folder / DATA_FILE).read_bytes())
+    for envelope in envelopes:
+        at = data.find(envelope.payload)
+        while at >= 0:
+            data[at + 5] ^= 1
+            at = data.find(envelope.payload, at)
+    (folder / DATA_FILE).write_bytes(data)
+
+
+def test_number_of_a_lost_message_is_not_given_to_another(folder: Path) -> None:
+    kept, lost = message(2), message(1)
+    fill(folder, [kept, lost], [own(kept, State.SENT), own(lost, State.SENT, "7")])
+    spoil_record(folder, lost)
+    damage(folder)
+    with opened(folder) as store:
+        results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
+        store.start(results.put)
+        store.submit(Batch(1, [new := message(0)]))
+        assert results.get(timeout=DEADLINE_S)[0].stored[0].seq == 3
+        assert store.own(new.id) is None
+
+
+def test_pins_are_kept_also_of_messages_that_are_lost(folder: Path) -> None:
+    many = [message(age) for age in (4, 3, 2, 1)]
+    fill(folder, many, pins=[pin(many[1]), pin(many[2])])
+    spoil_record(folder, many[2])
+    damage(folder, b"room")
+    with opened(folder) as store:
+        assert [item.envelope for item in store.pins.page(ROOM, 10)] == [many[1]]
+        results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
+        store.start(results.put)
+        store.submit(Batch(1, [many[2]]))  # as history repair brings it
+        assert results.get(timeout=DEADLINE_S)[0].error is None
+        assert [item.envelope for item in store.pins.page(ROOM, 10)] == many[1:3]
+
+
+def test_what_retention_had_to_leave_alone_is_kept_and_what_it_removed_is_not(folder: Path) -> None:
+    ages = (400, 300, 250, 200, 150, 1)
+    many = [message(age) for age in ages]
+    waiting = own(many[3], State.QUEUED, "7")
+    fill(folder, many, [waiting], [pin(many[1])], Policy(retain_ms=90 * DAY_MS))
+    damage(folder)
+    with opened(folder) as store:
+        assert [item.envelope for item in store.page(ROOM, 10)] == [many[1], many[3], many[5]]
+        assert [item.envelope for item in store.pins.page(ROOM, 10)] == [many[1]]
+        assert store.own_waiting(10) == [(waiting, many[3])]
+        assert store.floor(ROOM) > many[4].stamp
+
+
+def test_message_said_again_after_a_salvage_is_not_sent_twice(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "node")
+    with daemon:
+        first = daemon.call("message.send", text="pay the rent", client_id="rent-11")
+        daemon.call("message.send", text="thanks")
+        daemon.call("message.pin", id=first["id"])
+        daemon.kill()
+        wipe_root(daemon.home / "store", b"clients")
+        daemon.start()
+        assert daemon.call("node.status")["store"]["quarantined"]
+        assert daemon.call("message.send", text="pay the rent", client_id="rent-11")["id"] == first["id"]
+        assert daemon.texts == ["pay the rent", "thanks"]
+        assert [item["id"] for item in daemon.call("message.pins")] == [first["id"]]

@@ -34,6 +34,8 @@ SETTLE_S = 0.5
 
 GOODBYE_S = 1.0
 
+Interfaces = Callable[[], tuple[Interface, ...]]
+
 log = structlog.get_logger()
 
 
@@ -53,7 +55,7 @@ class Discovery:
         post: Callable[[Discovered], None],
         *,
         wanted: bool = True,
-        interfaces: Callable[[], tuple[Interface, ...]] = local_networks,
+        interfaces: Interfaces = local_networks,
     ) -> None:
         self._record = record
         self._post = post

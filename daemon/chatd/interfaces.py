@@ -9,8 +9,10 @@ import fcntl
 import ipaddress
 import socket
 import struct
+from collections.abc import Container
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import Path
 
 import ifaddr
 
@@ -22,6 +24,10 @@ _IFF_UP, _IFF_LOOPBACK, _IFF_POINTOPOINT, _IFF_MULTICAST = 0x1, 0x8, 0x10, 0x100
 _NAME_BYTES = 16
 _RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
 _NEWS_BYTES = 65_536
+
+_IF_INET6 = Path("/proc/net/if_inet6")
+_UNUSABLE = 0x08 | 0x20 | 0x40
+"""Of an IPv6 address: its check for duplicates failed; deprecated; not checked yet (linux/if_addr.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,12 @@ class Interface:
 def local_networks() -> tuple[Interface, ...]:
     """Those that are up and can multicast, without loopback and tunnels. Raises OSError."""
     found = []
+    unusable = _unusable_addresses()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         for adapter in ifaddr.get_adapters():
             if adapter.index is None or not _reaches_a_local_network(asking, adapter.name):
                 continue
-            networks = sorted(_networks(adapter), key=lambda network: (network.version, network))
+            networks = sorted(_networks(adapter, unusable), key=lambda network: (network.version, network))
             if networks:
                 found.append(Interface(adapter.name, adapter.index, tuple(networks)))
     # Those with IPv4 first: the ends of containers' cables have IPv6 addresses that lead nowhere else.
@@ -58,11 +65,28 @@ def _reaches_a_local_network(asking: socket.socket, name: str) -> bool:
     return flags & (wanted | _IFF_LOOPBACK | _IFF_POINTOPOINT) == wanted
 
 
-def _networks(adapter: ifaddr.Adapter) -> list[IPv4Interface | IPv6Interface]:
+def _networks(
+    adapter: ifaddr.Adapter, unusable: Container[tuple[int | None, str]]
+) -> list[IPv4Interface | IPv6Interface]:
+    hosts = [(ip.ip if isinstance(ip.ip, str) else ip.ip[0], ip.network_prefix) for ip in adapter.ips]
     return [
-        ipaddress.ip_interface(f"{ip.ip if isinstance(ip.ip, str) else ip.ip[0]}/{ip.network_prefix}")
-        for ip in adapter.ips
+        ipaddress.ip_interface(f"{host}/{prefix}")
+        for host, prefix in hosts
+        if (adapter.index, host) not in unusable
     ]
+
+
+def _unusable_addresses() -> set[tuple[int | None, str]]:
+    """Interface's number and address; a socket cannot be bound to them, or should not be."""
+    try:
+        lines = _IF_INET6.read_text().splitlines()
+    except OSError:
+        return set()  # no IPv6
+    found = set[tuple[int | None, str]]()
+    for address, index, _, _, flags, _ in map(str.split, lines):
+        if int(flags, 16) & _UNUSABLE:
+            found.add((int(index, 16), str(ipaddress.IPv6Address(bytes.fromhex(address)))))
+    return found
 
 
 class Changes:

@@ -138,8 +138,10 @@ def test_status_tells_why_an_address_is_not_reached() -> None:
             "quarantined": ["/ann/quarantine-1"],
             "restored": False,
         },
+        "mdns": {"state": "failed", "reason": "no way", "found": 0},
     }
     lines = render.status(status).splitlines()
+    assert "local net   mDNS failed: no way" in lines
     assert "listens     no" in lines
     assert "dialling    a:1: connection refused after 3 tries; again in 4.0 s" in lines
     assert "dialling    b:2: no answer yet" in lines

@@ -47,7 +47,7 @@ class _UnixConnection(HTTPConnection):
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Ours, without what would change the daemon's mind; and no test is announced on the machine's network."""
+    """Ours, without what would change the daemon's mind; nothing is announced on this machine's network."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHATD_")}
     inherited.pop("NOTIFY_SOCKET", None)
     return {**inherited, "PYTHONUNBUFFERED": "1", "CHATD_MDNS": "0", **extra}

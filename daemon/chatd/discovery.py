@@ -86,7 +86,7 @@ class Discovery:
     def start(self, group: asyncio.TaskGroup) -> None:
         """Unless it is off. Nothing has been imported or opened before."""
         if self._reason is None:
-            self._state, self._reason = State.FAILED, "not started yet"
+            self._reason = "it is starting"
             self._task = group.create_task(self._run(), name="mdns")
 
     async def stop(self) -> None:

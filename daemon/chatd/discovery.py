@@ -19,10 +19,10 @@ from chatcore.errors import BadAddress
 from chatcore.events import Discovered
 from chatcore.lan import MAX_LAN_ADDRESSES, MAX_LAN_NODES
 from chatcore.names import join_address, normal_address, split_address
-from chatd.interfaces import Changes, Interface, local_networks
 from chatd.servicerecord import Announcement, ServiceRecord
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loaded only after the daemon is ready, and not at all where mDNS is off
+    from chatd.interfaces import Changes, Interface
     from chatd.mdns import Responder
 
 GATHER_S = 0.05
@@ -34,7 +34,7 @@ SETTLE_S = 0.5
 
 GOODBYE_S = 1.0
 
-Interfaces = Callable[[], tuple[Interface, ...]]
+Interfaces = Callable[[], "tuple[Interface, ...]"]
 
 log = structlog.get_logger()
 
@@ -55,11 +55,11 @@ class Discovery:
         post: Callable[[Discovered], None],
         *,
         wanted: bool = True,
-        interfaces: Interfaces = local_networks,
+        interfaces: Interfaces | None = None,
     ) -> None:
         self._record = record
         self._post = post
-        self._local_networks = interfaces
+        self._local_networks = interfaces or _local_networks
         self._interfaces: tuple[Interface, ...] = ()
         self._port = split_address(listening[0])[1]
         self._hosts = [
@@ -96,6 +96,7 @@ class Discovery:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
+        await asyncio.to_thread(importlib.import_module, "chatd.interfaces")
         changes = _changes()
         try:
             while True:
@@ -119,7 +120,7 @@ class Discovery:
             await self._close()
             self._fail(_why(error))
 
-    async def _follow(self, interfaces: tuple[Interface, ...]) -> None:
+    async def _follow(self, interfaces: "tuple[Interface, ...]") -> None:
         if interfaces == self._interfaces and self._responder is not None:
             return
         self._interfaces = interfaces
@@ -133,15 +134,16 @@ class Discovery:
             await self._responder.open(interfaces, addresses)
         else:
             await self._responder.update(interfaces, addresses)
+            self._heard.clear()  # what is still near is told again
+            await self._responder.browse()
         if self._state is not State.WORKING:
             log.info("mdns_working", interfaces=[interface.name for interface in interfaces])
         self._state, self._reason = State.WORKING, None
         self._tell_soon()
 
     async def _make_responder(self) -> "Responder":
-        # In a thread, and only now: it takes long, and the daemon serves its people meanwhile.
         await asyncio.to_thread(importlib.import_module, "chatd.mdns")
-        from chatd.mdns import Listeners, Responder  # noqa: PLC0415 - see above
+        from chatd.mdns import Listeners, Responder  # noqa: PLC0415 - loaded by now, without holding up the loop
 
         listeners = Listeners(heard=self.handle_heard, gone=self.handle_gone)
         return Responder(self._record, self._port, listeners)
@@ -180,7 +182,8 @@ class Discovery:
     # What is heard
 
     def handle_heard(self, heard: Announcement) -> None:
-        if self._record.is_own(heard) or not self._record.is_same_network(heard):
+        ours = self._record.is_same_network(heard) and not self._record.is_own(heard)
+        if not ours or not self._addresses(heard):
             self.handle_gone(heard.instance)
         elif heard.instance in self._heard or len(self._heard) < MAX_LAN_NODES:
             self._heard[heard.instance] = heard
@@ -199,8 +202,8 @@ class Discovery:
     def _tell(self) -> None:
         self._telling = None
         self._told_at = asyncio.get_running_loop().time()
-        found = dict.fromkeys(self._addresses(heard) for heard in self._heard.values())
-        nodes = tuple(addresses for addresses in found if addresses)
+        # One that has crashed is announced a second time, and without this would be dialled as two.
+        nodes = tuple(dict.fromkeys(self._addresses(heard) for heard in self._heard.values()))
         if nodes != self._told:
             self._told = nodes
             self._post(Discovered(nodes))
@@ -233,7 +236,15 @@ class Discovery:
         )
 
 
-def _changes() -> Changes | None:
+def _local_networks() -> "tuple[Interface, ...]":
+    from chatd.interfaces import local_networks  # noqa: PLC0415 - as in _make_responder
+
+    return local_networks()
+
+
+def _changes() -> "Changes | None":
+    from chatd.interfaces import Changes  # noqa: PLC0415 - as in _make_responder
+
     try:
         return Changes()
     except OSError as error:

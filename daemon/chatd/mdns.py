@@ -47,23 +47,30 @@ class Responder:
         choice, version = _choice(interfaces)
         self._zeroconf = AsyncZeroconf(interfaces=choice, ip_version=version)
         await self._zeroconf.zeroconf.async_wait_for_start()
-        self._browse(self._zeroconf.zeroconf)
+        await self.browse()
         self._announced = list(addresses)
         # Nobody else has our random name: it need not be probed for (RFC 6762, section 8.1).
         await self._zeroconf.async_register_service(self._service(), cooperating_responders=True)
 
     async def update(self, interfaces: Sequence[Interface], addresses: Sequence[str]) -> None:
-        """The same, once the interfaces have changed."""
+        """Announce on these instead, and what has changed."""
         assert self._zeroconf is not None
         choice, version = _choice(interfaces)
         await self._zeroconf.async_update_interfaces(choice, version)
         if self._announced != list(addresses):
             self._announced = list(addresses)
             await self._zeroconf.async_update_service(self._service())
-        # A browser asks when it starts: whoever is on the new interface need not say anything by itself.
+
+    async def browse(self) -> None:
+        """Ask who is there, now and every hour; tells of everybody, those known already too."""
+        assert self._zeroconf is not None
         if self._browser is not None:
             await self._browser.async_cancel()
-        self._browse(self._zeroconf.zeroconf)
+        # Questions for multicast answers: others on this machine share the port, and one of them would get
+        # an answer meant for us alone.
+        self._browser = AsyncServiceBrowser(
+            self._zeroconf.zeroconf, SERVICE, handlers=[self._on_change], question_type=DNSQuestionType.QM
+        )
 
     async def close(self) -> None:
         """With goodbye, so that others do not look for us for two minutes."""
@@ -83,13 +90,6 @@ class Responder:
             properties=self._record.txt,
             server=f"{instance}.local.",  # not the machine's own name, which often is its owner's
             parsed_addresses=self._announced,
-        )
-
-    def _browse(self, zeroconf: Zeroconf) -> None:
-        # Questions for multicast answers: others on this machine share the port, and one of them would get
-        # an answer meant for us alone.
-        self._browser = AsyncServiceBrowser(
-            zeroconf, SERVICE, handlers=[self._on_change], question_type=DNSQuestionType.QM
         )
 
     def _on_change(

@@ -8,7 +8,7 @@ import asyncio
 import errno
 import importlib
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -96,14 +96,14 @@ class Discovery:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        await asyncio.to_thread(importlib.import_module, "chatd.interfaces")
-        changes = _changes()
+        changes = await _changes()
         try:
             while True:
                 await self._refresh()
                 if changes is None:
-                    return
-                await changes.wait()
+                    await asyncio.get_running_loop().create_future()  # until it is stopped
+                else:
+                    await changes.wait()
                 await asyncio.sleep(SETTLE_S)
         finally:
             if changes is not None:
@@ -120,11 +120,12 @@ class Discovery:
             await self._close()
             self._fail(_why(error))
 
-    async def _follow(self, interfaces: "tuple[Interface, ...]") -> None:
+    async def _follow(self, every: "tuple[Interface, ...]") -> None:
+        interfaces = tuple(interface for interface in every if self._listened([interface]))
         if interfaces == self._interfaces and self._responder is not None:
             return
         self._interfaces = interfaces
-        addresses = self._own_addresses()
+        addresses = self._listened(interfaces)
         if not addresses:
             await self._close()
             self._fail("no interface that can multicast has an address this node listens on")
@@ -169,10 +170,10 @@ class Discovery:
 
     # What is announced
 
-    def _own_addresses(self) -> list[str]:
-        """Those of the interfaces that this node listens on."""
+    def _listened(self, interfaces: Sequence["Interface"]) -> list[str]:
+        """Those of their addresses that this node listens on."""
         listened = []
-        for interface in self._interfaces:
+        for interface in interfaces:
             for network in interface.networks:
                 wild = any(host.is_unspecified and host.version == network.version for host in self._hosts)
                 if wild or any(str(host).partition("%")[0] == str(network.ip) for host in self._hosts):
@@ -210,7 +211,7 @@ class Discovery:
 
     def _addresses(self, heard: Announcement) -> tuple[str, ...]:
         """Where it may be dialled: on a network we are on ourselves, or anybody could send us anywhere."""
-        own = set(self._own_addresses())
+        own = set(self._listened(self._interfaces))
         found: list[tuple[bool, str]] = []
         for text in heard.addresses:
             host, _, scope = text.partition("%")
@@ -242,12 +243,13 @@ def _local_networks() -> "tuple[Interface, ...]":
     return local_networks()
 
 
-def _changes() -> "Changes | None":
-    from chatd.interfaces import Changes  # noqa: PLC0415 - as in _make_responder
-
+async def _changes() -> "Changes | None":
     try:
+        await asyncio.to_thread(importlib.import_module, "chatd.interfaces")
+        from chatd.interfaces import Changes  # noqa: PLC0415 - as in _make_responder
+
         return Changes()
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - the interfaces there are at the start will do
         log.info("interfaces_not_watched", why=_why(error))
         return None
 

@@ -16,7 +16,7 @@ from chatcore.ids import PeerId
 from chatcore.lan import MAX_LAN_NODES
 from chatd import discovery as discovery_module
 from chatd.discovery import Discovery
-from chatd.interfaces import Interface
+from chatd.interfaces import Changes, Interface
 from chatd.servicerecord import Announcement, ServiceRecord
 
 DEADLINE_S = 10.0
@@ -216,6 +216,28 @@ async def test_failure_that_passes_leaves_it_working(found: Found) -> None:
     await one._refresh()
     assert one.status() == {"state": "working", "reason": None, "found": 0}
     await one._close()
+
+
+async def test_interfaces_that_cannot_be_watched_are_used_all_the_same(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_self: Changes) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Changes, "__init__", refused)
+    other = Found()
+    async with announced(found, b"a", 1001), announced(other, b"b", 1002):
+        await found.until(1)
+
+
+async def test_node_is_announced_only_where_it_listens() -> None:
+    found = Found()
+    choosy = Discovery(
+        record(), ("127.0.0.1:8080", "192.0.2.9:8080"), found.post, interfaces=lambda: (LAN, LOOPBACK)
+    )
+    await choosy._refresh()
+    assert (choosy.status()["state"], choosy._interfaces) == ("working", (LOOPBACK,))
+    await choosy._close()
 
 
 # Real multicast, on loopback

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
         Connecting,
         Dialling,
         IdentityInfo,
+        MdnsState,
         Message,
         MessageStatus,
         Peer,
@@ -223,11 +224,21 @@ def status(shown: "Status", style: Style = PLAIN) -> str:
         ("rooms", " ".join(room_label(room) for room in shown["rooms"])),
     ]
     rows += [("dialling", _dialling(target)) for target in shown["dialling"]]
+    if mdns := shown.get("mdns"):
+        rows.append(("local net", _mdns(mdns)))
     store: Mapping[str, Any] = shown.get("store", {})  # an older daemon says nothing of it
     rows += [("quarantine", clean_line(path)) for path in store.get("quarantined", ())]
     if store.get("restored"):
         rows.append(("restored", "from a backup; sends nothing before it has caught up with a peer"))
     return pairs(rows, style)
+
+
+def _mdns(mdns: "MdnsState") -> str:
+    if mdns["state"] == "working":
+        count = mdns["found"]
+        return f"{count} node{'' if count == 1 else 's'} found by mDNS"
+    why = f": {clean_line(mdns['reason'])}" if mdns["reason"] else ""
+    return f"mDNS {clean_line(mdns['state'])}{why}"
 
 
 def _dialling(target: "Dialling") -> str:

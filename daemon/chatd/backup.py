@@ -96,6 +96,8 @@ def settings_text(settings: Settings) -> str:
         lines.append(f"bootstrap = [{', '.join(map(_quoted, node.bootstrap))}]")
     if settings.port:
         lines.append(f"port = {settings.port}")
+    if not settings.mdns:
+        lines.append("mdns = false")
     if policy.retain_ms is not None:
         lines.append(f'retain = "{policy.retain_ms // DAY_MS}d"')
     most = policy.most_bytes

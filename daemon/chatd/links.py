@@ -59,6 +59,9 @@ class Links:
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self.reading = True
+        self.listening: tuple[str, ...] = ()
+        """Every address that is listened on; a host name may have several."""
+
         self.own_calls: set[str] = set()
         """Where calls of ours come from that have reached ourselves; the node keeps the addresses few."""
 
@@ -68,8 +71,9 @@ class Links:
         """Take the port, answer nobody yet. The address in use, `host:port`. Raises OSError."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), host, port, start_serving=False)
-        name = self._server.sockets[0].getsockname()
-        return join_address(name[0], name[1])
+        names = [socket.getsockname() for socket in self._server.sockets]
+        self.listening = tuple(join_address(name[0], name[1]) for name in names)
+        return self.listening[0]
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
         """Answer and dial from now on; `group` owns the dials."""

@@ -30,6 +30,7 @@ from chatcore.names import room_id, split_address
 from chatcore.node import Node
 from chatd import attach, logs, settings
 from chatd.backup import Backups
+from chatd.discovery import Discovery
 from chatd.driver import Driver
 from chatd.feed import Feed
 from chatd.keyfile import load_network_key, load_or_create_identity
@@ -38,6 +39,7 @@ from chatd.lock import Lock
 from chatd.methods import Methods
 from chatd.notify import notify
 from chatd.server import Server
+from chatd.servicerecord import ServiceRecord
 from chatd.settings import Settings, safe_max_peers
 from chatd.store import Damaged, Store, Trimmed
 from chatd.store.readiness import make_ready
@@ -162,7 +164,10 @@ class Daemon:
         listen = await self._listen(links)
         driver.attach(self._node(driver, split_address(listen)[1]), links)
         backups = Backups(self._settings)
-        methods = Methods(driver, store, listen=listen, stop=stopping.set, backups=backups)
+        discovery = self._discovery(driver, links)
+        methods = Methods(
+            driver, store, listen=listen, stop=stopping.set, backups=backups, mdns=discovery.status
+        )
         feed = Feed(store, methods.name_of)
         driver.publish = feed.publish
         store.start(driver.take_results)
@@ -172,17 +177,18 @@ class Daemon:
             await links.serve(group)
             driver.post(Started())
             self._say_ready(listen)
+            discovery.start(group)
             gc.freeze()  # what is loaded by now stays; collecting garbage need not walk it again
             await stopping.wait()
             self._say_stopping()
             self._stack.enter_context(_ended_after(STOP_S))
-            await self._stop(driver, links, server)
+            await self._stop(driver, links, server, discovery)
         driver.close()
 
-    async def _stop(self, driver: Driver, links: Links, server: Server) -> None:
+    async def _stop(self, driver: Driver, links: Links, server: Server, discovery: Discovery) -> None:
         """Peers hear goodbye, everybody waiting for an answer gets it, the disk has everything."""
         driver.post(Stop())
-        await links.stop(LAST_WORDS_S)
+        await asyncio.gather(links.stop(LAST_WORDS_S), discovery.stop())
         await driver.finished()
         await server.stop()
         await asyncio.to_thread(self._store.close)
@@ -193,6 +199,10 @@ class Daemon:
             self._identity, node.network, secrets.token_bytes(32), network_key=self._network_key
         )
         return Links(credentials, node.link, post=driver.post, now=driver.now, hello=driver.hello)
+
+    def _discovery(self, driver: Driver, links: Links) -> Discovery:
+        record = ServiceRecord(self._settings.node.network, self._network_key, self._identity.peer_id)
+        return Discovery(record, links.listening, driver.post, wanted=self._settings.mdns)
 
     async def _listen(self, links: Links) -> str:
         host, port = self._settings.host, self._settings.port

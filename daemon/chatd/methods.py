@@ -44,8 +44,10 @@ class Methods:
         listen: str,
         stop: Callable[[], None],
         backups: Backups | None = None,
+        mdns: Callable[[], api.MdnsState] | None = None,
     ) -> None:
         self._backups = backups
+        self._mdns = mdns
         self._driver = driver
         self._store = store
         self._listen = listen
@@ -83,6 +85,7 @@ class Methods:
                 "quarantined": [str(path) for path in self._store.quarantined],
                 "restored": self._node.waits_to_catch_up,
             },
+            "mdns": views.NO_MDNS if self._mdns is None else self._mdns(),
         }
 
     async def node_stats(self, _: api.NoParams) -> api.Stats:

@@ -44,6 +44,7 @@ class Settings:
     persist: bool
     policy: Policy
     network_key: Path | None
+    mdns: bool
     log_level: str
     log_format: str
     node: NodeConfig
@@ -68,6 +69,9 @@ _FLAGS = (
     _number("--port", 0, names.MAX_PORT, 8080, "Listen on this port; 0 takes any free one."),
     click.option("--username", "-u", metavar="NAME", help="What others see.  [default: your login]"),
     click.option("--bootstrap", multiple=True, metavar="HOST:PORT", help="A peer to start with; repeatable."),
+    click.option(
+        "--mdns/--no-mdns", default=True, help="Find nodes on the local network, and be found by them."
+    ),
     _number(
         "--max-peers",
         1,
@@ -140,6 +144,7 @@ def load(context: click.Context, values: dict[str, Any]) -> Settings:
         persist=values["persist"],
         policy=Policy(values["retain"], values["max_store"]),
         network_key=Path(values["network_key"]) if values["network_key"] else None,
+        mdns=values["mdns"],
         log_level=values["log_level"],
         log_format=values["log_format"],
         node=NodeConfig(

@@ -14,6 +14,8 @@ from chatcore.node import Node
 from chatcore.own import OwnMessage
 from chatcore.room import Room
 
+NO_MDNS: api.MdnsState = {"state": "off", "reason": None, "found": 0}
+
 _LAST_MOMENT_MS = 253_402_300_799_999
 
 

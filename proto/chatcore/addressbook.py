@@ -72,8 +72,8 @@ class AddressBook:
             self._kept[address] = known
         known.next_try = 0.0
 
-    def learn(self, address: str, peer_id: PeerId, linked: Collection[PeerId] = ()) -> None:
-        """Note where a peer is said to be. No peer that is linked loses its place to it."""
+    def learn(self, address: str, peer_id: PeerId | None, linked: Collection[PeerId] = ()) -> None:
+        """Note where a peer is said to be, or somebody. No peer that is linked loses its place to it."""
         if address in self._book or address in self._own:
             return
         if len(self._book) - len(self._kept) >= MAX_LEARNED:

@@ -221,6 +221,16 @@ class Status(TypedDict):
     uptime_s: float
     dialling: list["Dialling"]
     store: "StoreState"
+    mdns: "MdnsState"
+
+
+class MdnsState(TypedDict):
+    """Discovery on the local network. `state`: `off`, `working` or `failed`; `reason` says why it is not
+    working; `found` counts the nodes of this network that are announced there now, linked or not."""
+
+    state: str
+    reason: str | None
+    found: int
 
 
 class StoreState(TypedDict):

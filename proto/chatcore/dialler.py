@@ -16,6 +16,7 @@ from chatcore.events import (
     Dial,
     DialDue,
     DialFailed,
+    Discovered,
     Notice,
     Output,
     Rejected,
@@ -23,6 +24,7 @@ from chatcore.events import (
     SetTimer,
 )
 from chatcore.ids import PeerId
+from chatcore.lan import Lan
 from chatcore.links import Link, Links
 from chatcore.messages import PeerRecord
 from chatcore.names import normal_address
@@ -41,6 +43,10 @@ class Dialler:
         self._links = links
         self._counters = counters
         self._book = AddressBook(config.link, rng)
+        self._lan = Lan(rng)
+        self._lan_at: float | None = None
+        """When the next node of the local network may be dialled."""
+
         self._sought_at: float | None = None
         """When the first address may be dialled that a room seeks and that failed lately."""
 
@@ -72,31 +78,63 @@ class Dialler:
         outputs: list[Output] = [
             Dial(entry.address, entry.expected) for entry in self._book.due(now.mono, linked, room)
         ]
+        outputs += self._dial_lan(now)
         if self._sought_at is not None and self._sought_at <= now.mono:
             self._sought_at = None  # whoever still seeks will say so
         return outputs + self._come_back(now)
 
     def _come_back(self, now: Now) -> list[Output]:
         due = self._book.next_due(self._links.peer_ids, learned_too=len(self._links) < FEW_LINKS)
-        times = [at for at in (due, self._sought_at) if at is not None]
+        times = [at for at in (due, self._sought_at, self._lan_at) if at is not None]
         # What is due already waits for a dial under way, and must not keep us spinning until it ends.
         return [SetTimer(DialDue(), max(min(times), now.mono + DIAL_PAUSE_S))] if times else []
+
+    # The local network
+
+    def handle_discovered(self, event: Discovered, now: Now) -> list[Output]:
+        for address in self._lan.handle_discovered(event.nodes):
+            if self._book.peer_at(address) is None:  # nobody has ever answered there
+                self._book.forget(address)
+        return self.handle_dial_due(now)
+
+    def _dial_lan(self, now: Now) -> list[Output]:
+        """Nodes found on the local network; whoever answers there will do, if it is of our network."""
+        self._lan_at = None
+        if len(self._lan) == 0:
+            return []
+        linked = {link.dialled for link in self._links} | {
+            link.record.address for link in self._links if link.record is not None
+        }
+        outputs: list[Output] = []
+        calls = self._lan.call(now.mono, linked)
+        waits = [] if calls.more_at is None else [calls.more_at]
+        for address in calls.addresses:
+            self._book.learn(address, None, self._links.peer_ids)
+            if self._book.take(address, now.mono):
+                outputs.append(Dial(address, None))
+            elif (at := self._book.next_try(address)) is not None:
+                waits.append(at)
+        self._lan_at = min(waits, default=None)
+        return outputs
 
     # What became of it
 
     def handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
         if isinstance(event.error, SelfDialed):
             self._book.handle_self(event.address)
+            self._lan.handle_answered(event.address)
         elif isinstance(event.error, WrongPeer):
             self._book.forget(event.address)
         else:
             self._book.handle_failed(event.address, now.mono, str(event.error))
+            self._lan.handle_failed(event.address)
         self._counters.refuse(event.error)
         notice = Notice("dial_failed", event.address, event.error)
         return [notice, *self.handle_dial_due(now)]
 
     def handle_linked(self, address: str, peer_id: PeerId) -> None:
         self._book.handle_linked(address, peer_id)
+        self._lan.handle_answered(address)
 
     def handle_turned_away(self, address: str, error: RemoteError, now: Now) -> None:
         """Somebody answered, but it is no link."""

@@ -170,6 +170,14 @@ class StrangerRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Discovered:
+    """All nodes of this network that are announced on the local network now, each as the addresses where it
+    may be dialled, best first. It replaces what was said before."""
+
+    nodes: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     link: LinkId
     messages: tuple[LinkMessage, ...]
@@ -293,6 +301,7 @@ Input = (
     | ReadingPaused
     | DialFailed
     | StrangerRefused
+    | Discovered
     | Request
     | CatchUpDone
     | Stop

@@ -22,6 +22,7 @@ from chatcore.events import (
     Connect,
     DialDue,
     DialFailed,
+    Discovered,
     GraftDue,
     IhaveDue,
     ImportMessages,
@@ -235,6 +236,8 @@ class Node:
                 return self._handle_paused(event, now)
             case StrangerRefused():
                 return self._peers.handle_stranger_refused(event)
+            case Discovered():
+                return self._dialler.handle_discovered(event, now)
             case Started():
                 return self._handle_started(now)
             case CatchUpDone():

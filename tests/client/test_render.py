@@ -138,8 +138,13 @@ def test_status_tells_why_an_address_is_not_reached() -> None:
             "quarantined": ["/ann/quarantine-1"],
             "restored": False,
         },
+        "mdns": {"state": "failed", "reason": "no way", "found": 0},
     }
     lines = render.status(status).splitlines()
+    assert "local net   mDNS failed: no way" in lines
+    for found, shown in ((0, "0 nodes"), (1, "1 node"), (2, "2 nodes")):
+        status["mdns"] = {"state": "working", "reason": None, "found": found}
+        assert f"local net   {shown} found by mDNS" in render.status(status).splitlines()
     assert "listens     no" in lines
     assert "dialling    a:1: connection refused after 3 tries; again in 4.0 s" in lines
     assert "dialling    b:2: no answer yet" in lines

@@ -66,6 +66,7 @@ def test_restored_node_is_the_same_and_waits_before_it_sends(source: Path, tmp_p
     assert "is restored; start it" in done.stderr
     assert {path.name for path in home.iterdir()} == {"identity.key", "store", "config.toml", "network.key"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in home.rglob("*"))
+    assert "mdns = false" in (home / "config.toml").read_text()
     daemon = Daemon(home)
     with daemon:
         assert daemon.call("identity.show") == json.loads((source.parent / "identity.json").read_text())

@@ -40,6 +40,7 @@ KINDS: list[tuple[str, Any, Any, Any, Any]] = [
     ("host", "0.0.0.0", ("'127.0.0.1'", "127.0.0.1"), ("127.0.0.2", "127.0.0.2"), ("::1", "::1")),
     ("port", 8080, ("1", 1), ("2", 2), ("3", 3)),
     ("persist", True, ("false", False), ("true", True), (False, False)),
+    ("mdns", True, ("false", False), ("yes", True), (False, False)),
     ("log_level", "info", ("'debug'", "debug"), ("warning", "warning"), ("error", "error")),
     ("log_format", "auto", ("'json'", "json"), ("console", "console"), ("json", "json")),
     ("node.network", "main", ("'a'", "a"), ("b", "b"), ("c", "c")),

@@ -47,21 +47,23 @@ class _UnixConnection(HTTPConnection):
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Ours, without what would change the daemon's mind."""
+    """Ours, without what would change the daemon's mind; nothing is announced on this machine's network."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHATD_")}
     inherited.pop("NOTIFY_SOCKET", None)
-    return {**inherited, "PYTHONUNBUFFERED": "1", **extra}
+    return {**inherited, "PYTHONUNBUFFERED": "1", "CHATD_MDNS": "0", **extra}
 
 
 class Daemon:
-    """`arguments` go to chatd as they are; `--home`, `--host 127.0.0.1` and `--port 0` come before them."""
+    """`arguments` go to chatd as they are; `--home`, `--host 127.0.0.1`, `--port 0` and
+    `--no-mdns` come before them."""
 
     program: Sequence[str] = (str(BIN / "chatd"),)
 
     def __init__(self, home: Path, *arguments: str, username: str = "ann") -> None:
         self.home = home
         self.socket = home / "chatd.sock"
-        self.arguments = ["--host", "127.0.0.1", "--port", "0", "--username", username, *arguments]
+        here = ["--host", "127.0.0.1", "--port", "0", "--no-mdns"]
+        self.arguments = [*here, "--username", username, *arguments]
         self.program = [str(BIN / "chatd")]
         self.process: subprocess.Popen[bytes] | None = None
 

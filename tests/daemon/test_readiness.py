@@ -67,6 +67,11 @@ class Told:
     def names(self) -> list[str]:
         return [name for name, _ in self.events]
 
+    @property
+    def steps(self) -> list[str]:
+        """Without the word that it takes long, which depends on the machine."""
+        return [name for name in self.names if name != "store_checking"]
+
     def fields(self, name: str) -> Mapping[str, Any]:
         return dict(self.events)[name]
 
@@ -133,7 +138,7 @@ def test_file_exchanged_or_edited_while_nobody_had_it_open_is_looked_over(folder
     os.utime(folder / DATA_FILE)
     told = Told()
     make_ready(folder, told)
-    assert told.names == ["store_check", "store_checked"]
+    assert told.steps == ["store_check", "store_checked"]
 
 
 def test_store_refused_stays_as_clean_as_it_was(folder: Path) -> None:
@@ -154,7 +159,7 @@ def test_unclean_store_is_looked_over_and_keeps_everything(folder: Path) -> None
     unclean(folder)
     told = Told()
     make_ready(folder, told)
-    assert told.names == ["store_check", "store_checked"]
+    assert told.steps == ["store_check", "store_checked"]
     assert told.fields("store_checked")["messages"] == 200
     assert told.fields("store_checked")["damaged"] == 0
     assert stored_stamps(folder) == list(range(1, 201))

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from itertools import islice
 
 from chatcore.envelopes import Chat
@@ -18,11 +19,24 @@ from chatd.store import Store
 
 MAX_RING_EVENTS = 8192
 MAX_RING_BYTES = 8 * 1024 * 1024
+NEWS_BYTES = 512
+"""What an event takes beside its message, about: the objects that say it. Its JSON counts once it is made."""
+
 MAX_BATCH_EVENTS = 256
 MAX_BATCH_BYTES = 256 * 1024
 REPLAY_MESSAGES = 256
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(slots=True)
+class _Entry:
+    """News, and its JSON once somebody has read it: while nobody subscribes none is made."""
+
+    seq: int
+    news: News
+    text: str | None
+    size: int
 
 
 class Feed:
@@ -32,7 +46,7 @@ class Feed:
         self.store = store
         self.name_of = name_of
         self.seq = store.last_seq()
-        self._ring: deque[tuple[int, str]] = deque()
+        self._ring: deque[_Entry] = deque()
         self._bytes = 0
         self.first = 0
         """The number of the oldest event in the ring; numbers here are the ring's own."""
@@ -46,19 +60,30 @@ class Feed:
     def publish(self, news: News) -> None:
         if isinstance(news, MessageAdded):
             self.seq = news.stored.seq
-        text = _encode(views.event(news, self.seq))
-        self._ring.append((self.seq, text))
-        self._bytes += len(text)
-        while len(self._ring) > MAX_RING_EVENTS or self._bytes > MAX_RING_BYTES:
-            _, dropped = self._ring.popleft()
-            self._bytes -= len(dropped)
-            self.first += 1
+        size = NEWS_BYTES
+        if isinstance(news, MessageAdded):
+            size += len(news.stored.envelope.payload)
+        self._ring.append(_Entry(self.seq, news, None, size))
+        self._bytes += size
+        self._trim()
         self._changed.set()
+
+    def _trim(self) -> None:
+        while len(self._ring) > MAX_RING_EVENTS or self._bytes > MAX_RING_BYTES:
+            self._bytes -= self._ring.popleft().size
+            self.first += 1
 
     def between(self, start: int, most: int) -> list[tuple[int, str]]:
         """Events of the ring from number `start`, as (seq, JSON)."""
         offset = start - self.first
-        return list(islice(self._ring, offset, offset + most))
+        return [(entry.seq, self._text(entry)) for entry in islice(self._ring, offset, offset + most)]
+
+    def _text(self, entry: _Entry) -> str:
+        if entry.text is None:
+            entry.text = _encode(views.event(entry.news, entry.seq))
+            entry.size += len(entry.text)
+            self._bytes += len(entry.text)
+        return entry.text
 
     async def wait_beyond(self, number: int) -> None:
         while self.end <= number:

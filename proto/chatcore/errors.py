@@ -1,7 +1,7 @@
 """The two families of failure: ours (LocalError) and theirs (RemoteError).
 
 An error holds fields; `kind` is stable and is what scripts and counters see. One place maps errors to RPC
-codes (`api.py`), one maps those to exit codes (the client).
+codes (`api`), one maps those to exit codes (the client).
 """
 
 from typing import ClassVar

@@ -164,6 +164,14 @@ ERROR_CODES: dict[type[ChatError], int] = {
     errors.BackupFailed: 1031,
     errors.BadClientId: 1013,
     errors.UnknownMessage: 1014,
+    errors.UnknownPeer: 1050,
+    errors.AmbiguousPeer: 1051,
+    errors.OwnPeer: 1052,
+    errors.AliasTaken: 1053,
+    errors.TooManyAliases: 1054,
+    errors.TooManyBlocked: 1055,
+    errors.NotLinked: 1056,
+    errors.PeerRefused: 1057,
 }
 """Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
 

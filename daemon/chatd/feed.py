@@ -13,7 +13,9 @@ from itertools import islice
 from chatcore.envelopes import Chat
 from chatcore.events import MessageAdded, News
 from chatcore.ids import RoomId
+from chatcore.people import People
 from chatd import views
+from chatd.people import hides, is_hidden
 from chatd.store import Store
 
 MAX_RING_EVENTS = 8192
@@ -26,11 +28,12 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Feed:
-    """`name_of` gives the room's name for messages that are replayed."""
+    """`name_of` gives the room's name for messages that are replayed; `people` who is not heard."""
 
-    def __init__(self, store: Store, name_of: Callable[[RoomId], str | None]) -> None:
+    def __init__(self, store: Store, name_of: Callable[[RoomId], str | None], people: People) -> None:
         self.store = store
         self.name_of = name_of
+        self.people = people
         self.seq = store.last_seq()
         self._ring: deque[tuple[int, str]] = deque()
         self._bytes = 0
@@ -46,7 +49,9 @@ class Feed:
     def publish(self, news: News) -> None:
         if isinstance(news, MessageAdded):
             self.seq = news.stored.seq
-        text = _encode(views.event(news, self.seq))
+        if hides(self.people, news):
+            return
+        text = _encode(views.event(news, self.seq, self.people))
         self._ring.append((self.seq, text))
         self._bytes += len(text)
         while len(self._ring) > MAX_RING_EVENTS or self._bytes > MAX_RING_BYTES:
@@ -80,8 +85,9 @@ class Feed:
             batch = []
             for item in found:
                 name = self.name_of(item.envelope.room)
-                if name is not None and isinstance(item.envelope.body, Chat):
-                    data = dict(views.message(item.seq, item.envelope, name))
+                chat = isinstance(item.envelope.body, Chat) and not is_hidden(self.people, item.envelope)
+                if name is not None and chat:
+                    data = dict(views.message(item.seq, item.envelope, name, self.people))
                     batch.append(_encode({"seq": item.seq, "topic": "message", "data": data}))
             if batch:
                 yield batch

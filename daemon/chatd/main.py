@@ -163,7 +163,7 @@ class Daemon:
         driver.attach(self._node(driver, split_address(listen)[1]), links)
         backups = Backups(self._settings)
         methods = Methods(driver, store, listen=listen, stop=stopping.set, backups=backups)
-        feed = Feed(store, methods.name_of)
+        feed = Feed(store, methods.name_of, driver.node.people)
         driver.publish = feed.publish
         store.start(driver.take_results)
         server = Server(methods, feed)
@@ -226,6 +226,8 @@ class Daemon:
             rooms=rooms,
             restored=self._store.restored,
             own=self._store,
+            people=self._store.people(),
+            discouraged=self._store.discouraged(),
         )
 
     async def _open_socket(self, server: Server) -> None:

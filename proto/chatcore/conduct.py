@@ -78,8 +78,7 @@ class Conduct:
         return bad and self._discouraged.find(link.peer_id, mono) is None
 
     def _discourage(self, link: Link, now: Now) -> list[Discouraged]:
-        address = link.dialled or (link.record.address if link.record else "")
         reason = self._scores.reason(link.peer_id)
         self._scores.forgive(link.peer_id)  # a day on, it begins anew
         self._shunned.unsettled = True
-        return self._discouraged.add(link.peer_id, address, link.username, reason, now)
+        return self._discouraged.add(link.peer_id, link.home, link.username, reason, now)

@@ -84,11 +84,9 @@ class Dialler:
         """Raises PeerRefused. Whoever asks for somebody we parted from has thought better of it."""
         there = [item for item in self._shunned.discouraged(now.mono) if item.address == address]
         peer_id = there[0].peer_id if there else self._book.peer_at(address)
-        if peer_id is None:
-            return
-        self._shunned.reunite(peer_id)
-        refusal = self._shunned.refusal(peer_id, now.mono)
-        if refusal is not None:
+        self._shunned.reunite(address, peer_id)
+        refusal = None if peer_id is None else self._shunned.refusal(peer_id, now.mono)
+        if peer_id is not None and refusal is not None:
             raise PeerRefused(address, str(refusal), peer_id.short)
 
     def handle_end_link(self, event: EndLink, link: Link | None) -> list[Output]:

@@ -35,10 +35,15 @@ class _Entry:
 class DiscouragedList:
     def __init__(self, records: Iterable[Discouraged], now: Now) -> None:
         self._entries: dict[PeerId, _Entry] = {}
+        self.stale: list[Discouraged] = []
+        """Read from the disk, and over meanwhile."""
+
         for record in records:
             left_s = min((record.until_ms - now.wall_ms) / 1000, DISCOURAGED_S)
             if left_s > 0:
                 self._entries[record.peer_id] = _Entry(record, now.mono + left_s)
+            else:
+                self.stale.append(over(record))
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -52,6 +52,11 @@ class Link:
     peers_asked: float | None = None
 
     @property
+    def home(self) -> str:
+        """Where it was dialled, or says that it listens; empty when neither is known."""
+        return self.dialled or (self.record.address if self.record else "")
+
+    @property
     def outbound(self) -> bool:
         return self.dialled is not None
 

@@ -288,6 +288,8 @@ class Node:
         ]
         if self._first_lobby is not None:
             outputs.append(self._requests.remember(self._first_lobby))
+        if self.discouraged.stale:
+            outputs.append(self._requests.discourage(self.discouraged.stale))
         return outputs
 
     def _handle_stop(self, now: Now) -> list[Output]:
@@ -348,7 +350,7 @@ class Node:
             peer_id = found[0].peer_id if found else None
         link = None if peer_id is None else self.links.to(peer_id)
         if link is not None:
-            self._shunned.part(link.peer_id, now.mono)
+            self._shunned.part(link.peer_id, link.home, now.mono)
         return self._dialler.handle_end_link(event, link)
 
     # Conduct

@@ -21,7 +21,9 @@ class Shunned:
     def __init__(self, people: People, discouraged: DiscouragedList) -> None:
         self._people = people
         self._discouraged = discouraged
-        self._parted: dict[PeerId, float] = {}
+        self._parted: dict[PeerId, tuple[float, str]] = {}
+        """Until when, and where it lives so far as we know."""
+
         self.unsettled = False
         """Some link may be to somebody we no longer link with."""
 
@@ -31,7 +33,7 @@ class Shunned:
         found = self._discouraged.find(peer_id, mono)
         if found is not None:
             return PeerDiscouraged(found[0].reason, found[1])
-        if self._parted.get(peer_id, mono) > mono:
+        if self._parted.get(peer_id, (mono, ""))[0] > mono:
             return PeerParted()
         return None
 
@@ -39,19 +41,19 @@ class Shunned:
         """All of them."""
         if not (self._people.blocked or len(self._discouraged) or self._parted):
             return ()
-        parted = [peer_id for peer_id, until in self._parted.items() if until > mono]
+        parted = [peer_id for peer_id, (until, _) in self._parted.items() if until > mono]
         return {*self._people.blocked, *self._discouraged.peer_ids(mono), *parted}
 
     def discouraged(self, mono: float) -> list[Discouraged]:
         return [record for record, _ in self._discouraged.records(mono)]
 
-    def part(self, peer_id: PeerId, mono: float) -> None:
+    def part(self, peer_id: PeerId, address: str, mono: float) -> None:
         self._parted.pop(peer_id, None)
-        self._parted[peer_id] = mono + PARTED_S
+        self._parted[peer_id] = (mono + PARTED_S, address)
         if len(self._parted) > MAX_PARTED:
             del self._parted[next(iter(self._parted))]
         self.unsettled = True
 
-    def reunite(self, peer_id: PeerId) -> None:
-        """Its owner asked for it after all."""
-        self._parted.pop(peer_id, None)
+    def reunite(self, address: str, peer_id: PeerId | None) -> None:
+        """Whoever lives there was asked for after all."""
+        self._parted = {of: item for of, item in self._parted.items() if of != peer_id and item[1] != address}

@@ -12,6 +12,7 @@ from chatcore.envelopes import SIGNING_CONTEXT, Chat, Envelope, open_envelope, s
 from chatcore.events import MessageAdded, RoomChanged, StoredMessage
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
+from chatcore.people import People
 from chatcore.wire import pack
 from chatd import feed as feed_module
 from chatd.feed import MAX_BATCH_EVENTS, MAX_RING_BYTES, MAX_RING_EVENTS, REPLAY_MESSAGES, Feed
@@ -30,7 +31,7 @@ class Source:
         self.store = store
         self.results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
         store.start(self.results.put)
-        self.feed = Feed(store, lambda room: "lobby" if room == ROOM else None)
+        self.feed = Feed(store, lambda room: "lobby" if room == ROOM else None, People())
         self.said = 0
 
     def keep(self, *envelopes: Envelope) -> list[MessageAdded]:
@@ -194,4 +195,4 @@ async def test_feed_keeps_no_more_than_its_bounds(source: Source) -> None:
 
 async def test_feed_starts_where_the_store_ends(source: Source) -> None:
     source.say(7)
-    assert Feed(source.store, lambda _: None).seq == 7
+    assert Feed(source.store, lambda _: None, People()).seq == 7

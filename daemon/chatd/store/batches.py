@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from chatcore.discouraged import Discouraged
 from chatcore.envelopes import Envelope
 from chatcore.errors import LocalError
 from chatcore.ids import RoomId
 from chatcore.own import OwnMessage
+from chatcore.people import Person
 
 
 class StoreUnusable(LocalError):
@@ -49,6 +51,8 @@ class Batch:
     messages: Sequence[Envelope] = ()
     rooms: Sequence[RoomEntry] = ()
     own: Sequence[OwnMessage] = ()
+    people: Sequence[Person] = ()
+    discouraged: Sequence[Discouraged] = ()
 
 
 @dataclass(frozen=True, slots=True)

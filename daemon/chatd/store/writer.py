@@ -171,6 +171,8 @@ class Writer:
                 derived.add(txn, added)
             _put_rooms(txn, tables.rooms, group)
             tables.own.put(txn, tables.ids, [item for batch in group for item in batch.own])
+            for batch in group:
+                tables.acquaintances.put(txn, batch.people, batch.discouraged)
             if stamp > self._position.stamp:
                 txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
         self._position.seq, self._position.stamp = seq, stamp
@@ -191,8 +193,9 @@ def _put_rooms(txn: Txn, table: Table, group: list[Batch]) -> None:
 
 
 def _queued_bytes(batch: Batch) -> int:
+    others = sum(map(len, (batch.messages, batch.rooms, batch.own, batch.people, batch.discouraged)))
     payloads = sum([len(envelope.payload) for envelope in batch.messages])
-    return payloads + MESSAGE_OVERHEAD_BYTES * (1 + len(batch.messages) + len(batch.rooms) + len(batch.own))
+    return payloads + MESSAGE_OVERHEAD_BYTES * (1 + others)
 
 
 def _failed(group: list[Batch], why: str) -> list[BatchResult]:

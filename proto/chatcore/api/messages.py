@@ -122,8 +122,9 @@ class MessageStatus(TypedDict):
 class Message(TypedDict):
     """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log.
 
-    `payload` is what the author signed, with `signature`, both in base64; only where asked for. `state` only
-    of our own, when they are new, not delivered, or were lately: as in Sent.
+    `alias` is the owner's own name for the author, where there is one. `payload` is what the author signed,
+    with `signature`, both in base64; only where asked for. `state` only of our own, when they are new, not
+    delivered, or were lately: as in Sent.
     """
 
     seq: int
@@ -131,6 +132,7 @@ class Message(TypedDict):
     room: str
     author: str
     username: str
+    alias: NotRequired[str]
     text: str
     time_ms: int
     time: str

@@ -1,7 +1,7 @@
 """What the local RPC says of rooms: shapes only."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,11 @@ class Room(TypedDict):
 
 
 class Member(TypedDict):
+    """`alias`: the owner's own name for it, where there is one."""
+
     peer_id: str
     username: str
+    alias: NotRequired[str]
     last_seen_s: float
 
 

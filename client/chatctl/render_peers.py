@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 FIRST_TO_GO = ("ROOMS", "SCORE", "DIR", "RTT", "UP", "ADDRESS")
 """Columns a narrow terminal does without, in this order; who it is stays."""
 
-LEAST_CELLS = 12
-"""To which a name, an address or rooms may be cut before a column goes."""
+LEAST_CELLS = 21
+"""To which a name, an address or rooms may be cut before a column goes: any IPv4 address with its port."""
 
 
 def peers(found: Sequence["Peer"], style: Style = PLAIN, columns: int | None = None) -> str:

@@ -27,7 +27,7 @@ class Conduct:
         self._shunned = shunned
         self._scores = Scores()
         self._promises = Promises(links)
-        self._leaving: dict[LinkId, Link] = {}
+        self.leaving: dict[LinkId, Link] = {}
         """Links lost just now, over which something may have come that is yet to be judged."""
 
     def score(self, peer_id: PeerId, mono: float) -> float:
@@ -57,7 +57,7 @@ class Conduct:
 
     def handle_link_gone(self, link: Link) -> None:
         self._promises.handle_link_gone(link.link)
-        self._leaving[link.link] = link
+        self.leaving[link.link] = link
 
     def judge(self, now: Now) -> list[Discouraged]:
         """All that was refused just now: whom it brings below the bar is discouraged. What to write of it."""
@@ -65,12 +65,12 @@ class Conduct:
         self._counters.blamed.clear()
         changes: list[Discouraged] = []
         for of, kind in blamed:
-            link = self._links.get(of) or self._links.fading(of) or self._leaving.get(of)
+            link = self._links.get(of) or self._links.fading(of) or self.leaving.get(of)
             if link is not None:
                 self._scores.blame(link.peer_id, kind, now.mono)
                 if self._is_too_bad(link, now.mono):
                     changes += self._discourage(link, now)
-        self._leaving.clear()
+        self.leaving.clear()
         return changes
 
     def _is_too_bad(self, link: Link, mono: float) -> bool:

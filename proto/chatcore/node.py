@@ -218,7 +218,7 @@ class Node:
 
     def handle(self, event: Input, now: Now) -> list[Output]:
         outputs = self._route(event, now)
-        if self.counters.blamed:
+        if self.counters.blamed or self.conduct.leaving:
             outputs += self._judge(now)
         if self._shunned.unsettled:
             outputs += self._drop_shunned(now)

@@ -29,9 +29,14 @@ class Nicks:
         if len(owners) < 2:
             owners.add(peer_id)
 
-    def label(self, peer_id: str, username: str) -> str:
-        """One clean line, never empty."""
+    def label(self, peer_id: str, username: str, alias: str | None = None) -> str:
+        """One clean line, never empty. The owner's own name for somebody stands behind a star.
+
+        Nobody can pass for it: a nick with a star in it shows its key, and no alias has a `~`.
+        """
         self.observe(peer_id, username)
+        if alias and (given := clean_line(alias)):
+            return f"*{given}"
         name = clean_line(username)
         if not name:
             return clean_line(peer_id)[:SHORT_CHARS] or "?"

@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
         MdnsState,
         Message,
         MessageStatus,
-        Peer,
         PinChange,
         Room,
         RoomChange,
@@ -72,7 +71,7 @@ def message(
     Behind one of our own, if `marked`, stands how far it had come when this was told; what is delivered needs
     no word.
     """
-    nick = style.nick(nicks.label(shown["author"], shown["username"]), shown["author"])
+    nick = style.nick(nicks.label(shown["author"], shown["username"], shown.get("alias")), shown["author"])
     room = style.dim(room_label(shown["room"])) + " " if in_room else ""
     text = ("\n" + INDENT).join(_lines(shown["text"], style))
     state = shown.get("state", "delivered") if marked else "delivered"
@@ -178,23 +177,6 @@ def search_notes(page: "SearchPage") -> list[str]:
 # Answers
 
 
-def peers(found: Sequence["Peer"], style: Style = PLAIN, columns: int | None = None) -> str:
-    nicks = _nicks_of(found)
-    rows = [
-        [
-            nicks.label(peer["peer_id"], peer["username"]),
-            short_id(peer["peer_id"]),
-            clean_line(peer["address"]),
-            clean_line(peer["direction"]),
-            "-" if peer["rtt_ms"] is None else f"{peer['rtt_ms']:.1f} ms",
-            duration(peer["connected_s"]),
-            " ".join(room_label(room) for room in peer["rooms"]),
-        ]
-        for peer in found
-    ]
-    return table(["NICK", "PEER", "ADDRESS", "DIRECTION", "RTT", "SINCE", "ROOMS"], rows, columns, style)
-
-
 def rooms(found: Sequence["Room"], style: Style = PLAIN, columns: int | None = None) -> str:
     rows = [[room_label(room["room"]), str(room["peers"]), _members(room)] for room in found]
     return table(["ROOM", "PEERS", "MEMBERS"], rows, columns, style)
@@ -202,7 +184,9 @@ def rooms(found: Sequence["Room"], style: Style = PLAIN, columns: int | None = N
 
 def _members(room: "Room") -> str:
     nicks = _nicks_of(room["members"])
-    names = [nicks.label(member["peer_id"], member["username"]) for member in room["members"]]
+    names = [
+        nicks.label(member["peer_id"], member["username"], member.get("alias")) for member in room["members"]
+    ]
     more = len(names) - MAX_MEMBERS_SHOWN
     return ", ".join(names[:MAX_MEMBERS_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
@@ -306,7 +290,9 @@ def message_status(shown: "MessageStatus", style: Style = PLAIN) -> str:
 
 
 def peer_changed(data: Mapping[str, Any], nicks: Nicks) -> str:
-    who = f"{nicks.label(data['peer_id'], data['username'])} ({clean_line(data['address'])})"
+    who = (
+        f"{nicks.label(data['peer_id'], data['username'], data.get('alias'))} ({clean_line(data['address'])})"
+    )
     if data["state"] == "up":
         return f"-- linked with {who}"
     reason = clean_line(data.get("reason") or "")
@@ -315,7 +301,8 @@ def peer_changed(data: Mapping[str, Any], nicks: Nicks) -> str:
 
 def presence_changed(data: Mapping[str, Any], nicks: Nicks) -> str:
     verb = "came into" if data["state"] == "joined" else "left"
-    return f"-- {nicks.label(data['peer_id'], data['username'])} {verb} {room_label(data['room'])}"
+    who = nicks.label(data["peer_id"], data["username"], data.get("alias"))
+    return f"-- {who} {verb} {room_label(data['room'])}"
 
 
 def room_changed(data: Mapping[str, Any]) -> str:

@@ -263,7 +263,16 @@ class Driver:
     def _persist(self, output: Persist) -> None:
         rooms = tuple(RoomEntry(record.room, record.name, record.joined) for record in output.rooms)
         self._store.submit(
-            Batch(output.job, output.messages, rooms, output.own, output.pins, history=output.history)
+            Batch(
+                output.job,
+                output.messages,
+                rooms,
+                output.own,
+                output.pins,
+                people=output.people,
+                discouraged=output.discouraged,
+                history=output.history,
+            )
         )
         if self._store.backlog_bytes > MAX_STORE_BACKLOG_BYTES:
             self.links.pause_all(paused=True)

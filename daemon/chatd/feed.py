@@ -14,7 +14,9 @@ from itertools import islice
 from chatcore.envelopes import Chat
 from chatcore.events import MessageAdded, News
 from chatcore.ids import RoomId
+from chatcore.people import People
 from chatd import views
+from chatd.people import hides, is_hidden
 from chatd.store import Store
 
 MAX_RING_EVENTS = 8192
@@ -40,11 +42,12 @@ class _Entry:
 
 
 class Feed:
-    """`name_of` gives the room's name for messages that are replayed."""
+    """`name_of` gives the room's name for messages that are replayed; `people` who is not heard."""
 
-    def __init__(self, store: Store, name_of: Callable[[RoomId], str | None]) -> None:
+    def __init__(self, store: Store, name_of: Callable[[RoomId], str | None], people: People) -> None:
         self.store = store
         self.name_of = name_of
+        self.people = people
         self.seq = store.last_seq()
         self._ring: deque[_Entry] = deque()
         self._bytes = 0
@@ -60,6 +63,8 @@ class Feed:
     def publish(self, news: News) -> None:
         if isinstance(news, MessageAdded):
             self.seq = news.stored.seq
+        if hides(self.people, news):
+            return
         size = NEWS_BYTES
         if isinstance(news, MessageAdded):
             size += len(news.stored.envelope.payload)
@@ -80,7 +85,7 @@ class Feed:
 
     def _text(self, entry: _Entry) -> str:
         if entry.text is None:
-            entry.text = _encode(views.event(entry.news, entry.seq))
+            entry.text = _encode(views.event(entry.news, entry.seq, self.people))
             entry.size += len(entry.text)
             self._bytes += len(entry.text)
         return entry.text
@@ -105,8 +110,9 @@ class Feed:
             batch = []
             for item in found:
                 name = self.name_of(item.envelope.room)
-                if name is not None and isinstance(item.envelope.body, Chat):
-                    data = dict(views.message(item.seq, item.envelope, name))
+                chat = isinstance(item.envelope.body, Chat) and not is_hidden(self.people, item.envelope)
+                if name is not None and chat:
+                    data = dict(views.message(item.seq, item.envelope, name, self.people))
                     batch.append(_encode({"seq": item.seq, "topic": "message", "data": data}))
             if batch:
                 yield batch

@@ -168,7 +168,7 @@ class Daemon:
         methods = Methods(
             driver, store, listen=listen, stop=stopping.set, backups=backups, mdns=discovery.status
         )
-        feed = Feed(store, methods.name_of)
+        feed = Feed(store, methods.name_of, driver.node.people)
         driver.publish = feed.publish
         store.start(driver.take_results)
         server = Server(methods, feed)
@@ -236,6 +236,8 @@ class Daemon:
             rooms=rooms,
             restored=self._store.restored,
             own=self._store,
+            people=self._store.people(),
+            discouraged=self._store.discouraged(),
         )
 
     async def _open_socket(self, server: Server) -> None:

@@ -6,24 +6,29 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatcore import __version__, api
-from chatcore.errors import BackupFailed, NotInRoom, UnknownMessage
+from chatcore.errors import BackupFailed, BadAddress, NotInRoom, UnknownMessage
 from chatcore.events import (
+    BlockPeer,
     CatchUpDone,
     Connect,
     ConnectReply,
+    EndLink,
+    EndReply,
     ImportMessages,
     ImportReply,
     JoinRoom,
     LeaveRoom,
+    NamePeer,
+    PersonReply,
     RoomRecord,
     RoomReply,
     SendText,
     SentReply,
 )
-from chatcore.ids import DIGEST_BYTES, MessageId, RoomId
-from chatcore.names import room_id, room_name
+from chatcore.ids import DIGEST_BYTES, MessageId, PeerId, RoomId
+from chatcore.names import normal_address, room_id, room_name
 from chatcore.node import Node
-from chatd import importing, reading, views
+from chatd import importing, people, reading, views
 from chatd.backup import Backups
 from chatd.driver import Driver
 from chatd.links import Links
@@ -139,13 +144,55 @@ class Methods:
     async def identity_show(self, _: api.NoParams) -> api.IdentityInfo:
         return views.identity(self._node)
 
-    async def peer_list(self, _: api.NoParams) -> list[api.Peer]:
-        return views.peers(self._node, self._driver.now())
+    async def peer_list(self, params: api.PeerListParams) -> list[api.Peer]:
+        now = self._driver.now()
+        return views.peers(self._node, now) + (views.losses(self._node, now) if params.all else [])
 
     async def peer_connect(self, params: api.ConnectParams) -> api.Connecting:
         reply = await self._driver.request(lambda request: Connect(request, params.address))
         assert isinstance(reply, ConnectReply)
         return {"address": reply.address, "state": "linked" if reply.linked else "dialling"}
+
+    async def peer_disconnect(self, params: api.DisconnectParams) -> api.Disconnected:
+        try:
+            peer_id, address = None, normal_address(params.peer)
+        except BadAddress:
+            peer_id, address = (await self._find_peer(params.peer))[0], None
+        reply = await self._driver.request(lambda request: EndLink(request, peer_id, address, params.peer))
+        assert isinstance(reply, EndReply)
+        return {"linked": reply.linked, "addresses": list(reply.addresses)}
+
+    async def peer_block(self, params: api.PeerParams) -> api.AcquaintanceChange:
+        return await self._block(params.peer, blocked=True)
+
+    async def peer_unblock(self, params: api.PeerParams) -> api.AcquaintanceChange:
+        return await self._block(params.peer, blocked=False)
+
+    async def _block(self, text: str, *, blocked: bool) -> api.AcquaintanceChange:
+        peer_id, name = await self._find_peer(text)
+        reply = await self._driver.request(lambda request: BlockPeer(request, peer_id, name, blocked))
+        return _acquaintance_change(reply)
+
+    async def peer_blocked(self, _: api.NoParams) -> list[api.Acquaintance]:
+        return views.acquaintances(person for person in self._node.people.all() if person.blocked)
+
+    async def peer_discouraged(self, _: api.NoParams) -> list[api.DiscouragedPeer]:
+        return views.discouraged(self._node, self._driver.now())
+
+    async def peer_alias(self, params: api.AliasParams) -> api.AcquaintanceChange:
+        peer_id, name = await self._find_peer(params.peer)
+        reply = await self._driver.request(
+            lambda request: NamePeer(request, peer_id, name, params.alias or "")
+        )
+        return _acquaintance_change(reply)
+
+    async def peer_aliases(self, _: api.NoParams) -> list[api.Acquaintance]:
+        return views.acquaintances(person for person in self._node.people.all() if person.alias)
+
+    async def _find_peer(self, text: str) -> tuple[PeerId, str]:
+        """Raises UnknownPeer, AmbiguousPeer, OwnPeer."""
+        authors = await asyncio.to_thread(reading.authors, self._store, list(self._known_rooms()))
+        return people.find(self._node, text, self._driver.now().mono, authors)
 
     async def room_list(self, params: api.RoomListParams) -> list[api.Room]:
         rooms = views.rooms(self._node, self._driver.now())
@@ -179,7 +226,7 @@ class Methods:
 
     async def message_history(self, params: api.HistoryParams) -> list[api.Message]:
         room, name = self._known_room(params.room)
-        found = await asyncio.to_thread(reading.history, self._store, room, name, params)
+        found = await asyncio.to_thread(reading.history, self._store, self._node.people, room, name, params)
         return found if params.signed else [self._with_state(message) for message in found]
 
     def _with_state(self, message: api.Message) -> api.Message:
@@ -189,7 +236,7 @@ class Methods:
 
     async def message_search(self, params: api.SearchParams) -> api.SearchPage:
         names = self._known_rooms() if params.room is None else dict([self._known_room(params.room)])
-        return await asyncio.to_thread(reading.search, self._store, names, params)
+        return await asyncio.to_thread(reading.search, self._store, self._node.people, names, params)
 
     async def message_import(self, params: api.ImportParams) -> api.Imported:
         network, wall_ms = self._node.config.network, self._driver.now().wall_ms
@@ -210,7 +257,7 @@ class Methods:
 
     async def message_pins(self, params: api.PinsParams) -> list[api.Message]:
         room, name = self._known_room(params.room)
-        found = await asyncio.to_thread(reading.pins, self._store, room, name, params)
+        found = await asyncio.to_thread(reading.pins, self._store, self._node.people, room, name, params)
         return [self._with_state(message) for message in found]
 
     def _known_room(self, text: str) -> tuple[RoomId, str]:
@@ -257,6 +304,11 @@ def _id_prefix(text: str) -> str:
 
 def _ratio(copies: int, messages: int) -> float | None:
     return round(copies / messages, 3) if messages else None
+
+
+def _acquaintance_change(reply: object) -> api.AcquaintanceChange:
+    assert isinstance(reply, PersonReply)
+    return {**views.acquaintance(reply.person), "changed": reply.changed}
 
 
 def _room_change(reply: object) -> api.RoomChange:

@@ -5,16 +5,18 @@ Everything here reads the disk; the caller keeps it off the event loop.
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from chatcore import api
 from chatcore.clock import COUNTER_BITS
 from chatcore.envelopes import Chat
-from chatcore.ids import DIGEST_BYTES, SHORT_CHARS, RoomId
+from chatcore.ids import DIGEST_BYTES, SHORT_CHARS, PeerId, RoomId
+from chatcore.people import People
 from chatcore.words import MAX_QUERY_CHARS, MAX_QUERY_WORDS, parse
 from chatd import views
+from chatd.people import MAX_AUTHORS_READ, author_of, is_hidden
 from chatd.store import Store, Stored
 from chatd.store.postings import Place
 from chatd.store.reading import Point
@@ -24,6 +26,9 @@ from chatd.store.terms import Author, Wanted
 _ID = re.compile(rf"[0-9a-f]{{{SHORT_CHARS},{2 * DIGEST_BYTES}}}")
 _NEXT = re.compile(r"([0-9]{1,20}):([0-9]{1,20})")
 _MAX_U64 = 2**64 - 1
+
+MAX_SEARCHES = 64
+"""For one page, when what is found is mostly of people who are blocked; then the page is shorter."""
 
 
 class Moment(NamedTuple):
@@ -93,24 +98,28 @@ Pages = Callable[[RoomId, int, Point | None, Point | None], list[Stored]]
 """Up to so many of a room's messages, before a point or after one."""
 
 
-def history(store: Store, room: RoomId, name: str, params: api.HistoryParams) -> list[api.Message]:
+def history(
+    store: Store, people: People, room: RoomId, name: str, params: api.HistoryParams
+) -> list[api.Message]:
     """Fewer than `limit` only at the end: what is not shown does not count."""
-    found = _chats(store.page, room, params.limit, range_of(store, params.before, params.after))
-    return [_message(item, name, signed=params.signed) for item in found]
+    within = range_of(store, params.before, params.after)
+    found = _shown(store.page, people, room, params.limit, within)
+    return [_message(item, name, people, signed=params.signed) for item in found]
 
 
-def pins(store: Store, room: RoomId, name: str, params: api.PinsParams) -> list[api.Message]:
-    found = _chats(store.pins.page, room, params.limit, range_of(store, params.before, params.after))
-    return [_message(item, name) for item in found]
+def pins(store: Store, people: People, room: RoomId, name: str, params: api.PinsParams) -> list[api.Message]:
+    within = range_of(store, params.before, params.after)
+    found = _shown(store.pins.page, people, room, params.limit, within)
+    return [_message(item, name, people) for item in found]
 
 
-def _chats(pages: Pages, room: RoomId, limit: int, within: Range) -> list[Stored]:
+def _shown(pages: Pages, people: People, room: RoomId, limit: int, within: Range) -> list[Stored]:
     low, high = within.after and within.after.point, within.before and within.before.point
     shown: list[Stored] = []
     while True:
         wanted = limit - len(shown)
         page = pages(room, wanted, high, low)
-        chats = [item for item in page if isinstance(item.envelope.body, Chat)]
+        chats = [item for item in page if _is_shown(people, item)]
         shown = [*shown, *chats] if low is not None else [*chats, *shown]
         if len(page) < wanted or len(chats) == wanted:
             return shown
@@ -121,15 +130,34 @@ def _chats(pages: Pages, room: RoomId, limit: int, within: Range) -> list[Stored
             high = Point(edge.stamp, edge.id)
 
 
-def search(store: Store, names: Mapping[RoomId, str], params: api.SearchParams) -> api.SearchPage:
+def _is_shown(people: People, stored: Stored) -> bool:
+    return isinstance(stored.envelope.body, Chat) and not is_hidden(people, stored.envelope)
+
+
+def authors(store: Store, rooms: Iterable[RoomId]) -> dict[PeerId, str]:
+    """Who said something lately in each room, and what they call themselves."""
+    return {
+        author_of(stored.envelope.author): stored.envelope.username
+        for room in rooms
+        for stored in store.newest(room, MAX_AUTHORS_READ)
+    }
+
+
+def search(
+    store: Store, people: People, names: Mapping[RoomId, str], params: api.SearchParams
+) -> api.SearchPage:
     """In the rooms of `names`."""
     before, after = range_of(store, params.before, params.after)
     wanted = _wanted(names, params)
-    found = store.search(
-        Search(wanted, params.limit, before and before.place, after and after.place),
-    )
+    until, shown = before and before.place, list[Stored]()
+    for _ in range(MAX_SEARCHES):
+        found = store.search(Search(wanted, params.limit - len(shown), until, after and after.place))
+        shown += [item for item in found.messages if not is_hidden(people, item.envelope)]
+        if found.rest is None or found.stopped or len(shown) == params.limit:
+            break
+        until = found.rest  # the others are of people who are blocked
     return {
-        "messages": [_message(item, names[item.envelope.room]) for item in found.messages],
+        "messages": [_message(item, names[item.envelope.room], people) for item in shown],
         "next": None if found.rest is None else f"{found.rest.stamp}:{found.rest.seq}",
         "incomplete": found.stopped or found.unindexed > 0,
         "unindexed": found.unindexed,
@@ -156,8 +184,8 @@ def _wanted(names: Mapping[RoomId, str], params: api.SearchParams) -> Wanted:
     return Wanted(words, names.keys(), author)
 
 
-def _message(stored: Stored, room: str, *, signed: bool = False) -> api.Message:
-    shown = views.message(stored.seq, stored.envelope, room)
+def _message(stored: Stored, room: str, people: People, *, signed: bool = False) -> api.Message:
+    shown = views.message(stored.seq, stored.envelope, room, people)
     if signed:
         shown["payload"] = base64.b64encode(stored.envelope.payload).decode()
         shown["signature"] = base64.b64encode(stored.envelope.signature).decode()

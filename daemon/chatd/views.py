@@ -1,28 +1,34 @@
 """What the local API shows of the node, as plain JSON values. Pure: node and time in, dictionaries out."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TypedDict
 
 from chatcore import api
 from chatcore.clock import Now, wall_ms_of
 from chatcore.envelopes import Chat, Envelope
 from chatcore.events import MemberChanged, MessageAdded, News, PeerChanged, RoomChanged, StateChanged
 from chatcore.identity import peer_id_of
-from chatcore.ids import RoomId
+from chatcore.ids import PeerId, RoomId
 from chatcore.links import Link
 from chatcore.node import Node
 from chatcore.own import OwnMessage
+from chatcore.peers import Drop
+from chatcore.people import People, Person
 from chatcore.room import Room
+from chatd.people import author_of
 
 NO_MDNS: api.MdnsState = {"state": "off", "reason": None, "found": 0}
 
 _LAST_MOMENT_MS = 253_402_300_799_999
 
 
-def message(seq: int, envelope: Envelope, room: str) -> api.Message:
+def message(seq: int, envelope: Envelope, room: str, people: People | None = None) -> api.Message:
+    """`people` may have a name for its author."""
     assert isinstance(envelope.body, Chat), "only chat messages are shown"
     time_ms = wall_ms_of(envelope.stamp)
-    return {
+    shown: api.Message = {
         "seq": seq,
         "id": str(envelope.id),
         "room": room,
@@ -32,6 +38,9 @@ def message(seq: int, envelope: Envelope, room: str) -> api.Message:
         "time_ms": time_ms,
         "time": rfc3339(time_ms),
     }
+    if people is not None and (alias := people.alias(author_of(envelope.author))):
+        shown["alias"] = alias
+    return shown
 
 
 def own_message(own: OwnMessage, room: str) -> api.MessageStatus:
@@ -48,6 +57,15 @@ def own_message(own: OwnMessage, room: str) -> api.MessageStatus:
 @lru_cache(maxsize=4096)
 def _peer_text(public_key: bytes) -> str:
     return str(peer_id_of(public_key))
+
+
+class _Aliased(TypedDict, total=False):
+    alias: str
+
+
+def _alias(people: People, peer_id: PeerId) -> _Aliased:
+    alias = people.alias(peer_id)
+    return {"alias": alias} if alias else {}
 
 
 def rfc3339(time_ms: int) -> str:
@@ -71,7 +89,7 @@ def identity(node: Node) -> api.IdentityInfo:
 
 def peer(link: Link, node: Node, now: Now) -> api.Peer:
     shared = sorted(room.name for room in node.rooms.values() if room.id in link.rooms)
-    return {
+    shown: api.Peer = {
         "peer_id": str(link.peer_id),
         "username": link.username,
         "address": link.dialled or link.address,
@@ -79,20 +97,66 @@ def peer(link: Link, node: Node, now: Now) -> api.Peer:
         "rtt_ms": None if link.rtt_s is None else round(link.rtt_s * 1000, 3),
         "connected_s": round(now.mono - link.since, 3),
         "state": "linked",
+        "score": round(node.conduct.score(link.peer_id, now.mono), 1),
         "user_agent": link.user_agent,
         "rooms": shared,
     }
+    if alias := node.people.alias(link.peer_id):
+        shown["alias"] = alias
+    return shown
 
 
 def peers(node: Node, now: Now) -> list[api.Peer]:
     return [peer(link, node, now) for link in sorted(node.links, key=lambda link: link.since)]
 
 
+def lost(drop: Drop, node: Node, now: Now) -> api.Peer:
+    """A link that is no more; `connected_s` is how long it was one."""
+    shown = peer(drop.link, node, now)
+    shown["connected_s"] = round(drop.at - drop.link.since, 3)
+    shown["state"] = "lost"
+    shown["reason"] = drop.reason
+    shown["lost_s"] = round(now.mono - drop.at, 3)
+    return shown
+
+
+def losses(node: Node, now: Now) -> list[api.Peer]:
+    """The last ones, newest first."""
+    return [lost(drop, node, now) for drop in reversed(list(node.drops))]
+
+
+def acquaintance(person: Person) -> api.Acquaintance:
+    return {
+        "peer_id": str(person.peer_id),
+        "username": person.username,
+        "alias": person.alias or None,
+        "blocked": person.blocked,
+    }
+
+
+def acquaintances(people: Iterable[Person]) -> list[api.Acquaintance]:
+    return [acquaintance(person) for person in sorted(people, key=lambda item: (item.alias, item.peer_id))]
+
+
+def discouraged(node: Node, now: Now) -> list[api.DiscouragedPeer]:
+    return [
+        {
+            "peer_id": str(record.peer_id),
+            "username": record.username,
+            "address": record.address or None,
+            "reason": record.reason,
+            "left_s": round(left_s, 3),
+        }
+        for record, left_s in node.discouraged.records(now.mono)
+    ]
+
+
 def rooms(node: Node, now: Now) -> list[api.Room]:
-    return [room(item, now) for item in sorted(node.rooms.values(), key=lambda item: item.name)]
+    return [room(item, node.people, now) for item in sorted(node.rooms.values(), key=lambda item: item.name)]
 
 
-def room(item: Room, now: Now) -> api.Room:
+def room(item: Room, people: People, now: Now) -> api.Room:
+    """Without those who are blocked."""
     return {
         "room": item.name,
         "joined": True,
@@ -102,9 +166,11 @@ def room(item: Room, now: Now) -> api.Room:
             {
                 "peer_id": str(member.peer_id),
                 "username": member.username,
+                **_alias(people, member.peer_id),
                 "last_seen_s": round(now.mono - member.heard, 3),
             }
             for member in sorted(item.members, key=lambda member: (member.username, member.peer_id))
+            if not people.is_blocked(member.peer_id)
         ],
     }
 
@@ -125,11 +191,11 @@ def dialling(node: Node, now: Now) -> list[api.Dialling]:
     ]
 
 
-def event(news: News, seq: int) -> api.Event:
+def event(news: News, seq: int, people: People) -> api.Event:
     """`seq` is that of the last message stored."""
     match news:
         case MessageAdded(name, stored, own):
-            data = dict(message(stored.seq, stored.envelope, name))
+            data = dict(message(stored.seq, stored.envelope, name, people))
             if own is not None:
                 data["state"] = str(own.state)
             return {"seq": stored.seq, "topic": "message", "data": data}
@@ -144,6 +210,7 @@ def event(news: News, seq: int) -> api.Event:
                 "data": {
                     "peer_id": str(news.peer_id),
                     "username": news.username,
+                    **_alias(people, news.peer_id),
                     "address": news.address,
                     "direction": "out" if news.outbound else "in",
                     "state": "up" if news.up else "down",
@@ -158,6 +225,7 @@ def event(news: News, seq: int) -> api.Event:
                     "room": news.room,
                     "peer_id": str(news.peer_id),
                     "username": news.username,
+                    **_alias(people, news.peer_id),
                     "state": "joined" if news.joined else "left",
                 },
             }

@@ -72,6 +72,18 @@ class AddressBook:
             self._kept[address] = known
         known.next_try = 0.0
 
+    def unkeep(self, address: str) -> bool:
+        """No longer dial it for ever, or at all. False when it was not kept."""
+        entry = self._kept.pop(address, None)
+        if entry is None:
+            return False
+        self._delete(entry)
+        return True
+
+    def kept_of(self, peer_id: PeerId) -> list[str]:
+        """Kept addresses where this peer last answered."""
+        return [entry.address for entry in self._kept.values() if entry.peer_id == peer_id]
+
     def learn(self, address: str, peer_id: PeerId | None, linked: Collection[PeerId] = ()) -> None:
         """Note where a peer is said to be, or somebody. No peer that is linked loses its place to it."""
         if address in self._book or address in self._own:

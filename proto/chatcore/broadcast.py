@@ -8,11 +8,13 @@ active in a room: it is told.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from chatcore.audits import Audits
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope
 from chatcore.events import GraftDue, IhaveDue, Output, Priority, Send, SetTimer
 from chatcore.feeders import Feeders
+from chatcore.identity import peer_id_of
 from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.links import Link
 from chatcore.messages import Graft, Ihave, Prune, Resume
@@ -55,6 +57,7 @@ class Broadcast:
         self._trees = Trees()
         self._feeders = Feeders(config, counters, self._recent)
         self._announcing: dict[LinkId, list[ShortId]] = {}
+        self._audits = Audits()
         self._rumours = Rumours(config, self._recent)
 
     # Spreading
@@ -78,6 +81,8 @@ class Broadcast:
         budget = min(hops, self._config.ttl)
         held = self._recent.add(envelope, max(0, budget - 1), [link.link for link in senders], mono)
         fetched = self._handle_arrival(short_id(envelope.id), held, active)
+        for link in senders:
+            self._note_delivered(held, link, mono)
         outputs = self._feeders.handle_new(held, senders, active, mono)
         if budget > 0 or envelope.durable:
             lazy = self._trees.lazy(envelope.room, envelope.author) if budget > 0 else active
@@ -158,10 +163,16 @@ class Broadcast:
             self._handle_arrival(short_id(message_id), None, ())
             return []
         held.holders.add(link.link)
+        self._note_delivered(held, link, mono)
         if held.own:
             self._counters.returned += held.durable
             return []
         return self._feeders.handle_copy(held, link, active_in(held.room), mono)
+
+    def _note_delivered(self, held: Held, link: Link, mono: float) -> None:
+        """Whoever passes on its own alone delivers nothing."""
+        if self._audits.owes(link.link, mono) and link.peer_id != peer_id_of(held.author):
+            self._audits.handle_delivered(link.link, mono)
 
     def on_prune(self, link: LinkId, message: Prune) -> None:
         for short in message.ids:
@@ -208,14 +219,23 @@ class Broadcast:
 
     def on_ihave(self, link: LinkId, message: Ihave, active_in: ActiveIn, mono: float) -> list[Output]:
         before = self._missing.next_due()
+        already: ShortId | None = None
         for short in map(ShortId, message.ids):
             held = self._recent.get(short)
             if held is not None:
                 held.holders.add(link)
                 self._feeders.handle_announced(held, link, active_in(held.room), mono)
+                already = short
             else:
                 self._missing.announce(short, link, mono)
-        return self._graft_timer(before)
+        audit = [] if already is None else self._audit(link, already, mono)
+        return [*audit, *self._graft_timer(before)]
+
+    def _audit(self, link: LinkId, short: ShortId, mono: float) -> list[Output]:
+        if not self._audits.handle_announced(link, mono):
+            return []
+        self._counters.grafts += 1
+        return [Send((link,), Graft((short,)), Priority.CONTROL)]
 
     def handle_graft_due(self, mono: float, rtt_of: RttOf) -> list[Output]:
         """Ask for what should have come by now, each announcer in turn."""
@@ -280,4 +300,5 @@ class Broadcast:
 
     def handle_link_gone(self, link: LinkId) -> None:
         self._announcing.pop(link, None)
+        self._audits.handle_link_gone(link)
         self._trees.forget(link)

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from chatcore.errors import RemoteError
+from chatcore.ids import LinkId
 
 
 @dataclass(slots=True)
@@ -47,7 +48,16 @@ class Counters:
     refused: Counter[str] = field(default_factory=Counter)
     """What peers and strangers sent that was not taken, by the kind of the error."""
 
-    def refuse(self, error: RemoteError) -> None:
+    blamed: list[tuple[LinkId, str]] = field(default_factory=list)
+    """Over which link something came that was refused, and its kind, until somebody takes note."""
+
+    def refuse(self, error: RemoteError, link: LinkId | None = None) -> None:
         """Only what the other side did wrong counts."""
         if error.fault:
-            self.refused[error.kind] += 1
+            self.blame(link, error.kind)
+
+    def blame(self, link: LinkId | None, kind: str) -> None:
+        """Something was not taken. None when it came over no link, or over nobody's fault."""
+        self.refused[kind] += 1
+        if link is not None:
+            self.blamed.append((link, kind))

@@ -3,13 +3,13 @@
 Joins the address book and the table of links; neither knows the other. Knows nothing of what links are for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from chatcore.addressbook import Address, AddressBook
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
-from chatcore.errors import LocalError, RemoteError, SelfDialed, WrongPeer
+from chatcore.errors import LocalError, NotLinked, PeerRefused, RemoteError, SelfDialed, WrongPeer
 from chatcore.events import (
     Connect,
     ConnectReply,
@@ -17,6 +17,8 @@ from chatcore.events import (
     DialDue,
     DialFailed,
     Discovered,
+    EndLink,
+    EndReply,
     Notice,
     Output,
     Rejected,
@@ -29,6 +31,7 @@ from chatcore.links import Link, Links
 from chatcore.messages import PeerRecord
 from chatcore.names import normal_address
 from chatcore.rng import Rng
+from chatcore.shunned import Shunned
 
 DIAL_PAUSE_S = 0.25
 
@@ -37,10 +40,20 @@ FEW_LINKS = 3
 
 
 class Dialler:
-    def __init__(self, config: NodeConfig, own: PeerId, links: Links, counters: Counters, rng: Rng) -> None:
+    def __init__(
+        self,
+        config: NodeConfig,
+        own: PeerId,
+        links: Links,
+        counters: Counters,
+        rng: Rng,
+        *,
+        shunned: Shunned,
+    ) -> None:
         self._config = config
         self._own = own
         self._links = links
+        self._shunned = shunned
         self._counters = counters
         self._book = AddressBook(config.link, rng)
         self._lan = Lan(rng)
@@ -55,6 +68,9 @@ class Dialler:
     def handle_started(self, now: Now) -> list[Output]:
         for address in self._config.bootstrap:
             self._book.keep(normal_address(address))
+        for record in self._shunned.discouraged(now.mono):
+            # The book then knows who lives there, and so whom not to dial.
+            self._book.handle_linked(record.address, record.peer_id)
         return self.handle_dial_due(now)
 
     def handle_stop(self) -> None:
@@ -63,20 +79,45 @@ class Dialler:
     def handle_connect(self, event: Connect, now: Now) -> list[Output]:
         try:
             address = normal_address(event.address)
+            self._check_not_refused(address, now)
             self._book.keep(address)
         except LocalError as error:
             return [Rejected(event.request, error)]
         linked = self._book.peer_at(address) in self._links.peer_ids
         return [Replied(event.request, ConnectReply(address, linked)), *self.handle_dial_due(now)]
 
+    def _check_not_refused(self, address: str, now: Now) -> None:
+        """Raises PeerRefused. Whoever asks for somebody we parted from has thought better of it."""
+        there = [item for item in self._shunned.discouraged(now.mono) if item.address == address]
+        peer_id = there[0].peer_id if there else self._book.peer_at(address)
+        self._shunned.reunite(address, peer_id)
+        refusal = None if peer_id is None else self._shunned.refusal(peer_id, now.mono)
+        if peer_id is not None and refusal is not None:
+            raise PeerRefused(address, str(refusal), peer_id.short)
+
+    def handle_end_link(self, event: EndLink, link: Link | None) -> list[Output]:
+        """Dial the address no more. The link itself, if there is one, is for the node to close."""
+        peer_id = event.peer_id if link is None else link.peer_id
+        ours = set() if peer_id is None else set(self._book.kept_of(peer_id))
+        named = {address for address in (event.address, link and link.dialled) if address}
+        dropped = sorted(address for address in ours | named if self._book.unkeep(address))
+        if link is None and not dropped:
+            return [Rejected(event.request, NotLinked(event.text))]
+        return [Replied(event.request, EndReply(link is not None, tuple(dropped)))]
+
+    def _avoided(self, now: Now) -> Collection[PeerId]:
+        """Whom not to dial: linked peers, and those we do not link with."""
+        linked, shunned = self._links.peer_ids, self._shunned.peer_ids(now.mono)
+        return {*linked, *shunned} if shunned else linked
+
     def handle_dial_due(self, now: Now) -> list[Output]:
         """Dial what is due, and come back when more will be."""
         if self._stopping or self._links.full:
             return []
-        linked = self._links.peer_ids
+        avoided = self._avoided(now)
         room = FEW_LINKS - len(self._links)
         outputs: list[Output] = [
-            Dial(entry.address, entry.expected) for entry in self._book.due(now.mono, linked, room)
+            Dial(entry.address, entry.expected) for entry in self._book.due(now.mono, avoided, room)
         ]
         outputs += self._dial_lan(now)
         if self._sought_at is not None and self._sought_at <= now.mono:
@@ -84,7 +125,7 @@ class Dialler:
         return outputs + self._come_back(now)
 
     def _come_back(self, now: Now) -> list[Output]:
-        due = self._book.next_due(self._links.peer_ids, learned_too=len(self._links) < FEW_LINKS)
+        due = self._book.next_due(self._avoided(now), learned_too=len(self._links) < FEW_LINKS)
         times = [at for at in (due, self._sought_at, self._lan_at) if at is not None]
         # What is due already waits for a dial under way, and must not keep us spinning until it ends.
         return [SetTimer(DialDue(), max(min(times), now.mono + DIAL_PAUSE_S))] if times else []
@@ -164,8 +205,9 @@ class Dialler:
             return []
         outputs: list[Output] = []
         waits: list[float] = []
+        avoided = self._avoided(now)
         for record in records:
-            if self._links.to(record.peer_id) is None:
+            if record.peer_id not in avoided:
                 self._book.learn(record.address, record.peer_id, self._links.peer_ids)
                 if self._book.take(record.address, now.mono):
                     outputs.append(Dial(record.address, record.peer_id))

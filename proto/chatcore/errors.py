@@ -1,10 +1,14 @@
 """The two families of failure: ours (LocalError) and theirs (RemoteError).
 
 An error holds fields; `kind` is stable and is what scripts and counters see. One place maps errors to RPC
-codes (`api.py`), one maps those to exit codes (the client).
+codes (`api`), one maps those to exit codes (the client).
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+MAX_LABELS = 5
+"""Of those that may be meant, in one line."""
 
 
 class ChatError(Exception):
@@ -134,6 +138,77 @@ class OwnAddress(LocalError):
         self.address = address
 
 
+class UnknownPeer(LocalError):
+    """Nobody this node knows of is meant."""
+
+    kind = "unknown_peer"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"nobody known here is {text[:80]!r}",
+            "give a peer id, or at least its first 10 characters, as chatctl peers shows them",
+        )
+
+
+class AmbiguousPeer(LocalError):
+    """Several are meant, or somebody only by a name that anybody may take."""
+
+    kind = "ambiguous_peer"
+
+    def __init__(self, text: str, labels: Sequence[str]) -> None:
+        shown = ", ".join(labels[:MAX_LABELS]) + (" and others" if len(labels) > MAX_LABELS else "")
+        why = "may be several" if len(labels) > 1 else "is a name that anybody may take"
+        super().__init__(f"{text[:80]!r} {why}", f"say which: {shown}")
+
+
+class OwnPeer(LocalError):
+    kind = "own_peer"
+
+    def __init__(self) -> None:
+        super().__init__("that is this node itself", "give somebody else's peer id")
+
+
+class AliasTaken(LocalError):
+    kind = "alias_taken"
+
+    def __init__(self, alias: str, other: str, short: str) -> None:
+        super().__init__(
+            f"{alias!r} is too much like {other!r}, your name for {short}", "choose one that nobody mistakes"
+        )
+
+
+class TooManyAliases(LocalError):
+    kind = "too_many_aliases"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} peers have names of yours already", "take one away first")
+
+
+class TooManyBlocked(LocalError):
+    kind = "too_many_blocked"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} peers are blocked already", "unblock one first")
+
+
+class NotLinked(LocalError):
+    """Neither is there a link to end, nor an address that is dialled."""
+
+    kind = "not_linked"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"this node is not linked with {text[:80]}, nor dials it", "see chatctl peers")
+
+
+class PeerRefused(LocalError):
+    """Asked to dial somebody whom this node does not link with."""
+
+    kind = "peer_refused"
+
+    def __init__(self, address: str, why: str, short: str) -> None:
+        super().__init__(f"{address} is not dialled: {why}", f"chatctl unblock {short}")
+
+
 class StoreFailed(LocalError):
     kind = "store_failed"
     retryable = True
@@ -194,6 +269,15 @@ class Malformed(RemoteError):
     """Bytes that do not decode to what their place calls for."""
 
     kind = "malformed"
+
+
+class Garbled(Malformed):
+    """A frame that does not decrypt. Anybody on the path can cause it: it is not held against the peer."""
+
+    kind = "garbled"
+
+    def __init__(self) -> None:
+        super().__init__("a frame that does not decrypt")
 
 
 class NotChatd(RemoteError):
@@ -294,6 +378,34 @@ class ClockApart(RemoteError):
             "so it refuses what is said here; check the clock on both sides"
         )
         self.ahead_s = ahead_s
+
+
+class PeerBlocked(RemoteError):
+    kind = "blocked"
+    fault = False
+
+    def __init__(self) -> None:
+        super().__init__("the owner of this node has blocked this peer")
+
+
+class PeerDiscouraged(RemoteError):
+    """Its score fell below the bar."""
+
+    kind = "discouraged"
+    fault = False
+
+    def __init__(self, reason: str, left_s: float) -> None:
+        super().__init__(f"discouraged for another {_span(round(left_s))}: {reason}")
+        self.reason = reason
+        self.left_s = left_s
+
+
+class PeerParted(RemoteError):
+    kind = "parted"
+    fault = False
+
+    def __init__(self) -> None:
+        super().__init__("the owner of this node ended the link")
 
 
 def _span(seconds: int) -> str:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NewType
 
+from chatcore.discouraged import Discouraged
 from chatcore.envelopes import Envelope
 from chatcore.errors import ChatError, LocalError, RemoteError
 from chatcore.ids import LinkId, MessageId, PeerId, RoomId
 from chatcore.messages import Hello, LinkMessage
 from chatcore.own import OwnMessage
+from chatcore.people import Person
 
 RequestId = NewType("RequestId", int)
 """Chosen by the shell; each request is answered once, by Replied or Rejected."""
@@ -279,6 +281,42 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPeer:
+    """Hide what somebody says from this node's own people, and do not link with them; or no longer.
+
+    `blocked` False also forgives what a peer was discouraged for. `username` is what it calls itself.
+    """
+
+    request: RequestId
+    peer_id: PeerId
+    username: str
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NamePeer:
+    """Give somebody a name of the owner's own. Empty: take it away."""
+
+    request: RequestId
+    peer_id: PeerId
+    username: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndLink:
+    """End the link to a peer, do not link with it again at once, and dial an address no more.
+
+    The reverse of Connect. One of the two is None; `text` is what was typed.
+    """
+
+    request: RequestId
+    peer_id: PeerId | None
+    address: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CatchUpDone:
     """Somebody decided that this restored node has nothing to wait for."""
 
@@ -288,7 +326,9 @@ class Stop:
     """Say goodbye to everybody and accept nothing more."""
 
 
-Request = SendText | JoinRoom | LeaveRoom | ImportMessages | PinMessage | Connect
+Request = (
+    SendText | JoinRoom | LeaveRoom | ImportMessages | PinMessage | Connect | BlockPeer | NamePeer | EndLink
+)
 Input = (
     Received
     | Verified
@@ -366,6 +406,12 @@ class Persist:
     """What is known of our own messages, those in `messages` among them."""
 
     pins: tuple[PinRecord, ...] = ()
+    people: tuple[Person, ...] = ()
+    """What the owner settled about them; who has neither name nor block is forgotten."""
+
+    discouraged: tuple[Discouraged, ...] = ()
+    """Those with no end are forgotten."""
+
     history: bool = False
     """As in Verify."""
 
@@ -404,7 +450,23 @@ class PinReply:
     record: PinRecord
 
 
-Reply = SentReply | RoomReply | ConnectReply | ImportReply | PinReply
+@dataclass(frozen=True, slots=True)
+class PersonReply:
+    """`changed` is false when it was so before."""
+
+    person: Person
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndReply:
+    """Whether there was a link, and the addresses that were dialled for ever and are not any more."""
+
+    linked: bool
+    addresses: tuple[str, ...]
+
+
+Reply = SentReply | RoomReply | ConnectReply | ImportReply | PinReply | PersonReply | EndReply
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,14 @@ from chatcore.room import Change, Room
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of a batch of signature checks. `forger` is the link that brought a message nobody signed."""
+    """What came of a batch of signature checks. `forger` is the link that brought a message nobody signed,
+    `bringers` those that were first with one that is to be kept."""
 
     outputs: list[Output]
     keep: tuple[Envelope, ...]
     forger: LinkId | None
     history: bool
+    bringers: tuple[LinkId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class Gossip:
         check = self._checks.pop(event.job)
         outputs: list[Output] = []
         keep: list[Envelope] = []
+        bringers: list[LinkId] = []
         forger = None
         for item, holds in zip(check.candidates, event.results, strict=True):
             if not holds:
@@ -154,7 +157,8 @@ class Gossip:
                 outputs += self._spread(item, now)
                 if item.envelope.durable:
                     keep.append(item.envelope)
-        return Checked(outputs, tuple(keep), forger, check.history)
+                    bringers += item.senders[:1]
+        return Checked(outputs, tuple(keep), forger, check.history, tuple(bringers))
 
     def _spread(self, item: Candidate, now: Now) -> list[Output]:
         envelope = item.envelope

@@ -126,7 +126,7 @@ class Inbox:
             return False
         reason = _refusal(envelope, rooms, now) or self._expired(envelope)
         if reason is not None:
-            self._counters.refused[reason] += 1
+            self._counters.blame(link, reason)
             if reason == TOO_EARLY and envelope.durable:
                 early.append(envelope)
             return False

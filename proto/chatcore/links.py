@@ -3,6 +3,7 @@
 Settles which of two links to one peer stays. Knows nothing of rooms' contents.
 """
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -44,8 +45,16 @@ class Link:
     rtt_s: float | None = None
     ping: int | None = None
     pinged: float = 0.0
+    answered: float = -math.inf
+    """When the last ping was sent that has been answered."""
+
     asked_peers: bool = False
     peers_asked: float | None = None
+
+    @property
+    def home(self) -> str:
+        """Where it was dialled, or says that it listens; empty when neither is known."""
+        return self.dialled or (self.record.address if self.record else "")
 
     @property
     def outbound(self) -> bool:
@@ -173,6 +182,7 @@ class Links:
     def on_pong(self, link: Link, pong: Pong, mono: float) -> None:
         if pong.nonce == link.ping:
             link.rtt_s = mono - link.pinged
+            link.answered = link.pinged
             link.ping = None
 
     def silent(self, mono: float) -> list[Link]:

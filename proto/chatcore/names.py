@@ -47,6 +47,11 @@ def _is_room_char(char: str) -> bool:
     return char in "-_." or (unicodedata.category(char)[0] in "LNM" and not _INVISIBLE.match(char))
 
 
+def is_visible(name: str) -> bool:
+    """Whether every letter of it shows."""
+    return not _INVISIBLE.search(name)
+
+
 def room_id(network: str, name: str) -> RoomId:
     """A public room's id: BLAKE2b-256 of `network || 0x00 || name`, personalised `chatd-room`."""
     data = network.encode() + b"\0" + name.encode()

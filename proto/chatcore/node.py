@@ -10,11 +10,14 @@ from typing import assert_never
 from chatcore.addressbook import Address
 from chatcore.catchup import CatchUp
 from chatcore.clock import HybridClock, Now
+from chatcore.conduct import Conduct
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
+from chatcore.discouraged import Discouraged, DiscouragedList
 from chatcore.errors import BadSignature, ClosedByPeer, Malformed, RemoteError, Stopping
 from chatcore.events import (
+    BlockPeer,
     CatchUpDone,
     CatchUpDue,
     CommitFailed,
@@ -23,6 +26,7 @@ from chatcore.events import (
     DialDue,
     DialFailed,
     Discovered,
+    EndLink,
     GraftDue,
     IhaveDue,
     ImportMessages,
@@ -31,6 +35,7 @@ from chatcore.events import (
     LeaveRoom,
     LinkDown,
     LinkUp,
+    NamePeer,
     Notice,
     Output,
     PingDue,
@@ -86,12 +91,14 @@ from chatcore.messages import (
 from chatcore.names import LOBBY, room_id
 from chatcore.outbox import Outbox
 from chatcore.own import OwnMessage
-from chatcore.peers import LinkChange, Peers
+from chatcore.peers import Drop, LinkChange, Peers
+from chatcore.people import People, Person
 from chatcore.repair import Repair
 from chatcore.requests import Requests
 from chatcore.rng import Rng
 from chatcore.room import Room
 from chatcore.search import Search
+from chatcore.shunned import Shunned
 from chatcore.swarms import Swarms
 
 
@@ -110,14 +117,22 @@ class Node:
         rooms: Iterable[RoomRecord] = (),
         restored: bool = False,
         own: OwnLog | None = None,
+        people: Iterable[Person] = (),
+        discouraged: Iterable[Discouraged] = (),
     ) -> None:
         self.identity = identity
         self.config = config
         self.counters = Counters()
         self.links = Links(config.link, identity.peer_id, rng)
         self.rooms: dict[RoomId, Room] = {}
-        self._dialler = Dialler(config, identity.peer_id, self.links, self.counters, rng)
-        self._peers = Peers(config.link, self.links, self._dialler, self.counters, rng)
+        self.people = People(people)
+        self.discouraged = DiscouragedList(discouraged, now)
+        self._shunned = Shunned(self.people, self.discouraged)
+        self._dialler = Dialler(
+            config, identity.peer_id, self.links, self.counters, rng, shunned=self._shunned
+        )
+        self._peers = Peers(config.link, self.links, self._dialler, self.counters, rng, shunned=self._shunned)
+        self.conduct = Conduct(self.links, self.counters, self.discouraged, self._shunned)
         clock = clock or HybridClock()
         self._gossip = Gossip(
             config.gossip,
@@ -161,6 +176,9 @@ class Node:
             swarms=self._swarms,
             gossip=self._gossip,
             outbox=self._outbox,
+            people=self.people,
+            discouraged=self.discouraged,
+            shunned=self._shunned,
             counters=self.counters,
             now=now,
         )
@@ -193,11 +211,20 @@ class Node:
         """The same without a look at the disk: of what is not delivered, and of what was lately."""
         return self._outbox.followed(message_id)
 
+    @property
+    def drops(self) -> Iterable[Drop]:
+        """Links lost lately, and why; the last comes last."""
+        return self._peers.drops
+
     def unreached(self) -> list[Address]:
         return self._dialler.unreached()
 
     def handle(self, event: Input, now: Now) -> list[Output]:
         outputs = self._route(event, now)
+        if self.counters.blamed or self.conduct.leaving:
+            outputs += self._judge(now)
+        if self._shunned.unsettled:
+            outputs += self._drop_shunned(now)
         if self._swarms.unsettled and not self._stopping:
             mended, wanted = self._swarms.mend(now)
             outputs += [*mended, *self._dialler.seek(wanted, now), *self._search.ask(now)]
@@ -224,7 +251,17 @@ class Node:
                 return [*notices, *self._repair.handle_commit_failed(job, now)]
             case TimerFired():
                 return self._handle_timer(event, now)
-            case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | PinMessage() | Connect():
+            case (
+                SendText()
+                | JoinRoom()
+                | LeaveRoom()
+                | ImportMessages()
+                | PinMessage()
+                | Connect()
+                | BlockPeer()
+                | NamePeer()
+                | EndLink()
+            ):
                 return self._handle_request(event, now)
             case LinkUp():
                 return self._handle_link_up(event, now)
@@ -259,6 +296,8 @@ class Node:
         ]
         if self._first_lobby is not None:
             outputs.append(self._requests.remember(self._first_lobby))
+        if self.discouraged.stale:
+            outputs.append(self._requests.discourage(self.discouraged.stale))
         return outputs
 
     def _handle_stop(self, now: Now) -> list[Output]:
@@ -271,14 +310,17 @@ class Node:
             return []
         match event.key:
             case PingDue():
-                return self._follow(self._peers.handle_ping_due(now), now)
+                proving = self.conduct.handle_ping_due(now)
+                return self._follow(self._peers.handle_ping_due(proving, now), now)
             case DialDue():
                 self._swarms.unsettled = True  # some room may seek an address that can be dialled again
                 return self._dialler.handle_dial_due(now)
             case IhaveDue():
                 return self._gossip.handle_ihave_due()
             case GraftDue():
-                return self._gossip.handle_graft_due(now)
+                asked = self._gossip.handle_graft_due(now)
+                self.conduct.note_asked(asked, now)
+                return asked
             case RumourDue():
                 return self._gossip.handle_rumour_due(now)
             case ReceiptDue():
@@ -304,7 +346,37 @@ class Node:
             return [Rejected(event.request, self._catch_up.refusal(self._linked_rooms()))]
         if isinstance(event, Connect):
             return self._dialler.handle_connect(event, now)
+        if isinstance(event, EndLink):
+            return self._handle_end_link(event, now)
         return self._requests.handle(event, now)
+
+    def _handle_end_link(self, event: EndLink, now: Now) -> list[Output]:
+        peer_id = event.peer_id
+        if event.address is not None:
+            found = [link for link in self.links if event.address in (link.dialled, link.address)]
+            peer_id = found[0].peer_id if found else None
+        link = None if peer_id is None else self.links.to(peer_id)
+        if link is not None:
+            self._shunned.part(link.peer_id, link.home, now.mono)
+        return self._dialler.handle_end_link(event, link)
+
+    # Conduct
+
+    def _judge(self, now: Now) -> list[Output]:
+        discouraged = self.conduct.judge(now)
+        return [self._requests.discourage(discouraged)] if discouraged else []
+
+    def _drop_shunned(self, now: Now) -> list[Output]:
+        """Links to those whom we do not link with any more; nor are others told of them by us."""
+        self._shunned.unsettled = False
+        outputs: list[Output] = []
+        for link in list(self.links):
+            refusal = self._shunned.refusal(link.peer_id, now.mono)
+            if refusal is not None:
+                outputs += self._drop(link, refusal, now)
+                if link.record is not None:
+                    self._swarms.handle_dead(link.record)
+        return outputs
 
     # Links
 
@@ -325,6 +397,7 @@ class Node:
         outputs = change.outputs
         for link in change.gone:
             self._gossip.handle_link_gone(link.link)
+            self.conduct.handle_link_gone(link)
             self._search.handle_link_gone(link.link)
             self._swarms.handle_link_gone(link)
             if not self._stopping:
@@ -345,6 +418,7 @@ class Node:
         if link is not None:
             link.paused = event.paused
             link.heard = now.mono
+            self.conduct.handle_paused(event.link)
         return []
 
     # Messages of others
@@ -362,6 +436,7 @@ class Node:
             elif self.links.get(event.link) is link:  # not let go of by a message before
                 outputs += self._on_message(link, message, now)
         if publishes:
+            self.conduct.on_publishes(link.link, publishes)
             try:
                 outputs += self._gossip.on_publishes(link, publishes, now)
             except Malformed as error:
@@ -371,7 +446,9 @@ class Node:
     def _on_message(self, link: Link, message: LinkMessage, now: Now) -> list[Output]:
         match message:
             case Ihave() | Graft() | Prune() | Resume():
-                return self._gossip.on_message(link, message, now)
+                outputs = self._gossip.on_message(link, message, now)
+                self.conduct.note_asked(outputs, now)
+                return outputs
             case Receipt(ids):
                 self._outbox.handle_confirmed(ids, link.peer_id, link.rooms)
                 return []
@@ -406,6 +483,7 @@ class Node:
 
     def _handle_verified(self, event: Verified, now: Now) -> list[Output]:
         checked = self._gossip.handle_verified(event, now)
+        self.conduct.handle_brought(checked.bringers, now)
         outputs = checked.outputs
         persist = self._requests.keep(checked.keep, history=checked.history) if checked.keep else None
         if persist is not None:

@@ -4,6 +4,7 @@ Tells the dialler what became of its dials. Knows nothing of messages in rooms.
 """
 
 import math
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -38,11 +39,15 @@ from chatcore.messages import (
     Pong,
 )
 from chatcore.rng import Rng
+from chatcore.shunned import Shunned
 
 MAX_SPARES = 4
 SPARE_AFTER_S = 30.0
 
 STOPPING = "the node is stopping"
+
+MAX_DROPS = 64
+"""Links lost lately that are remembered, with the reason, for whoever asks."""
 
 ASLEEP_AFTER = 1.5
 """Pings so much later than they should be show that the machine was suspended, or the process stopped."""
@@ -80,6 +85,15 @@ class NodeFull(RemoteError):
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """A link that is no more."""
+
+    link: Link
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class LinkChange:
     """What to do, and the links that are no more, which others have yet to hear of."""
 
@@ -89,11 +103,20 @@ class LinkChange:
 
 class Peers:
     def __init__(
-        self, config: LinkConfig, links: Links, dialler: Dialler, counters: Counters, rng: Rng
+        self,
+        config: LinkConfig,
+        links: Links,
+        dialler: Dialler,
+        counters: Counters,
+        rng: Rng,
+        *,
+        shunned: Shunned,
     ) -> None:
         self._config = config
         self._links = links
         self._dialler = dialler
+        self._shunned = shunned
+        self.drops: deque[Drop] = deque(maxlen=MAX_DROPS)
         self._counters = counters
         self._rng = rng
         self._stopping = False
@@ -115,6 +138,11 @@ class Peers:
             self._dialler.handle_linked(event.dialled, event.peer_id)
         if self._stopping:
             return self._turn_away(event, ClosedByPeer(STOPPING), now)
+        refusal = self._shunned.refusal(event.peer_id, now.mono)
+        if refusal is not None:
+            self._counters.refused[refusal.kind] += 1
+            notice = Notice("peer_refused", event.address, refusal)
+            return LinkChange([notice, *self._turn_away(event, refusal, now).outputs])
         change = LinkChange([])
         old = self._links.to(event.peer_id)
         if old is not None:
@@ -156,7 +184,7 @@ class Peers:
         link = self._links.remove(event.link)
         if link is None:  # we let go of it ourselves
             return LinkChange(self._dialler.handle_dial_due(now))
-        self._counters.refuse(event.error)
+        self._counters.refuse(event.error, link.link)
         lost = self._lost(link, event.error, now)
         return LinkChange([lost, *self._dialler.handle_dial_due(now)], (link,))
 
@@ -164,7 +192,7 @@ class Peers:
         """Let go of a link, with a word to the other side."""
         if self._links.remove(link.link) is None:
             return LinkChange([])
-        self._counters.refuse(error)
+        self._counters.refuse(error, link.link)
         outputs: list[Output] = [_farewell(link.link, error)] if farewell else []
         return LinkChange([*outputs, CloseLink(link.link, error), self._lost(link, error, now)], (link,))
 
@@ -175,6 +203,7 @@ class Peers:
     def _lost(self, link: Link, error: RemoteError, now: Now) -> PeerChanged:
         wordless = isinstance(error, LinkSilent) or (isinstance(error, ClosedByPeer) and not error.reason)
         self._dialler.handle_lost(link, error, now, wordless=wordless)
+        self.drops.append(Drop(link, str(error), now.mono))
         return _changed(link, up=False, reason=str(error))
 
     def handle_stranger_refused(self, event: StrangerRefused) -> list[Output]:
@@ -197,7 +226,8 @@ class Peers:
         retired = spares[: max(0, len(spares) - MAX_SPARES)]  # the table is in order of age
         return self._drop_all([(link, LinkSpare()) for link in retired], now)
 
-    def handle_ping_due(self, now: Now) -> LinkChange:
+    def handle_ping_due(self, proving: Collection[Link], now: Now) -> LinkChange:
+        """`proving` are links that somebody wants an answer of, quiet or not."""
         if now.mono - self._pinged > ASLEEP_AFTER * self._config.ping_every_s:
             # We slept, not they: what they said may still wait to be read. Each has until the next time.
             for link in self._links:
@@ -205,9 +235,11 @@ class Peers:
         self._pinged = now.mono
         silent = self._links.silent(now.mono)
         change = self._drop_all([(link, LinkSilent(now.mono - link.heard)) for link in silent], now)
+        due = {link.link for link in (*self._links.to_ping(now.mono), *proving)}
         pings: list[Output] = [
             Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL)
-            for link in self._links.to_ping(now.mono)
+            for link in self._links
+            if link.link in due
         ]
         outputs = [self._next_ping(now), *change.outputs, *pings, *self._dialler.handle_dial_due(now)]
         return LinkChange(outputs, change.gone)
@@ -234,7 +266,7 @@ class Peers:
 
     def _on_peer_request(self, link: Link, most: int, now: Now) -> list[Output]:
         if not self._links.may_ask_peers(link, now.mono):
-            self._counters.refused["peer_request_rate"] += 1
+            self._counters.blame(link.link, "peer_request_rate")
             return []
         response = PeerResponse(self._sample(link, min(most, MAX_PEER_RECORDS)))
         return [Send((link.link,), response, Priority.CONTROL)]
@@ -246,7 +278,7 @@ class Peers:
 
     def _on_peer_response(self, link: Link, message: PeerResponse, now: Now) -> list[Output]:
         if not link.asked_peers:
-            self._counters.refused["unasked_peers"] += 1
+            self._counters.blame(link.link, "unasked_peers")
             return []
         link.asked_peers = False
         self._dialler.learn(message.peers)

@@ -225,7 +225,7 @@ class Repair:
 
     def _fail(self, session: Session, why: str, now: Now) -> None:
         self._counters.repairs_failed += 1
-        self._counters.refused[why] += 1
+        self._counters.blame(session.link, why)
         self._forget(session)
         self._paces[session.link, session.room] = _Pace(now.mono + BAD_PAUSE_S)
         self._ask_another(session, now)
@@ -265,7 +265,7 @@ class Repair:
         allowance = self._allowance(link.link, now.mono)
         bucket = allowance.compares if isinstance(message, Compare) else allowance.pages
         if not bucket.take(now.mono):
-            self._counters.refused["history_rate"] += 1
+            self._counters.blame(link.link, "history_rate")
             return []
         match message:
             case Compare():
@@ -318,7 +318,7 @@ class Repair:
             bool(session.comparing) if isinstance(message, Compared) else session.fetching is not None
         )
         if session is None or not expected:
-            self._counters.refused["unasked_history"] += 1
+            self._counters.blame(link.link, "unasked_history")
             return []
         outputs: list[Output] = []
         try:

@@ -9,9 +9,11 @@ from typing import assert_never
 
 from chatcore.clock import Now
 from chatcore.counters import Counters
+from chatcore.discouraged import Discouraged, DiscouragedList, over
 from chatcore.envelopes import Chat, Envelope, check_text
 from chatcore.errors import BadClientId, ClockApart, LocalError, NotInRoom, StoreFailed, TooManyRooms
 from chatcore.events import (
+    BlockPeer,
     CommitFailed,
     Committed,
     ImportMessages,
@@ -20,9 +22,11 @@ from chatcore.events import (
     JoinRoom,
     LeaveRoom,
     MessageAdded,
+    NamePeer,
     Notice,
     Output,
     Persist,
+    PersonReply,
     PinMessage,
     PinRecord,
     PinReply,
@@ -47,8 +51,10 @@ from chatcore.messages import MAX_ROOMS, REFUSED_FUTURE, Refused
 from chatcore.names import room_id, room_name
 from chatcore.outbox import Outbox
 from chatcore.own import MAX_CLIENT_ID_CHARS, OwnMessage
+from chatcore.people import People, Person, blocking, naming
 from chatcore.recent import ShortId
 from chatcore.room import Room
+from chatcore.shunned import Shunned
 from chatcore.swarms import Swarms
 
 STATES_WAIT_S = 0.25
@@ -107,7 +113,23 @@ class _Noting:
     own: tuple[OwnMessage, ...]
 
 
-_Commit = _Sending | _Keeping | _Moving | _Importing | _Pinning | _Noting
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """What the owner settled about somebody, on its way to disk."""
+
+    request: RequestId
+    person: Person
+    forgiven: tuple[Discouraged, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Discouraging:
+    """It is in force already."""
+
+    records: tuple[Discouraged, ...]
+
+
+_Commit = _Sending | _Keeping | _Moving | _Importing | _Pinning | _Noting | _Settling | _Discouraging
 
 
 class Requests:
@@ -119,6 +141,9 @@ class Requests:
         swarms: Swarms,
         gossip: Gossip,
         outbox: Outbox,
+        people: People,
+        discouraged: DiscouragedList,
+        shunned: Shunned,
         counters: Counters,
         now: Now,
     ) -> None:
@@ -127,6 +152,9 @@ class Requests:
         self._swarms = swarms
         self._gossip = gossip
         self._outbox = outbox
+        self._people = people
+        self._discouraged = discouraged
+        self._shunned = shunned
         self._counters = counters
         self._last_job = 0
         self._commits: dict[JobId, _Commit] = {}
@@ -139,7 +167,9 @@ class Requests:
     # Requests
 
     def handle(
-        self, event: SendText | JoinRoom | LeaveRoom | ImportMessages | PinMessage, now: Now
+        self,
+        event: SendText | JoinRoom | LeaveRoom | ImportMessages | PinMessage | BlockPeer | NamePeer,
+        now: Now,
     ) -> list[Output]:
         try:
             match event:
@@ -153,6 +183,8 @@ class Requests:
                     return self._handle_import(event)
                 case PinMessage(request, record):
                     return [self._persist(_Pinning(request, record))]
+                case BlockPeer() | NamePeer():
+                    return self._handle_settle(event, now)
         except LocalError as error:
             return [Rejected(event.request, error)]
 
@@ -208,7 +240,23 @@ class Requests:
         rooms = [record for record in event.rooms if record.room not in self._rooms.keys() | moving]
         return [self._persist(_Importing(event.request, event.messages, tuple(rooms)))]
 
+    def _handle_settle(self, event: BlockPeer | NamePeer, now: Now) -> list[Output]:
+        """Judged together with what is on its way, or two requests at once could take one name."""
+        under_way = [commit.person for commit in self._commits.values() if isinstance(commit, _Settling)]
+        known = self._people.with_also(under_way)
+        forgiven: tuple[Discouraged, ...] = ()
+        if isinstance(event, NamePeer):
+            person = naming(known, event.peer_id, event.username, event.alias)
+        else:
+            person = blocking(known, event.peer_id, event.username, blocked=event.blocked)
+            found = None if event.blocked else self._discouraged.find(event.peer_id, now.mono)
+            forgiven = () if found is None else (over(found[0]),)
+        return [self._persist(_Settling(event.request, person, forgiven))]
+
     # On their way to disk
+
+    def discourage(self, records: Iterable[Discouraged]) -> Persist:
+        return self._persist(_Discouraging(tuple(records)))
 
     def remember(self, record: RoomRecord) -> Persist:
         """A room nobody asked for: note that we are in it."""
@@ -235,6 +283,10 @@ class Requests:
                 return Persist(job, pins=(record,))
             case _Noting(own):
                 return Persist(job, own=own)
+            case _Settling(_, person, forgiven):
+                return Persist(job, people=(person,), discouraged=forgiven)
+            case _Discouraging(records):
+                return Persist(job, discouraged=records)
             case _:
                 assert_never(commit)
 
@@ -256,8 +308,21 @@ class Requests:
                 return [Replied(request, PinReply(record))]
             case _Noting(own):
                 return self._handle_noted(own)
+            case _Settling():
+                return self._handle_settled(commit)
+            case _Discouraging():
+                return []
             case _:
                 assert_never(commit)
+
+    def _handle_settled(self, commit: _Settling) -> list[Output]:
+        person = commit.person
+        before = self._people.get(person.peer_id)
+        self._people.put(person)
+        self._shunned.unsettled = True
+        forgiven = bool(commit.forgiven) and self._discouraged.forgive(person.peer_id)
+        changed = (before.alias, before.blocked) != (person.alias, person.blocked) or forgiven
+        return [Replied(commit.request, PersonReply(person, changed))]
 
     def _news(self, stored: Iterable[StoredMessage]) -> list[MessageAdded]:
         return [
@@ -346,6 +411,10 @@ class Requests:
                 self._noting, self._states_timed = False, True
                 self._states_not_before = now.mono + STATES_RETRY_S
                 return [notice, SetTimer(StatesDue(), self._states_not_before)]
+            case _Settling(request):
+                return [notice, Rejected(request, error)]
+            case _Discouraging():
+                return [notice]
             case _Moving(request):
                 return [notice] if request is None else [notice, Rejected(request, error)]
             case _:

@@ -131,7 +131,7 @@ class Room:
         if objection is None:
             outputs = self._membership.on_message(link, message, now.mono)
         else:
-            self._counters.refused[objection] += 1
+            self._counters.blame(link.link, objection)
             outputs = []
         if isinstance(message, NeighborReply) and message.accepted and link.link not in self.active:
             # It came too late, or nobody asked: the other side must not go on taking us for its neighbour.

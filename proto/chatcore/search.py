@@ -135,7 +135,7 @@ class Search:
     def on_request(self, link: Link, request: RoomRequest, now: Now) -> list[Output]:
         allowed = self._allowed.setdefault(link.link, TokenBucket(REQUESTS_PER_S, REQUESTS_BURST, now.mono))
         if not allowed.take(now.mono):
-            self._counters.refused["room_request_rate"] += 1
+            self._counters.blame(link.link, "room_request_rate")
             return []
         outputs: list[Output] = []
         known: list[PeerRecord] = []
@@ -169,7 +169,7 @@ class Search:
     def on_response(self, link: Link, response: RoomResponse, now: Now) -> tuple[list[Output], Found | None]:
         question = self._question(response.nonce, now)
         if question is None or not question.answers.get(link.link):
-            self._counters.refused["unasked_members"] += 1
+            self._counters.blame(link.link, "unasked_members")
             return [], None
         question.answers[link.link] -= 1
         if question.back is None:

@@ -15,6 +15,7 @@ from chatcore.codec import decode_batch, encode_message, pack_batches
 from chatcore.errors import (
     ClosedByPeer,
     FrameTooLong,
+    Garbled,
     HandshakeFailed,
     Malformed,
     NetworkMismatch,
@@ -260,7 +261,7 @@ class Session:
         try:
             plaintext: bytes = self._noise.decrypt(frame)
         except NoiseInvalidMessage as error:
-            raise Malformed("a frame that does not decrypt") from error
+            raise Garbled from error
         return decode_batch(plaintext)
 
     def _seal(self, batch: bytes) -> SessionOutput:

@@ -15,7 +15,16 @@ from chatctl.repl.chat import Chat
 from chatctl.repl.commands import COMMANDS
 from chatctl.stream import Stream
 from chatctl.style import PLAIN
-from tests.client.fakechatd import DEADLINE_S, PEER_ID, FakeChatd, Json, fake_chatd, message, snapshot
+from tests.client.fakechatd import (
+    DEADLINE_S,
+    OTHER_ID,
+    PEER_ID,
+    FakeChatd,
+    Json,
+    fake_chatd,
+    message,
+    snapshot,
+)
 
 NOT_IN_ROOM = {
     "code": 1006,
@@ -55,6 +64,7 @@ class Daemon:
     def __init__(self) -> None:
         self.history: list[Json] = []
         self.found: Json = {}
+        self.named: list[Json] = []
         self.state = "sent"
         self.changed = True
         self.error: Json | None = None
@@ -82,6 +92,17 @@ class Daemon:
                 }
             case "message.pins":
                 return self.history
+            case "peer.block" | "peer.unblock" | "peer.alias":
+                alias = params.get("alias") or None
+                return {
+                    "peer_id": OTHER_ID,
+                    "username": "bob",
+                    "alias": alias,
+                    "blocked": method == "peer.block",
+                    "changed": self.changed,
+                }
+            case "peer.aliases":
+                return self.named
             case "node.stats":
                 return {"messages_sent": 3}
             case _:
@@ -290,3 +311,38 @@ async def test_pins_are_shown_with_the_ids_that_unpin_takes(
     assert screen.lines[-1] == "-- id1: no longer pinned"
     with pytest.raises(BadUsage, match="which message"):
         await chat.take("/unpin")
+
+
+async def test_block_unblock_and_alias_ask_the_daemon_and_say_what_came_of_it(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.take("/block bob~zz27")
+    await chat.take("/unblock bob~zz27")
+    await chat.take("/alias old bob~zz27 Bobby")
+    await chat.take("/alias Bobby -")
+    assert [call for call in fake.calls if call[0].startswith("peer.")] == [
+        ("peer.block", {"peer": "bob~zz27"}),
+        ("peer.unblock", {"peer": "bob~zz27"}),
+        ("peer.alias", {"peer": "old bob~zz27", "alias": "Bobby"}),
+        ("peer.alias", {"peer": "Bobby", "alias": ""}),
+    ]
+    assert screen.lines == [
+        f"-- blocked bob ({OTHER_ID[:10]})",
+        f"-- unblocked bob ({OTHER_ID[:10]})",
+        f"-- {OTHER_ID[:10]}, who goes by bob, is *Bobby to you",
+        f"-- no name of yours for {OTHER_ID[:10]}, who goes by bob",
+    ]
+
+
+async def test_alias_alone_lists_the_names(chat: Chat, daemon: Daemon, screen: FakeScreen) -> None:
+    await chat.take("/alias")
+    assert screen.lines[-1].startswith("-- you gave nobody a name")
+    daemon.named = [{"peer_id": OTHER_ID, "username": "bob", "alias": "Bobby", "blocked": False}]
+    await chat.take("/alias")
+    assert "*Bobby  bob" in screen.lines[-1]
+
+
+@pytest.mark.parametrize("line", ["/block", "/unblock", "/alias bob~zz27"])
+async def test_people_commands_without_their_argument_say_how(chat: Chat, line: str) -> None:
+    with pytest.raises(BadUsage, match=r"whom|which name"):
+        await chat.take(line)

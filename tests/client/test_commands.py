@@ -212,7 +212,7 @@ def test_connect_dials(console: Console) -> None:
 
 def test_status_stats_and_id_are_for_people_and_for_scripts(console: Console, daemon: Daemon) -> None:
     assert console.chatctl("status") == 0
-    assert f"listens   {daemon.address}" in console.out
+    assert f"listens    {daemon.address}" in console.out
     assert console.chatctl("status", "--json") == 0
     assert document(console)["username"] == "ann"
     assert console.chatctl("stats") == 0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chatcore.api import Member, Message, Peer, Status
-from chatctl import render
+from chatctl import render, render_peers
 from chatctl.nicks import Nicks
 from chatctl.style import Style
 
@@ -38,6 +38,7 @@ def peer(**fields: Any) -> Peer:
         "rtt_ms": 1.25,
         "connected_s": 65.0,
         "state": "linked",
+        "score": 3.0,
         "user_agent": "chatd",
         "rooms": ["lobby", "tea"],
     }
@@ -101,9 +102,9 @@ def test_history_dates_every_line_and_tells_namesakes_apart() -> None:
 
 
 def test_peers_are_a_table() -> None:
-    lines = render.peers([peer(), peer(rtt_ms=None, username="", rooms=[])]).splitlines()
-    assert lines[0].split() == ["NICK", "PEER", "ADDRESS", "DIRECTION", "RTT", "SINCE", "ROOMS"]
-    assert lines[1].split() == f"bob {BOB[:10]} 192.0.2.7:8080 out 1.2 ms 1 min 5 s #lobby #tea".split()
+    lines = render_peers.peers([peer(), peer(rtt_ms=None, username="", rooms=[])]).splitlines()
+    assert lines[0].split() == ["NICK", "PEER", "ADDRESS", "DIR", "RTT", "UP", "SCORE", "ROOMS"]
+    assert lines[1].split() == f"bob {BOB[:10]} 192.0.2.7:8080 out 1.2 ms 1 min 5 s 3 #lobby #tea".split()
     assert lines[2].startswith(BOB[:10])
     assert " - " in lines[2]
 

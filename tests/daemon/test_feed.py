@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from chatcore.envelopes import SIGNING_CONTEXT, Chat, Envelope, open_envelope, seal
-from chatcore.events import MessageAdded, RoomChanged, StoredMessage
-from chatcore.identity import Identity
+from chatcore.events import MemberChanged, MessageAdded, RoomChanged, StoredMessage
+from chatcore.identity import Identity, peer_id_of
 from chatcore.ids import RoomId
+from chatcore.people import People, Person
 from chatcore.wire import pack
 from chatd import feed as feed_module
 from chatd.feed import MAX_BATCH_EVENTS, MAX_RING_BYTES, MAX_RING_EVENTS, REPLAY_MESSAGES, Feed
@@ -30,7 +31,8 @@ class Source:
         self.store = store
         self.results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
         store.start(self.results.put)
-        self.feed = Feed(store, lambda room: "lobby" if room == ROOM else None)
+        self.people = People()
+        self.feed = Feed(store, lambda room: "lobby" if room == ROOM else None, self.people)
         self.said = 0
 
     def keep(self, *envelopes: Envelope) -> list[MessageAdded]:
@@ -194,4 +196,17 @@ async def test_feed_keeps_no_more_than_its_bounds(source: Source) -> None:
 
 async def test_feed_starts_where_the_store_ends(source: Source) -> None:
     source.say(7)
-    assert Feed(source.store, lambda _: None).seq == 7
+    assert Feed(source.store, lambda _: None, People()).seq == 7
+
+
+async def test_blocked_author_is_in_no_event_and_no_replay_until_unblocked(source: Source) -> None:
+    author = peer_id_of(AUTHOR.public_key)
+    source.people.put(Person(author, blocked=True))
+    subscription = source.feed.subscribe(0)
+    source.say(2)
+    source.feed.publish(MemberChanged("lobby", author, "ann", joined=True))
+    source.feed.publish(RoomChanged("games", joined=True))
+    (event,) = await take(subscription, 1)
+    assert (event["topic"], event["seq"]) == ("room", 2)
+    source.people.put(Person(author))
+    assert [item["data"]["text"][0] for item in await take(source.feed.subscribe(0), 2)] == ["1", "2"]

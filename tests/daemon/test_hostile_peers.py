@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -239,14 +240,14 @@ def _swapped(peer: Peer) -> bytes:
 
 
 MISDEEDS: list[tuple[str, str, Any]] = [
-    ("garbage", "malformed", lambda _: encode_frame(secrets.token_bytes(100))),
-    ("an empty frame", "malformed", lambda _: encode_frame(b"")),
+    ("garbage", "garbled", lambda _: encode_frame(secrets.token_bytes(100))),
+    ("an empty frame", "garbled", lambda _: encode_frame(b"")),
     ("a frame claimed too long", "frame_too_long", lambda _: (MAX_FRAME_BYTES + 1).to_bytes(4, "big")),
     ("a frame claimed 4 GiB", "frame_too_long", lambda _: b"\xff" * 4),
     ("HTTP", "frame_too_long", lambda _: HTTP_REQUEST),
-    ("a replayed frame", "malformed", lambda peer: 2 * peer.sealed(b"\x91" + encode_message(Ping(1)))),
-    ("frames out of order", "malformed", _swapped),
-    ("an altered frame", "malformed", lambda peer: peer.sealed(b"\x90")[:-1] + b"\0"),
+    ("a replayed frame", "garbled", lambda peer: 2 * peer.sealed(b"\x91" + encode_message(Ping(1)))),
+    ("frames out of order", "garbled", _swapped),
+    ("an altered frame", "garbled", lambda peer: peer.sealed(b"\x90")[:-1] + b"\0"),
     ("an empty batch", "malformed", lambda peer: peer.sealed(b"\x90")),
     ("no msgpack", "malformed", lambda peer: peer.sealed(b"\xc1")),
     ("no array", "malformed", lambda peer: peer.sealed(b"\x01")),
@@ -305,6 +306,27 @@ async def test_peer_who_misbehaves_is_dropped_and_the_others_are_not(
         assert "forged" not in honest.texts()
     down = [line for line in log_lines(daemon) if line["event"] == "peer_down" and line["why"]]
     assert down
+
+
+async def test_second_malformed_message_keeps_a_peer_away_until_it_is_forgiven(daemon: Daemon) -> None:
+    who = credentials()
+    for _ in range(2):
+        async with Peer.dial(daemon.address, who) as bad:
+            await bad.send_raw(bad.sealed(b"\x01"))
+            await bad.closed()
+    record = daemon.call("peer.discouraged")[-1]
+    short = record["peer_id"][:10]
+    assert record["reason"] == "malformed messages"
+    assert 86_000 < record["left_s"] <= 86_400
+    async with Peer.dial(daemon.address, who) as refused_peer:
+        await refused_peer.closed()
+        words = [item.reason for item in refused_peer.received if isinstance(item, Goodbye)]
+        (word,) = words
+        assert re.fullmatch("discouraged for another 2[34] h: malformed messages", word)
+    assert daemon.call("peer.unblock", peer=short)["changed"] is True
+    async with Peer.dial(daemon.address, who) as forgiven:
+        daemon.wait_peers(1)
+        assert forgiven.failed is None
 
 
 async def test_flood_of_forgeries_reaches_nobody(daemon: Daemon) -> None:

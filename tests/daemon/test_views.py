@@ -26,6 +26,7 @@ from chatcore.ids import LinkId, PeerId
 from chatcore.names import LOBBY, room_id
 from chatcore.node import Node
 from chatcore.own import OwnMessage, State
+from chatcore.people import People
 from chatd import views
 from tests.support.peer import hello
 from tests.support.sortedindex import SortedIndex
@@ -138,14 +139,14 @@ def test_dialling_shows_what_is_not_reached_and_when_it_is_tried_again(node: Nod
 def test_events_have_a_topic_and_the_seq_of_the_last_message() -> None:
     envelope = seal(OTHER, ROOM, 1, "bob", Chat("hi"))
     told = [
-        views.event(MessageAdded("lobby", StoredMessage(9, envelope)), 8),
-        views.event(PeerChanged(OTHER.peer_id, "bob", "192.0.2.1:1", True, True, ""), 9),
-        views.event(PeerChanged(OTHER.peer_id, "bob", "192.0.2.1:1", False, False, "left"), 9),
-        views.event(MemberChanged("lobby", OTHER.peer_id, "bob", True), 9),
-        views.event(MemberChanged("lobby", OTHER.peer_id, "bob", False), 9),
-        views.event(RoomChanged("games", True), 9),
-        views.event(RoomChanged("games", False), 9),
-        views.event(StateChanged("lobby", OwnMessage(envelope.id, ROOM, State.SENT)), 9),
+        views.event(MessageAdded("lobby", StoredMessage(9, envelope)), 8, People()),
+        views.event(PeerChanged(OTHER.peer_id, "bob", "192.0.2.1:1", True, True, ""), 9, People()),
+        views.event(PeerChanged(OTHER.peer_id, "bob", "192.0.2.1:1", False, False, "left"), 9, People()),
+        views.event(MemberChanged("lobby", OTHER.peer_id, "bob", True), 9, People()),
+        views.event(MemberChanged("lobby", OTHER.peer_id, "bob", False), 9, People()),
+        views.event(RoomChanged("games", True), 9, People()),
+        views.event(RoomChanged("games", False), 9, People()),
+        views.event(StateChanged("lobby", OwnMessage(envelope.id, ROOM, State.SENT)), 9, People()),
     ]
     assert {event["seq"] for event in told} == {9}
     assert [event["topic"] for event in told] == [

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from chatcore.clock import COUNTER_BITS, HybridClock, Now
 from chatcore.config import GossipConfig, LinkConfig, NodeConfig, PresenceConfig
+from chatcore.discouraged import Discouraged
 from chatcore.envelopes import SIGNING_CONTEXT, Body, Chat, Envelope, open_envelope, seal
 from chatcore.errors import ClosedByPeer, RemoteError
 from chatcore.events import (
@@ -44,6 +45,7 @@ from chatcore.messages import Hello, Ihave, LinkMessage, Neighbor, NeighborReply
 from chatcore.names import room_id
 from chatcore.node import Node
 from chatcore.own import OwnMessage, State
+from chatcore.people import Person
 from chatcore.recent import short_id
 from chatcore.wire import pack
 from tests.support.sortedindex import SortedIndex
@@ -188,6 +190,8 @@ class Playbook:
         started: bool = True,
         restored: bool = False,
         own: MemoryOwnLog | None = None,
+        people: Iterable[Person] = (),
+        discouraged: Iterable[Discouraged] = (),
     ) -> None:
         self.now = START
         self.own = own or MemoryOwnLog()
@@ -211,11 +215,16 @@ class Playbook:
             rooms=rooms,
             restored=restored,
             own=self.own,
+            people=people,
+            discouraged=discouraged,
         )
         self._last_link = 0
         self._last_request = 0
         if started:
-            self.settle(self.handle(Started()))
+            self.start()
+
+    def start(self) -> list[Output]:
+        return self.settle(self.handle(Started()))
 
     def handle(self, event: Input) -> list[Output]:
         return self.node.handle(event, self.now)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatctl import render
+from chatctl import render, render_peers
 from chatctl.failures import BadUsage
 from chatctl.table import pairs
 
@@ -32,7 +32,7 @@ async def _help(chat: "Chat", _: str) -> None:
 
 async def _peers(chat: "Chat", _: str) -> None:
     found = await chat.stream.call("peer.list")
-    text = render.peers(found, chat.style, chat.screen.columns)
+    text = render_peers.peers(found, chat.style, chat.screen.columns)
     chat.show(text if found else chat.view.note("no peers yet; chatctl status shows whom the daemon dials"))
 
 
@@ -109,6 +109,34 @@ async def _rooms(chat: "Chat", _: str) -> None:
     chat.show(text if found else chat.view.note("in no room; /join ROOM comes into one"))
 
 
+async def _block(chat: "Chat", argument: str) -> None:
+    if not argument:
+        raise BadUsage("whom", "/block bob~k3f9 shows nothing more of theirs")
+    change = await chat.stream.call("peer.block", {"peer": argument})
+    chat.show(chat.view.note(render_peers.blocked(change)))
+
+
+async def _unblock(chat: "Chat", argument: str) -> None:
+    if not argument:
+        raise BadUsage("whom", "/unblock bob~k3f9 shows what they say again")
+    change = await chat.stream.call("peer.unblock", {"peer": argument})
+    chat.show(chat.view.note(render_peers.unblocked(change)))
+
+
+async def _alias(chat: "Chat", argument: str) -> None:
+    """A nick may hold spaces, a name of one's own in the chat may not: the last word is the name."""
+    if not argument:
+        found = await chat.stream.call("peer.aliases")
+        text = render_peers.acquaintances(found, chat.style, chat.screen.columns)
+        chat.show(text if found else chat.view.note("you gave nobody a name; /alias PEER NAME does"))
+        return
+    peer, _, name = argument.rpartition(" ")
+    if not peer:
+        raise BadUsage("which name", "/alias bob~k3f9 Bobby gives one, /alias Bobby - takes it away")
+    params = {"peer": peer.strip(), "alias": "" if name == "-" else name}
+    chat.show(chat.view.note(render_peers.named(await chat.stream.call("peer.alias", params))))
+
+
 COMMANDS = {
     "help": Command("/help", "show this list", _help),
     "join": Command("/join ROOM", "come into a room, or talk in one you are in", _join, takes_room=True),
@@ -120,6 +148,9 @@ COMMANDS = {
     "unpin": Command("/unpin ID", "keep it no longer than others", _unpin),
     "pins": Command("/pins", "the last pinned messages of this room, with their ids", _pins),
     "peers": Command("/peers", "with whom this node is linked", _peers),
+    "alias": Command("/alias [PEER NAME]", "give somebody a name of your own, or list those given", _alias),
+    "block": Command("/block PEER", "show nothing more of somebody's", _block),
+    "unblock": Command("/unblock PEER", "show it again", _unblock),
     "stats": Command("/stats", "what the daemon has counted", _stats),
     "id": Command("/id", "who you are", _id),
     "clear": Command("/clear", "clear the screen", _clear, quiet=True),

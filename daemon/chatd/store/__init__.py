@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Self
 
 from chatcore.clock import COUNTER_BITS
+from chatcore.discouraged import Discouraged
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
 from chatcore.index import Piece, Sum
 from chatcore.own import OwnMessage
+from chatcore.people import Person
 from chatd.store import marks, quarantine, records, restored
 from chatd.store.batches import (
     Batch,
@@ -382,6 +384,16 @@ class Store:
         record = None if own is None else txn.get(number, db=self._tables.log)
         stored = None if record is None else self._decode(number, record)
         return None if own is None or stored is None else (own, stored.envelope)
+
+    def people(self) -> list[Person]:
+        """Whom the owner named or blocked."""
+        with self._tables.reading() as txn:
+            return self._tables.acquaintances.all_people(txn, self._damage)
+
+    def discouraged(self) -> list[Discouraged]:
+        """Also those whose time is over."""
+        with self._tables.reading() as txn:
+            return self._tables.acquaintances.all_discouraged(txn, self._damage)
 
     def rooms(self) -> list[RoomEntry]:
         """Every room ever kept, joined or left."""

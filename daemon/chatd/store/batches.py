@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from chatcore.discouraged import Discouraged
 from chatcore.envelopes import Envelope
 from chatcore.errors import LocalError
 from chatcore.events import PinRecord
 from chatcore.ids import RoomId
 from chatcore.own import OwnMessage
+from chatcore.people import Person
 
 
 class StoreUnusable(LocalError):
@@ -51,6 +53,8 @@ class Batch:
     rooms: Sequence[RoomEntry] = ()
     own: Sequence[OwnMessage] = ()
     pins: Sequence[PinRecord] = ()
+    people: Sequence[Person] = ()
+    discouraged: Sequence[Discouraged] = ()
     history: bool = False
     """It lets everything else go first."""
 

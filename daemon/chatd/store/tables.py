@@ -12,6 +12,7 @@ import lmdb
 from chatcore.errors import Stopping
 from chatcore.ids import RoomId
 from chatd.store import records
+from chatd.store.acquaintances import AcquaintanceTables
 from chatd.store.batches import StoreUnusable
 from chatd.store.blocks import Blocks
 from chatd.store.damage import DamageLog
@@ -27,12 +28,12 @@ from chatd.store.records import RecordDamaged
 
 SCHEMA = 1
 MAX_READERS = 64
-MAX_TABLES = 16
+MAX_TABLES = 32
 
 MAX_MAP_BYTES = 1024**4
 """The map is address space, not disk: 1 TiB is far beyond a chat's history and fits every 64-bit machine."""
 
-SEALED_TABLES = ("meta", "own", "pins", "rooms")
+SEALED_TABLES = ("meta", "own", "pins", "rooms", "people", "discouraged")
 """What says more than the log does, and so is saved from a damaged file too: every value has its checksum."""
 
 LAST_STAMP_KEY = b"last_stamp"
@@ -80,6 +81,7 @@ class Tables:
         self.derived: tuple[Derived, ...] = (self.room, self.sums, self.search)
         self.own = OwnTable()
         self.pins = PinTable()
+        self.acquaintances = AcquaintanceTables()
         self._env = lmdb.open(
             str(folder),
             map_size=min(map_bytes, max_map_bytes),
@@ -125,6 +127,7 @@ class Tables:
             derived.open(self._env, txn, create=create)
         self.own.open(self._env, txn)
         self.pins.open(self._env, txn)
+        self.acquaintances.open(self._env, txn)
 
     def open_sealed(self, names: Iterable[str]) -> None:
         """Fill `sealed` with these tables, made where they are missing."""

@@ -143,6 +143,8 @@ class Writer:
             _put_rooms(txn, tables.rooms, group)
             tables.own.put(txn, tables.ids, [item for batch in group for item in batch.own])
             pins = tables.pins.put(txn, tables.ids, [item for batch in group for item in batch.pins])
+            for batch in group:
+                tables.acquaintances.put(txn, batch.people, batch.discouraged)
             if stamp > self._position.stamp:
                 txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
         self._position.seq, self._position.stamp = seq, stamp
@@ -164,9 +166,10 @@ def _put_rooms(txn: Txn, table: Table, group: list[Batch]) -> None:
 
 
 def _queued_bytes(batch: Batch) -> int:
+    kinds = (batch.messages, batch.rooms, batch.own, batch.pins, batch.people, batch.discouraged)
+    others = sum(map(len, kinds))
     payloads = sum([len(envelope.payload) for envelope in batch.messages])
-    items = len(batch.messages) + len(batch.rooms) + len(batch.own) + len(batch.pins)
-    return payloads + MESSAGE_OVERHEAD_BYTES * (1 + items)
+    return payloads + MESSAGE_OVERHEAD_BYTES * (1 + others)
 
 
 def _failed(group: list[Batch], why: str) -> list[BatchResult]:

@@ -1,0 +1,188 @@
+"""What the local RPC says of messages: shapes, and what can be wrong with a question about them."""
+
+from dataclasses import dataclass, field
+from typing import Any, NotRequired, TypedDict
+
+from chatcore.errors import LocalError
+from chatcore.names import LOBBY
+
+MAX_HISTORY = 1000
+DEFAULT_HISTORY = 50
+MAX_IMPORT = 500
+"""Messages in one call; they are stored together, and `MAX_REQUEST_BYTES` holds for it as well."""
+
+MAX_TIME_MS = 2**48 - 1
+MIN_ID_CHARS = 10
+MAX_CONFIRMED_BY = 16
+
+_MOMENT = {"least": 0, "most": MAX_TIME_MS}
+
+
+class NoSuchMessage(LocalError):
+    kind = "no_such_message"
+
+    def __init__(self, message_id: str, *, several: bool = False) -> None:
+        what = "several messages begin with" if several else "there is no message"
+        hint = "give more of its id" if several else "chatctl history --json shows ids; a time will do, too"
+        super().__init__(f"{what} {message_id}", hint)
+
+
+class BadMoment(LocalError):
+    kind = "bad_moment"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text[:80]!r} is neither a message id nor a time",
+            "write 10 or more digits of an id, 2026-03-01T12:00:00Z, or milliseconds since 1970 as a number",
+        )
+
+
+class BadQuery(LocalError):
+    kind = "bad_query"
+
+
+@dataclass(frozen=True, slots=True)
+class SendParams:
+    """Asked again with the same `client_id` in the same room, nothing is sent a second time: the answer is
+    the first one's message and how far it has come."""
+
+    text: str
+    room: str = LOBBY
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageParams:
+    """`id`: whole, or at least its first `MIN_ID_CHARS` characters."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryParams:
+    """`before` and `after` are a message's id, or its first digits, at least 10; or a time: RFC 3339 or ms.
+
+    A message named is itself left out; `after` a time includes it. With `after` the page is what comes right
+    behind it, otherwise what comes last. Fewer than `limit` messages: there are no more in that direction.
+    `signed` adds to each message what its author signed.
+    """
+
+    room: str = LOBBY
+    limit: int = field(default=DEFAULT_HISTORY, metadata={"least": 1, "most": MAX_HISTORY})
+    before: int | str | None = field(default=None, metadata=_MOMENT)
+    after: int | str | None = field(default=None, metadata=_MOMENT)
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PinsParams:
+    """As in history."""
+
+    room: str = LOBBY
+    limit: int = field(default=DEFAULT_HISTORY, metadata={"least": 1, "most": MAX_HISTORY})
+    before: int | str | None = field(default=None, metadata=_MOMENT)
+    after: int | str | None = field(default=None, metadata=_MOMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParams:
+    """All words of `query`; one that ends in `*` stands for all that begin so.
+
+    `room` is one this node is or was in, all of them if none is named; `author` a username, `name~k3f9`, or a
+    peer id's first characters, at least 10; `before` and `after` are as in history; `before` also takes an
+    answer's `next`.
+    """
+
+    query: str
+    room: str | None = None
+    author: str | None = None
+    limit: int = field(default=DEFAULT_HISTORY, metadata={"least": 1, "most": MAX_HISTORY})
+    before: int | str | None = field(default=None, metadata=_MOMENT)
+    after: int | str | None = field(default=None, metadata=_MOMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportParams:
+    """Each as `message.history` gives it with `signed`: `room`, `payload` and `signature` count."""
+
+    messages: list[Any] = field(metadata={"most_items": MAX_IMPORT})
+
+
+class Sent(TypedDict):
+    """`state`: `queued` when no member of the room was linked, `sent` when it was handed to one; asked again
+    with the same `client_id`, also `delivered` or `refused`."""
+
+    id: str
+    room: str
+    state: str
+
+
+class MessageStatus(TypedDict):
+    """`confirmed`: how many other members are known to have it on disk, of whom `confirmed_by` names the
+    first 16. Only linked members confirm, so more may have it. `reason` says why it was `refused`."""
+
+    id: str
+    room: str
+    state: str
+    confirmed: int
+    confirmed_by: list[str]
+    reason: str | None
+
+
+class Message(TypedDict):
+    """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log.
+
+    `alias` is the owner's own name for the author, where there is one. `payload` is what the author signed,
+    with `signature`, both in base64; only where asked for. `state` only of our own, when they are new, not
+    delivered, or were lately: as in Sent.
+    """
+
+    seq: int
+    id: str
+    room: str
+    author: str
+    username: str
+    alias: NotRequired[str]
+    text: str
+    time_ms: int
+    time: str
+    state: NotRequired[str]
+    payload: NotRequired[str]
+    signature: NotRequired[str]
+
+
+class PinChange(TypedDict):
+    """`changed` is false when it was so already."""
+
+    id: str
+    room: str
+    pinned: bool
+    changed: bool
+
+
+class SearchPage(TypedDict):
+    """`messages` are the newest that match, newest first; `next` as `before` goes on, null when that was all.
+
+    `incomplete` when the search stopped early and may have missed some, or `unindexed` messages could not be
+    searched yet.
+    """
+
+    messages: list[Message]
+    next: str | None
+    incomplete: bool
+    unindexed: int
+
+
+class RefusedImport(TypedDict):
+    """`index` counts the call's messages from 0."""
+
+    index: int
+    reason: str
+
+
+class Imported(TypedDict):
+    """`duplicates` were here already."""
+
+    stored: int
+    duplicates: int
+    refused: list[RefusedImport]

@@ -1,0 +1,81 @@
+"""Which announced messages we asked a link for, and whether they came over it.
+
+A promise is broken only when the peer has answered a ping sent `PROMISE_S` after our question. TCP keeps
+order, so it has had the question: neither silence nor a dead path nor a stalled process passes for a lie.
+"""
+
+from collections.abc import Iterable
+
+from chatcore.events import Output, Send
+from chatcore.ids import LinkId
+from chatcore.links import Link, Links
+from chatcore.messages import Graft, Publish
+from chatcore.recent import ShortId, short_id
+
+PROMISE_S = 3.0
+"""What gossipsub gives an IWANT to be followed up (go-libp2p-pubsub, GossipSubIWantFollowupTime)."""
+
+MAX_PROMISES = 256
+"""Open ones of one link; beyond, they are not followed up."""
+
+
+class Promises:
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._open: dict[LinkId, dict[ShortId, float]] = {}
+        """When each was asked for, on the monotonic clock."""
+
+        self._proving: dict[LinkId, float] = {}
+        """When the ping was sent whose answer proves that the question arrived."""
+
+    def note(self, outputs: Iterable[Output], mono: float) -> None:
+        """What we send: each Graft asks for a promise to be kept."""
+        for output in outputs:
+            if isinstance(output, Send) and isinstance(output.message, Graft):
+                for link in output.links:
+                    promised = self._open.setdefault(link, {})
+                    for short in output.message.ids[: MAX_PROMISES - len(promised)]:
+                        promised.setdefault(ShortId(short), mono)
+
+    def on_publishes(self, link: LinkId, publishes: Iterable[Publish]) -> None:
+        """Whatever becomes of them here, they came."""
+        promised = self._open.get(link)
+        if promised is not None:
+            for publish in publishes:
+                promised.pop(short_id(publish.id), None)
+            if not promised:
+                self.handle_link_gone(link)
+
+    def broken(self) -> list[LinkId]:
+        """The links that broke one, once for each."""
+        found: list[LinkId] = []
+        for of, since in list(self._proving.items()):
+            link = self._links.get(of)
+            if link is None or link.answered < since:
+                continue
+            del self._proving[of]
+            promised = self._open.pop(of)
+            overdue = [short for short, asked in promised.items() if asked <= since - PROMISE_S]
+            found += [of] * len(overdue)
+            if left := {short: asked for short, asked in promised.items() if short not in overdue}:
+                self._open[of] = left
+        return found
+
+    def to_prove(self, mono: float) -> list[Link]:
+        """Links to ping now, for the proof that our question has arrived."""
+        found: list[Link] = []
+        for of, promised in self._open.items():
+            link = self._links.get(of)
+            overdue = min(promised.values()) <= mono - PROMISE_S
+            if link is not None and overdue and of not in self._proving:
+                self._proving[of] = mono
+                found.append(link)
+        return found
+
+    def handle_paused(self, link: LinkId) -> None:
+        """We did not read what it sent, and so it may have had to leave something out."""
+        self.handle_link_gone(link)
+
+    def handle_link_gone(self, link: LinkId) -> None:
+        self._open.pop(link, None)
+        self._proving.pop(link, None)

@@ -36,6 +36,9 @@ class Address:
     failures: int = 0
     next_try: float = 0.0
     reason: str | None = None
+    kind: str | None = None
+    """Of the error behind the reason, where a dial ended with one."""
+
     answered: bool = False
     lost: bool = False
 
@@ -140,17 +143,17 @@ class AddressBook:
         if entry is not None:
             entry.dialling = False
             entry.peer_id = peer_id
-            entry.reason = None
+            entry.reason = entry.kind = None
             entry.answered = True
             self._find(entry)
 
-    def handle_failed(self, address: str, mono: float, reason: str) -> None:
+    def handle_failed(self, address: str, mono: float, reason: str, kind: str | None = None) -> None:
         """A dial did not lead to a link, or the link it led to is lost before it had proved good."""
         entry = self._book.get(address)
         if entry is None:
             return
         entry.dialling = False
-        entry.reason = reason
+        entry.reason, entry.kind = reason, kind
         entry.failures += 1
         entry.next_try = mono + self._backoff(entry.failures)
         if entry.failures >= LOST_FAILURES:

@@ -35,6 +35,7 @@ from chatcore.messages import (
     MAX_SHORT_IDS,
     MAX_TOKEN,
     MAX_USER_AGENT_BYTES,
+    MAX_WALL_MS,
     ROOM_TAG_BYTES,
     SHORT_ID_BYTES,
     Compare,
@@ -139,10 +140,10 @@ def encode_message(message: LinkMessage) -> bytes:
             )
         case Goodbye(reason):
             return pack((TYPE_GOODBYE, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")))
-        case Ping(nonce):
-            return pack((TYPE_PING, nonce))
-        case Pong(nonce):
-            return pack((TYPE_PONG, nonce))
+        case Ping(nonce, wall_ms):
+            return pack((TYPE_PING, nonce) if wall_ms is None else (TYPE_PING, nonce, wall_ms))
+        case Pong(nonce, wall_ms):
+            return pack((TYPE_PONG, nonce) if wall_ms is None else (TYPE_PONG, nonce, wall_ms))
         case Rooms(rooms):
             return pack((TYPE_ROOMS, sorted(rooms)))
         case PeerRequest(most):
@@ -271,6 +272,10 @@ def _int(item: list[Any], index: int, most: int) -> int:
     if type(value) is not int or not 0 <= value <= most:
         raise Malformed(f"field {index} of message type {item[0]} is not a number up to {most}")
     return value
+
+
+def _wall_ms(item: list[Any]) -> int | None:
+    return _int(item, 2, MAX_WALL_MS) if len(item) > 2 else None
 
 
 def _str(value: Any, most: int) -> str:
@@ -428,8 +433,8 @@ def _decode_history(item: list[Any]) -> History:
 _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_HELLO: _decode_hello,
     TYPE_GOODBYE: lambda item: Goodbye(_str(_field(item, 1), MAX_REASON_BYTES)),
-    TYPE_PING: lambda item: Ping(_int(item, 1, MAX_NONCE)),
-    TYPE_PONG: lambda item: Pong(_int(item, 1, MAX_NONCE)),
+    TYPE_PING: lambda item: Ping(_int(item, 1, MAX_NONCE), _wall_ms(item)),
+    TYPE_PONG: lambda item: Pong(_int(item, 1, MAX_NONCE), _wall_ms(item)),
     TYPE_ROOMS: lambda item: Rooms(_rooms(item, 1)),
     TYPE_PEER_REQUEST: lambda item: PeerRequest(_int(item, 1, MAX_PEER_RECORDS)),
     TYPE_PEER_RESPONSE: lambda item: PeerResponse(_records(item, 1)),

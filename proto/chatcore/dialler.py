@@ -167,7 +167,7 @@ class Dialler:
         elif isinstance(event.error, WrongPeer):
             self._book.forget(event.address)
         else:
-            self._book.handle_failed(event.address, now.mono, str(event.error))
+            self._book.handle_failed(event.address, now.mono, str(event.error), event.error.kind)
             self._lan.handle_failed(event.address)
         self._counters.refuse(event.error)
         notice = Notice("dial_failed", event.address, event.error)

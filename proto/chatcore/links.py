@@ -7,10 +7,11 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.events import LinkUp
 from chatcore.ids import LinkId, PeerId, RoomId
-from chatcore.messages import PeerRecord, Ping, Pong
+from chatcore.messages import MAX_WALL_MS, PeerRecord, Ping, Pong
 from chatcore.names import join_address, split_address
 from chatcore.rng import Rng
 
@@ -48,6 +49,13 @@ class Link:
     answered: float = -math.inf
     """When the last ping was sent that has been answered."""
 
+    wall_at_zero_ms: float | None = None
+    """What the peer's clock showed when our monotonic one stood at zero. So kept, a clock of ours that is set
+    right is right at once, and need not wait for the peer to say something."""
+
+    refused_ahead_ms: int | None = None
+    """By how much a message of ours was too far in the future for this peer, the last time."""
+
     asked_peers: bool = False
     peers_asked: float | None = None
 
@@ -59,6 +67,12 @@ class Link:
     @property
     def outbound(self) -> bool:
         return self.dialled is not None
+
+    def clock_ahead_ms(self, now: Now) -> int | None:
+        """How far the peer says that its clock is ahead of ours; None when it has not said."""
+        if self.wall_at_zero_ms is not None:
+            return round(self.wall_at_zero_ms + now.mono * 1000) - now.wall_ms
+        return None if self.refused_ahead_ms is None else -self.refused_ahead_ms
 
 
 _NOBODY: dict[LinkId, Link] = {}
@@ -169,21 +183,26 @@ class Links:
             return new.binding < old.binding
         return True
 
-    def ping(self, link: Link, mono: float) -> Ping:
+    def ping(self, link: Link, now: Now) -> Ping:
         link.ping = self._rng.getrandbits(64)
-        link.pinged = mono
-        return Ping(link.ping)
+        link.pinged = now.mono
+        return Ping(link.ping, _told(now))
 
     def to_ping(self, mono: float) -> list[Link]:
         """Whoever spoke lately is alive: mostly one side of a quiet link pings, and the other answers."""
         quiet_s = QUIET_SHARE * self._config.ping_every_s
         return [link for link in self if link.rtt_s is None or mono - link.heard >= quiet_s]
 
+    def on_ping(self, link: Link, ping: Ping, now: Now) -> Pong:
+        _note_clock(link, ping.wall_ms, now.mono)
+        return Pong(ping.nonce, _told(now))
+
     def on_pong(self, link: Link, pong: Pong, mono: float) -> None:
         if pong.nonce == link.ping:
             link.rtt_s = mono - link.pinged
             link.answered = link.pinged
             link.ping = None
+            _note_clock(link, pong.wall_ms, mono)
 
     def silent(self, mono: float) -> list[Link]:
         limit = self._config.dead_after_s
@@ -195,6 +214,17 @@ class Links:
             return False
         link.peers_asked = mono
         return True
+
+
+def _note_clock(link: Link, wall_ms: int | None, mono: float) -> None:
+    """It said so half a round trip ago."""
+    if wall_ms is not None:
+        link.wall_at_zero_ms = wall_ms - (mono - (link.rtt_s or 0.0) / 2) * 1000
+
+
+def _told(now: Now) -> int:
+    """A clock that is out of its mind still has to fit the message."""
+    return min(max(now.wall_ms, 0), MAX_WALL_MS)
 
 
 def _record(event: LinkUp) -> PeerRecord | None:

@@ -23,6 +23,7 @@ MAX_REFUSED_REASON = 255
 REFUSED_FUTURE = 1
 """The stamp is too far ahead; the detail says by how many milliseconds, on the sender's clock."""
 
+MAX_WALL_MS = 2**48 - 1
 MAX_MINOR = 65_535
 MAX_TOKEN = 65_535
 ROOM_TAG_BYTES = 8
@@ -59,12 +60,18 @@ class Goodbye:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
+    """`wall_ms` is the sender's clock, in Unix milliseconds; an older version does not say it."""
+
     nonce: int
+    wall_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
+    """As in Ping."""
+
     nonce: int
+    wall_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ class Peers:
     def _welcome(self, link: Link, now: Now) -> list[Output]:
         outputs: list[Output] = [
             _changed(link, up=True, reason=""),
-            Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL),
+            Send((link.link,), self._links.ping(link, now), Priority.CONTROL),
         ]
         if link.outbound:
             link.asked_peers = True
@@ -237,7 +237,7 @@ class Peers:
         change = self._drop_all([(link, LinkSilent(now.mono - link.heard)) for link in silent], now)
         due = {link.link for link in (*self._links.to_ping(now.mono), *proving)}
         pings: list[Output] = [
-            Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL)
+            Send((link.link,), self._links.ping(link, now), Priority.CONTROL)
             for link in self._links
             if link.link in due
         ]
@@ -252,8 +252,8 @@ class Peers:
     def on_message(self, link: Link, message: LinkMessage, now: Now) -> list[Output]:
         """Everything two neighbours say to each other that is not for a room."""
         match message:
-            case Ping(nonce):
-                return [Send((link.link,), Pong(nonce), Priority.CONTROL)]
+            case Ping():
+                return [Send((link.link,), self._links.on_ping(link, message, now), Priority.CONTROL)]
             case Pong():
                 self._links.on_pong(link, message, now.mono)
             case PeerRequest(most):

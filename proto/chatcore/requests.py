@@ -361,6 +361,7 @@ class Requests:
     def on_refused(self, link: Link, message: Refused) -> list[Output]:
         """A neighbour does not take a message of ours."""
         if message.reason == REFUSED_FUTURE:
+            link.refused_ahead_ms = message.detail
             error = ClockApart(link.peer_id.short, message.detail // 1000)
             reason = str(error)
         else:

@@ -69,6 +69,7 @@ short_ids = st.one_of(
         tuple(number.to_bytes(messages.SHORT_ID_BYTES, "big") for number in range(messages.MAX_SHORT_IDS))
     ),
 )
+walls = st.none() | st.integers(0, messages.MAX_WALL_MS)
 tokens = st.integers(0, messages.MAX_TOKEN)
 room_tags = st.binary(min_size=messages.ROOM_TAG_BYTES, max_size=messages.ROOM_TAG_BYTES)
 fingerprints = st.binary(min_size=messages.FINGERPRINT_BYTES, max_size=messages.FINGERPRINT_BYTES)
@@ -101,8 +102,8 @@ link_messages = st.one_of(
     publishes,
     hellos,
     texts(128).map(messages.Goodbye),
-    st.integers(0, messages.MAX_NONCE).map(messages.Ping),
-    st.integers(0, messages.MAX_NONCE).map(messages.Pong),
+    st.builds(messages.Ping, st.integers(0, messages.MAX_NONCE), walls),
+    st.builds(messages.Pong, st.integers(0, messages.MAX_NONCE), walls),
     st.frozensets(room_ids, max_size=8).map(messages.Rooms),
     st.just(
         messages.Rooms(

@@ -462,7 +462,9 @@ def test_unknown_message_type_is_ignored_and_what_follows_is_not() -> None:
     book = Playbook()
     bob = book.link(BOB)
 
-    assert book.receive(bob, UnknownMessage(99), Ping(5)) == [Send((bob,), Pong(5), Priority.CONTROL)]
+    assert book.receive(bob, UnknownMessage(99), Ping(5)) == [
+        Send((bob,), Pong(5, START.wall_ms), Priority.CONTROL)
+    ]
 
 
 # Our own messages

@@ -533,7 +533,8 @@ def test_ping_is_answered_with_its_nonce() -> None:
     book = Playbook()
     bob = book.link(BOB)
 
-    assert book.receive(bob, Ping(2**64 - 1)) == [Send((bob,), Pong(2**64 - 1), Priority.CONTROL)]
+    pong = Pong(2**64 - 1, START.wall_ms)
+    assert book.receive(bob, Ping(2**64 - 1)) == [Send((bob,), pong, Priority.CONTROL)]
 
 
 def test_pong_gives_the_round_trip_time() -> None:

@@ -391,7 +391,7 @@ async def test_message_from_the_future_or_another_room_is_not_taken_and_the_link
 async def test_peer_of_a_newer_minor_version_is_understood(daemon: Daemon) -> None:
     newer = Hello(7, ("later",), "main", "future/9", 0, "next", hello().rooms)
     async with Peer.dial(daemon.address, greeting=newer) as peer:
-        await peer.send_raw(peer.sealed(pack([[99, "what", [1, 2]], [2, 5, "more"], []][:2])))
+        await peer.send_raw(peer.sealed(pack([[99, "what", [1, 2]], [2, 5, 0, "more"], []][:2])))
         await peer.settle()
         assert peer.failed is None
         (shown,) = daemon.call("peer.list")

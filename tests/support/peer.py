@@ -168,7 +168,10 @@ class Peer:
         """
         nonce = secrets.randbits(64)
         await self.send(Ping(nonce))
-        await self.until(lambda: Pong(nonce) in self.received or self.failed is not None)
+        await self.until(lambda: self._has_answered(nonce) or self.failed is not None)
+
+    def _has_answered(self, nonce: int) -> bool:
+        return any(isinstance(item, Pong) and item.nonce == nonce for item in self.received)
 
     def stop_reading(self) -> None:
         """From now on the other side's words stay in the kernel's buffers, then in its own."""

@@ -77,7 +77,9 @@ class Connection(asyncio.Protocol):
         self._linger: asyncio.TimerHandle | None = None
         self._writable = True
         self._error: RemoteError | None = None
-        self._address = ""
+        self.address = ""
+        """Of the other end."""
+
         self.outbox = Outbox()
         self.link: LinkId | None = None
         self._half_closed = False
@@ -92,7 +94,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         peer = transport.get_extra_info("peername") or ("unknown", 0)
-        self._address = join_address(peer[0], peer[1])
+        self.address = join_address(peer[0], peer[1])
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(
             self._pool.config.handshake_s,
@@ -123,10 +125,10 @@ class Connection(asyncio.Protocol):
             self._pool.post(LinkDown(self.link, error))
         elif self._dialled is not None:
             self._pool.post(DialFailed(self._dialled, error))
-        elif self._address in self._pool.own_calls:
-            self._pool.own_calls.remove(self._address)  # the end that dialled has told already
+        elif self.address in self._pool.own_calls:
+            self._pool.own_calls.remove(self.address)  # the end that dialled has told already
         else:
-            self._pool.post(StrangerRefused(self._address, error))
+            self._pool.post(StrangerRefused(self.address, error))
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -186,7 +188,7 @@ class Connection(asyncio.Protocol):
                 self.link,
                 event.peer_id,
                 event.hello,
-                address=self._address,
+                address=self.address,
                 dialled=self._dialled,
                 told=self._hello.rooms,
                 binding=event.binding,

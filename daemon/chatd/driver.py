@@ -95,6 +95,9 @@ class Driver:
         self._last_request = 0
         self._checks: Counter[LinkId] = Counter()
         self._limiter = Limiter()
+        self.write_error: str | None = None
+        """Why the last commit failed; None when it did not."""
+
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -284,6 +287,7 @@ class Driver:
     def _committed(self, results: list[BatchResult]) -> None:
         for result in results:
             job = JobId(result.job)
+            self.write_error = result.error
             if result.error is not None:
                 self.post(CommitFailed(job, result.error))
             else:

@@ -16,13 +16,14 @@ _HEX_KEY = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
 def load_or_create_identity(path: Path) -> tuple[Identity, bool]:
     """The identity in `path`, and whether it was made just now. Raises BadKeyFile."""
     if path.exists() or path.is_symlink():
-        return _load_identity(path), False
+        return read_identity(path), False
     identity = Identity(secrets.token_bytes(SEED_BYTES))
     _write_new(path, identity.to_key_file())
     return identity, True
 
 
-def _load_identity(path: Path) -> Identity:
+def read_identity(path: Path) -> Identity:
+    """Raises BadKeyFile."""
     text = _read_private(path, "identity")
     try:
         return Identity.from_key_file(text)

@@ -15,6 +15,7 @@ from chatcore.handshake import Credentials
 from chatcore.ids import LinkId
 from chatcore.messages import Hello
 from chatcore.names import join_address, split_address
+from chatd.addresses import Scope, scope_of
 from chatd.connection import Connection
 
 MAX_CALLERS = 128
@@ -61,6 +62,9 @@ class Links:
         self.reading = True
         self.listening: tuple[str, ...] = ()
         """Every address that is listened on; a host name may have several."""
+
+        self.called_from: set[Scope] = set()
+        """From how far away peers have called since the start, and shaken hands."""
 
         self.own_calls: set[str] = set()
         """Where calls of ours come from that have reached ourselves; the node keeps the addresses few."""
@@ -116,6 +120,8 @@ class Links:
         link = LinkId(self._last_id)
         self.forget_stranger(connection)
         self._open[link] = connection
+        if connection.inbound:
+            self.called_from.add(scope_of(connection.address))
         self._all_closed.clear()
         return link
 

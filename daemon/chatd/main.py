@@ -6,9 +6,7 @@ import gc
 import os
 import random
 import secrets
-import shlex
 import signal
-import stat
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -31,8 +29,12 @@ from chatcore.node import Node
 from chatd import attach, logs, settings
 from chatd.backup import Backups
 from chatd.discovery import Discovery
+from chatd.doctor import outside, report
+from chatd.doctor.examination import Doctor
+from chatd.doctor.verdicts import State, worst
 from chatd.driver import Driver
 from chatd.feed import Feed
+from chatd.folders import make_folder
 from chatd.keyfile import load_network_key, load_or_create_identity
 from chatd.links import Links
 from chatd.lock import Lock
@@ -67,10 +69,6 @@ class CannotListen(LocalError):
     kind = "cannot_listen"
 
 
-class FolderUnusable(LocalError):
-    kind = "folder_unusable"
-
-
 @click.command(
     context_settings={
         "auto_envvar_prefix": "CHATD",
@@ -79,9 +77,15 @@ class FolderUnusable(LocalError):
     }
 )
 @settings.options
+@click.option(
+    "--check",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Say what would keep it from starting, and start nothing.",
+)
 @click.version_option(__version__, message="%(prog)s %(version)s", allow_from_autoenv=False)
 @click.pass_context
-def command(context: click.Context, /, **values: Any) -> None:
+def command(context: click.Context, /, *, check: bool, **values: Any) -> None:
     """Run a chat node: it keeps your identity and history, finds its peers and serves chat and chatctl.
 
     \b
@@ -92,6 +96,8 @@ def command(context: click.Context, /, **values: Any) -> None:
     Every flag may also stand in the environment (CHATD_PORT=9000) or in the TOML file (port = 9000).
     """
     loaded = settings.load(context, values)
+    if check:
+        _check(loaded)
     console = logs.configure(loaded.log_level, loaded.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     os.umask(0o077)
@@ -99,6 +105,14 @@ def command(context: click.Context, /, **values: Any) -> None:
         daemon = Daemon(loaded, stack, console=console)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(daemon.run())
+
+
+def _check(loaded: Settings) -> NoReturn:
+    """Exits 0 when a daemon could start now, else 1."""
+    verdicts = outside.examine(loaded)
+    people = loaded.log_format == "console" or (loaded.log_format == "auto" and sys.stdout.isatty())
+    click.echo(report.lines(verdicts) if people else report.document(verdicts))
+    sys.exit(EXIT_FAILED if worst(verdicts) is State.BROKEN else 0)
 
 
 def main() -> NoReturn:
@@ -134,7 +148,7 @@ class Daemon:
         self._stack = stack
         paths = loaded.paths
         for path, flag in ((paths.key, "--home"), (paths.socket, "--socket")):
-            _make_folder(Path(path).parent, flag)
+            make_folder(Path(path).parent, flag)
         stack.enter_context(Lock(Path(paths.lock)))
         self._identity, self._new = load_or_create_identity(Path(paths.key))
         self._network_key = load_network_key(loaded.network_key) if loaded.network_key else None
@@ -166,7 +180,13 @@ class Daemon:
         backups = Backups(self._settings)
         discovery = self._discovery(driver, links)
         methods = Methods(
-            driver, store, listen=listen, stop=stopping.set, backups=backups, mdns=discovery.status
+            driver,
+            store,
+            listen=listen,
+            stop=stopping.set,
+            backups=backups,
+            mdns=discovery.status,
+            doctor=Doctor(driver, store, self._settings, discovery.status),
         )
         feed = Feed(store, methods.name_of, driver.node.people)
         driver.publish = feed.publish
@@ -308,31 +328,6 @@ def _give_up(seconds: float) -> None:
     finally:
         # Not sys.exit: nothing interrupts a thread in a system call, and a plain exit waits for the store's.
         os._exit(EXIT_FAILED)
-
-
-def _make_folder(path: Path, flag: str) -> None:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.stat()
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise FolderUnusable(
-            f"cannot make the folder {path}: {why}", f"choose another with {flag}"
-        ) from error
-    if _others_may_replace(found):
-        mode = stat.S_IMODE(found.st_mode)
-        raise FolderUnusable(
-            f"others on this machine may replace what is in {path} (mode {mode:04o})",
-            f"chmod go-w {shlex.quote(str(path))}, or choose another folder with {flag}",
-        )
-
-
-def _others_may_replace(found: os.stat_result) -> bool:
-    if found.st_mode & stat.S_ISVTX:  # only the owner of a file may take it away, as in /tmp
-        return False
-    # A group of the user's own number is nobody else's, and many systems let it write by default.
-    shared_group = found.st_gid != found.st_uid
-    return bool(found.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if shared_group else 0)))
 
 
 def _tell_of_store(event: str, fields: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ from chatcore.names import normal_address, room_id, room_name
 from chatcore.node import Node
 from chatd import importing, people, reading, views
 from chatd.backup import Backups
+from chatd.doctor.examination import Doctor
 from chatd.driver import Driver
 from chatd.links import Links
 from chatd.pinning import Pinning
@@ -50,7 +51,9 @@ class Methods:
         stop: Callable[[], None],
         backups: Backups | None = None,
         mdns: Callable[[], api.MdnsState] | None = None,
+        doctor: Doctor,
     ) -> None:
+        self._doctor = doctor
         self._backups = backups
         self._mdns = mdns
         self._driver = driver
@@ -124,6 +127,9 @@ class Methods:
             "bytes_in": self._links.bytes_in,
             "bytes_out": self._links.bytes_out,
         }
+
+    async def node_doctor(self, _: api.NoParams) -> api.Diagnosis:
+        return await self._doctor.examine()
 
     async def node_stop(self, _: api.NoParams) -> api.Done:
         self._stop()

@@ -28,7 +28,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "console", "json")
 
 # Flags that say where things are: the file they lead to cannot set them, and clients do not read it.
-_NOT_IN_FILE = ("home", "socket", "config", "help", "version")
+_NOT_IN_FILE = ("home", "socket", "config", "help", "version", "check")
 
 
 class BadSettings(LocalError):

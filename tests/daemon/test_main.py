@@ -19,7 +19,7 @@ import pytest
 
 from chatcore.identity import Identity
 from chatcore.messages import Goodbye, Publish
-from chatd.main import _others_may_replace
+from chatd.folders import others_may_replace
 from tests.conftest import Spawn
 from tests.support.daemon import BIN, Daemon, environment, run, wait_until
 from tests.support.local import Closed, websocket
@@ -291,7 +291,7 @@ def test_folder_is_others_to_change_by_its_mode_and_group(
     mode: int, owner: int, group: int, *, told: bool
 ) -> None:
     found = os.stat_result((stat.S_IFDIR | mode, 0, 0, 0, owner, group, 0, 0, 0, 0))
-    assert _others_may_replace(found) is told
+    assert others_may_replace(found) is told
 
 
 @pytest.mark.parametrize("name", ["chatd.lock", "store"])

@@ -26,6 +26,7 @@ COMMANDS = {
     "alias": "chatctl.commands.people",
     "status": "chatctl.commands.node",
     "stats": "chatctl.commands.node",
+    "doctor": "chatctl.commands.doctor",
     "id": "chatctl.commands.node",
     "call": "chatctl.commands.node",
     "stop": "chatctl.commands.node",

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatctl import render, render_peers
+from chatctl import checkup, render, render_peers
 from chatctl.failures import BadUsage
 from chatctl.table import pairs
 
@@ -76,6 +76,10 @@ async def _pins(chat: "Chat", _: str) -> None:
 
 async def _stats(chat: "Chat", _: str) -> None:
     chat.show(render.stats(await chat.stream.call("node.stats"), chat.style))
+
+
+async def _doctor(chat: "Chat", _: str) -> None:
+    chat.show(*checkup.diagnosis(await chat.stream.call("node.doctor"), chat.style, chat.screen.columns))
 
 
 async def _id(chat: "Chat", _: str) -> None:
@@ -152,6 +156,7 @@ COMMANDS = {
     "block": Command("/block PEER", "show nothing more of somebody's", _block),
     "unblock": Command("/unblock PEER", "show it again", _unblock),
     "stats": Command("/stats", "what the daemon has counted", _stats),
+    "doctor": Command("/doctor", "what is wrong with this node, why, and what to do", _doctor),
     "id": Command("/id", "who you are", _id),
     "clear": Command("/clear", "clear the screen", _clear, quiet=True),
     "quit": Command("/quit", "leave; Ctrl-D does too", _quit, quiet=True),

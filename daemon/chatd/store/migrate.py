@@ -31,7 +31,7 @@ def migrate(folder: Path, tell: Tell) -> bool:
     staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)
     check_data_file(folder)
-    schema = _schema_of(folder)
+    schema = schema_of(folder)
     if schema is None or schema == tables.SCHEMA:
         return False
     tables.refuse_newer(folder, schema)
@@ -61,7 +61,8 @@ def _old(folder: Path, schema: int) -> Path:
     return folder / f"{DATA_FILE}.schema-{schema}"
 
 
-def _schema_of(folder: Path) -> int | None:
+def schema_of(folder: Path) -> int | None:
+    """None for a file that is not ours. Raises lmdb.Error, OSError or RecordDamaged."""
     with (
         lmdb.open(str(folder), readonly=True, lock=False, max_dbs=1, lib_version=0) as env,
         env.begin() as txn,

@@ -43,6 +43,8 @@ from chatcore.api.messages import (
 from chatcore.api.node import (
     Backup,
     BackupParams,
+    Check,
+    Diagnosis,
     Dialling,
     Done,
     IdentityInfo,
@@ -102,8 +104,10 @@ __all__ = [
     "BackupParams",
     "BadMoment",
     "BadQuery",
+    "Check",
     "ConnectParams",
     "Connecting",
+    "Diagnosis",
     "Dialling",
     "DisconnectParams",
     "Disconnected",
@@ -217,6 +221,7 @@ class Method:
 METHODS: dict[str, Method] = {
     "node.status": Method("how this node is doing", NoParams, Status),
     "node.stats": Method("counters since it started", NoParams, Stats),
+    "node.doctor": Method("what is wrong, why, and what to do; takes some seconds", NoParams, Diagnosis),
     "node.stop": Method("stop the daemon", NoParams, Done),
     "node.backup": Method("write everything it is into one encrypted file", BackupParams, Backup),
     "node.caught_up": Method("let a restored node send without waiting for a peer", NoParams, Done),

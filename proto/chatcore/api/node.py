@@ -54,6 +54,24 @@ class StoreState(TypedDict):
     restored: bool
 
 
+class Check(TypedDict):
+    """Sentences for people, but for `name` and `state`: `ok`, `unknown` (nothing proves it), `warn` or
+    `broken`. `cause` and `fix` where something is to be done. A name may come again."""
+
+    name: str
+    state: str
+    finding: str
+    cause: str | None
+    fix: str | None
+
+
+class Diagnosis(TypedDict):
+    """`state` is the worst of the checks'."""
+
+    state: str
+    checks: list[Check]
+
+
 class Backup(TypedDict):
     path: str
     bytes: int

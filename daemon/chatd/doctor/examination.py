@@ -1,0 +1,127 @@
+"""A visit to a daemon that runs: facts of its parts, a look out of the window, then judgement."""
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+from chatcore import __version__, api
+from chatcore.inbox import TOO_EARLY
+from chatcore.names import join_address, split_address
+from chatd.doctor import bootstrap, clocks, company, doors, history, machine, nearby
+from chatd.doctor.bootstrap import Probe, Target
+from chatd.doctor.probes import probe
+from chatd.doctor.verdicts import Verdict, diagnosis
+from chatd.driver import Driver
+from chatd.settings import Settings
+from chatd.store import Store
+
+MAX_PROBES = 8
+_MAY_HAVE_CHANGED = (None, "unreachable", "handshake")
+"""How a dial ended after which it is worth knowing whether anybody answers now."""
+
+
+class Doctor:
+    def __init__(
+        self, driver: Driver, store: Store, settings: Settings, mdns: Callable[[], api.MdnsState]
+    ) -> None:
+        self._driver = driver
+        self._store = store
+        self._settings = settings
+        self._mdns = mdns
+        self._started = driver.now().mono
+        self._one_at_a_time = asyncio.Lock()
+
+    async def examine(self) -> api.Diagnosis:
+        """Takes some seconds where addresses do not answer."""
+        async with self._one_at_a_time:
+            targets = self._targets()
+            probes = await asyncio.gather(
+                *(
+                    probe(item.address, connect=item.kind in _MAY_HAVE_CHANGED)
+                    for item in targets[:MAX_PROBES]
+                )
+            )
+            probes += [Probe()] * (len(targets) - len(probes))
+            own = await asyncio.to_thread(_own_hosts)
+            return diagnosis(self._judge(list(zip(targets, probes, strict=True)), own))
+
+    def _judge(self, targets: list[tuple[Target, Probe]], own: list[str]) -> list[Verdict]:
+        way_in = self._doors(own)
+        friends = self._company(dials_somebody=bool(targets))
+        answering = len(self._driver.node.config.bootstrap) - len(targets)
+        return [
+            doors.check_listening(way_in),
+            doors.check_inbound(way_in),
+            *bootstrap.check_bootstrap(max(answering, 0), targets, linked=bool(friends.addresses)),
+            company.check_peers(friends),
+            self._clock(),
+            nearby.check_mdns(self._mdns()),
+            machine.check_disk(machine.disk_at(Path(self._settings.paths.store))),
+            history.check_store(self._history()),
+            machine.check_files(machine.files_now(self._settings.node.link.max_peers)),
+            company.check_versions(__version__, friends.agents),
+        ]
+
+    def _targets(self) -> list[Target]:
+        now = self._driver.now().mono
+        return [
+            Target(
+                entry.address,
+                entry.reason,
+                entry.kind,
+                None if entry.dialling else max(0.0, entry.next_try - now),
+                entry.failures,
+            )
+            for entry in self._driver.node.unreached()
+        ]
+
+    def _doors(self, own: list[str]) -> doors.Doors:
+        links = self._driver.links
+        port = split_address(links.listening[0])[1] if links.listening else 0
+        return doors.Doors(
+            listening=links.listening,
+            own=tuple(join_address(host, port) for host in own),
+            called_from=frozenset(links.called_from),
+            uptime_s=self._driver.now().mono - self._started,
+        )
+
+    def _company(self, *, dials_somebody: bool) -> company.Company:
+        links = list(self._driver.node.links)
+        return company.Company(
+            addresses=tuple(link.address for link in links),
+            inbound=sum(not link.outbound for link in links),
+            agents=tuple(link.user_agent for link in links),
+            refused=self._driver.node.counters.refused,
+            dials_somebody=dials_somebody,
+        )
+
+    def _clock(self) -> Verdict:
+        now, node = self._driver.now(), self._driver.node
+        told = [link.clock_ahead_ms(now) for link in node.links]
+        return clocks.check_clock(
+            [ahead for ahead in told if ahead is not None], too_early=node.counters.refused.get(TOO_EARLY, 0)
+        )
+
+    def _history(self) -> history.History:
+        store = self._store
+        return history.History(
+            used_bytes=store.used_bytes(),
+            policy=self._settings.policy,
+            persist=self._settings.persist,
+            failing=self._driver.write_error,
+            damaged=store.damaged,
+            quarantined=tuple(str(path) for path in store.quarantined),
+            restored=self._driver.node.waits_to_catch_up,
+        )
+
+
+def _own_hosts() -> list[str]:
+    """This machine's addresses, but for loopback and those that only mean something on one cable."""
+    ifaddr = importlib.import_module("ifaddr")
+    hosts = [
+        ip.ip if isinstance(ip.ip, str) else ip.ip[0]
+        for adapter in ifaddr.get_adapters()
+        for ip in adapter.ips
+    ]
+    return [host for host in hosts if not host.startswith(("127.", "fe80:")) and host != "::1"]

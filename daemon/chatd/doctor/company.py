@@ -31,7 +31,7 @@ def check_peers(company: Company) -> Verdict:
     if not peers:
         return _alone(company)
     groups = {group_of(address) for address in company.addresses}
-    linked = f"linked with {count(peers, 'peer')}: {peers - company.inbound} called, {company.inbound} came"
+    linked = f"linked with {count(peers, 'peer')}: {peers - company.inbound} out, {company.inbound} in"
     public = any(scope_of(address) is Scope.INTERNET for address in company.addresses)
     if len(groups) == 1 and peers >= FEW_GROUPS_OF and public:
         return Verdict(

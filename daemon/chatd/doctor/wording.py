@@ -20,7 +20,7 @@ def span(seconds: float) -> str:
 
 
 def _short(number: float) -> str:
-    return f"{number:.1f}".removesuffix(".0")
+    return f"{number:.0f}" if number >= 10 else f"{number:.1f}".removesuffix(".0")
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -96,6 +96,7 @@ ERROR_CODES: dict[type[ChatError], int] = {
     errors.BadClientId: 1013,
     errors.UnknownMessage: 1014,
     errors.TooManyPins: 1015,
+    errors.RenamedTooOften: 1016,
 }
 """Stable: scripts may rely on them. `data` always carries `{kind, hint, retryable}`."""
 
@@ -180,6 +181,19 @@ class ImportParams:
 @dataclass(frozen=True, slots=True)
 class RoomParams:
     room: str
+
+
+@dataclass(frozen=True, slots=True)
+class MembersParams:
+    """`former`: those as well who went within the last hour, the last 256 at most."""
+
+    room: str = LOBBY
+    former: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RenameParams:
+    username: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +350,26 @@ class Member(TypedDict):
     last_seen_s: float
 
 
+class Present(TypedDict):
+    """`state`: `here`; `left`, by their own word; `lost`, gone without one: crashed, or cut off.
+
+    `last_seen_s`: how long ago something came from them. `you`: this node itself.
+    """
+
+    peer_id: str
+    username: str
+    state: str
+    last_seen_s: float
+    you: bool
+
+
+class NameChange(TypedDict):
+    """`changed` is false when it was the name already."""
+
+    username: str
+    changed: bool
+
+
 class Sent(TypedDict):
     """`state`: `queued` when no member of the room was linked, `sent` when it was handed to one; asked again
     with the same `client_id`, also `delivered` or `refused`."""
@@ -432,6 +466,8 @@ class Event(TypedDict):
     """`seq` rises with each stored message; other events carry the last message's.
 
     Topic `state` tells that a message of our own has come further: {id, room, state, confirmed, reason}.
+    Topic `presence`: somebody `joined`, was `here` before us, `left`, was `lost` or `renamed` (from `was`):
+    {room, peer_id, username, state}. Topic `identity`: this node is `renamed`: {state, username}.
     """
 
     seq: int
@@ -465,6 +501,7 @@ METHODS: dict[str, Method] = {
     "node.status": Method("how this node is doing", NoParams, Status),
     "node.stats": Method("counters since it started", NoParams, Stats),
     "node.stop": Method("stop the daemon", NoParams, Done),
+    "node.rename": Method("take another name, until it is started again", RenameParams, NameChange),
     "node.backup": Method("write everything it is into one encrypted file", BackupParams, Backup),
     "node.caught_up": Method("let a restored node send without waiting for a peer", NoParams, Done),
     "identity.show": Method("who this node is", NoParams, IdentityInfo),
@@ -472,6 +509,7 @@ METHODS: dict[str, Method] = {
     "peer.connect": Method("dial an address, and keep dialling it", ConnectParams, Connecting),
     "room.list": Method("the rooms it is in", RoomListParams, list[Room]),
     "room.join": Method("come into a room", RoomParams, RoomChange),
+    "room.members": Method("who is in a room, and who went lately", MembersParams, list[Present]),
     "room.leave": Method("leave a room; its history stays", RoomParams, RoomChange),
     "message.send": Method("say something; answered once it is safely stored", SendParams, Sent),
     "message.history": Method("a page of a room's messages, oldest first", HistoryParams, list[Message]),

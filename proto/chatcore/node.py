@@ -13,7 +13,7 @@ from chatcore.clock import HybridClock, Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
-from chatcore.errors import BadSignature, ClosedByPeer, Malformed, RemoteError, Stopping
+from chatcore.errors import BadSignature, ClosedByPeer, LocalError, Malformed, RemoteError, Stopping
 from chatcore.events import (
     CatchUpDone,
     CatchUpDue,
@@ -40,7 +40,11 @@ from chatcore.events import (
     ReceiptDue,
     Received,
     Rejected,
+    Rename,
+    Renamed,
+    RenameReply,
     RepairDue,
+    Replied,
     Request,
     RoomRecord,
     RumourDue,
@@ -80,10 +84,13 @@ from chatcore.messages import (
     RoomRequest,
     RoomResponse,
     Rooms,
+    Roster,
+    RosterRequest,
     Shuffle,
     ShuffleReply,
 )
 from chatcore.names import LOBBY, room_id
+from chatcore.nickname import Nickname
 from chatcore.outbox import Outbox
 from chatcore.own import OwnMessage
 from chatcore.peers import LinkChange, Peers
@@ -118,6 +125,7 @@ class Node:
         self.rooms: dict[RoomId, Room] = {}
         self._dialler = Dialler(config, identity.peer_id, self.links, self.counters, rng)
         self._peers = Peers(config.link, self.links, self._dialler, self.counters, rng)
+        self._nickname = Nickname(config.username, now.mono)
         clock = clock or HybridClock()
         self._gossip = Gossip(
             config.gossip,
@@ -133,6 +141,7 @@ class Node:
         self._swarms = Swarms(
             identity,
             config,
+            nickname=self._nickname,
             rooms=self.rooms,
             gossip=self._gossip,
             outbox=self._outbox,
@@ -176,6 +185,11 @@ class Node:
     def room_ids(self) -> frozenset[RoomId]:
         """What hello tells a new peer."""
         return self._swarms.ids
+
+    @property
+    def username(self) -> str:
+        """What we are called now; the configured name at the start."""
+        return self._nickname.text
 
     @property
     def waits_to_catch_up(self) -> bool:
@@ -224,7 +238,9 @@ class Node:
                 return [*notices, *self._repair.handle_commit_failed(job, now)]
             case TimerFired():
                 return self._handle_timer(event, now)
-            case SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | PinMessage() | Connect():
+            case (
+                SendText() | JoinRoom() | LeaveRoom() | ImportMessages() | PinMessage() | Connect() | Rename()
+            ):
                 return self._handle_request(event, now)
             case LinkUp():
                 return self._handle_link_up(event, now)
@@ -304,7 +320,19 @@ class Node:
             return [Rejected(event.request, self._catch_up.refusal(self._linked_rooms()))]
         if isinstance(event, Connect):
             return self._dialler.handle_connect(event, now)
+        if isinstance(event, Rename):
+            return self._handle_rename(event, now)
         return self._requests.handle(event, now)
+
+    def _handle_rename(self, event: Rename, now: Now) -> list[Output]:
+        try:
+            changed = self._nickname.change(event.username, now.mono)
+        except LocalError as error:
+            return [Rejected(event.request, error)]
+        reply = Replied(event.request, RenameReply(self.username, changed))
+        if not changed:
+            return [reply]
+        return [reply, Renamed(self.username), *self._swarms.handle_renamed(now)]
 
     # Links
 
@@ -385,6 +413,10 @@ class Node:
                 return self._on_room_response(link, message, now)
             case Compare() | Compared() | FetchIds() | FetchRange() | History():
                 return self._on_history_message(link, message, now)
+            case RosterRequest():
+                return self._swarms.on_roster_request(link, message, now)
+            case Roster():
+                return self._on_roster(link, message, now)
             case Rooms(rooms):
                 return self._swarms.on_rooms(link, rooms, now)
             case Goodbye(reason):
@@ -395,6 +427,12 @@ class Node:
     def _on_history_message(self, link: Link, message: HistoryMessage, now: Now) -> list[Output]:
         try:
             return self._repair.on_message(link, message, now)
+        except Malformed as error:
+            return self._drop(link, error, now)
+
+    def _on_roster(self, link: Link, message: Roster, now: Now) -> list[Output]:
+        try:
+            return self._gossip.on_roster(link, message, now)
         except Malformed as error:
             return self._drop(link, error, now)
 

@@ -1,8 +1,8 @@
 """Every command of chatctl against a real daemon."""
 
 import json
-from pathlib import Path
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest

@@ -206,7 +206,7 @@ def test_members_on_a_narrow_terminal_are_without_their_keys() -> None:
 
 
 def test_members_of_one_name_are_told_apart_on_a_narrow_terminal_too() -> None:
-    twin = {**present("bob"), "peer_id": "zz27" + "b" * 48}
+    twin: Any = {**present("bob"), "peer_id": "zz27" + "b" * 48}
     lines = render.members([present("bob"), twin], columns=40).splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["bob~bobb", "bob~zz27"]
 

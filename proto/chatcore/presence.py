@@ -13,8 +13,8 @@ from chatcore.limits import TokenBucket
 from chatcore.rng import Rng
 
 MAX_MEMBERS = 10_000
-"""A full roster takes no new member; messages from people beyond it are shown all the same. At most 1.0 kB
-each, mostly 0.7 kB (measured), so a room's roster takes 10 MB at most."""
+"""A full roster takes no new member; messages from people beyond it are shown all the same. At most 1.2 kB
+each, mostly 0.7 kB (measured), so a room's roster takes 12 MB at most."""
 
 MAX_WORD_BYTES = 256
 """Of a payload kept to be shown to newcomers: those of this version have at most 150. Who says more is a

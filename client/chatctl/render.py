@@ -21,7 +21,9 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
         MdnsState,
         Message,
         MessageStatus,
+        NameChange,
         PinChange,
+        Present,
         Room,
         RoomChange,
         SearchPage,
@@ -191,6 +193,36 @@ def _members(room: "Room") -> str:
     return ", ".join(names[:MAX_MEMBERS_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
+NARROW_COLUMNS = 60
+"""Where a table of members is without their keys, so that the names stay whole."""
+
+
+def members(found: Sequence["Present"], style: Style = PLAIN, columns: int | None = None) -> str:
+    """Who is in a room, and who was there a while ago."""
+    nicks = _nicks_of(found)
+    header = ["NICK", "STATE", "LAST SEEN", "PEER"]
+    rows = [
+        [
+            nicks.label(member["peer_id"], member["username"]) + (" (you)" if member["you"] else ""),
+            clean_line(member["state"]),
+            "-" if member["you"] else f"{duration(member['last_seen_s'])} ago",
+            short_id(member["peer_id"]),
+        ]
+        for member in found
+    ]
+    if columns is not None and columns < NARROW_COLUMNS:
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return table(header, rows, columns, style)
+
+
+def renamed(change: "NameChange") -> str:
+    name = clean_line(change["username"])
+    return f"you are {name} now" if change["changed"] else f"you are {name} already"
+
+
+NAME_LASTS = "until the daemon starts again; username in its config.toml keeps it"
+
+
 def _nicks_of(people: Sequence[Mapping[str, Any]]) -> Nicks:
     nicks = Nicks()
     for person in people:
@@ -300,9 +332,17 @@ def peer_changed(data: Mapping[str, Any], nicks: Nicks) -> str:
 
 
 def presence_changed(data: Mapping[str, Any], nicks: Nicks) -> str:
-    verb = "came into" if data["state"] == "joined" else "left"
     who = nicks.label(data["peer_id"], data["username"], data.get("alias"))
-    return f"-- {who} {verb} {room_label(data['room'])}"
+    room = room_label(data["room"])
+    match data["state"]:
+        case "renamed":
+            return f"-- {nicks.label(data['peer_id'], data['was'])} is called {who} now"
+        case "lost":
+            return f"-- {who} is gone from {room} without a word"
+        case "joined":
+            return f"-- {who} came into {room}"
+        case _:
+            return f"-- {who} left {room}"
 
 
 def room_changed(data: Mapping[str, Any]) -> str:

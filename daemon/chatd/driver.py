@@ -35,6 +35,7 @@ from chatcore.events import (
     PeerChanged,
     Persist,
     Rejected,
+    Renamed,
     Replied,
     Reply,
     Request,
@@ -114,7 +115,7 @@ class Driver:
             network=config.network,
             user_agent=config.user_agent,
             listen_port=config.listen_port,
-            username=config.username,
+            username=self.node.username,
             rooms=self.node.room_ids,
         )
 
@@ -163,7 +164,14 @@ class Driver:
             match output:
                 case Send():
                     self.links.send(output)
-                case MessageAdded() | StateChanged() | PeerChanged() | MemberChanged() | RoomChanged():
+                case (
+                    MessageAdded()
+                    | StateChanged()
+                    | PeerChanged()
+                    | MemberChanged()
+                    | RoomChanged()
+                    | Renamed()
+                ):
                     self._tell(output)
                 case Verify():
                     self._verify(output)

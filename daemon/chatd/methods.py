@@ -20,6 +20,8 @@ from chatcore.events import (
     LeaveRoom,
     NamePeer,
     PersonReply,
+    Rename,
+    RenameReply,
     RoomRecord,
     RoomReply,
     SendText,
@@ -80,7 +82,7 @@ class Methods:
         return {
             "version": __version__,
             "peer_id": str(self._node.identity.peer_id),
-            "username": self._node.config.username,
+            "username": self._node.username,
             "network": self._node.config.network,
             "listen": self._listen,
             "peers": len(self._node.links),
@@ -134,6 +136,11 @@ class Methods:
     async def node_stop(self, _: api.NoParams) -> api.Done:
         self._stop()
         return {"ok": True}
+
+    async def node_rename(self, params: api.RenameParams) -> api.NameChange:
+        reply = await self._driver.request(lambda request: Rename(request, params.username))
+        assert isinstance(reply, RenameReply)
+        return {"username": reply.username, "changed": reply.changed}
 
     async def node_backup(self, params: api.BackupParams) -> api.Backup:
         if self._backups is None:
@@ -214,6 +221,13 @@ class Methods:
     async def room_leave(self, params: api.RoomParams) -> api.RoomChange:
         reply = await self._driver.request(lambda request: LeaveRoom(request, params.room))
         return _room_change(reply)
+
+    async def room_members(self, params: api.MembersParams) -> list[api.Present]:
+        name = room_name(params.room)
+        room = self._node.rooms.get(room_id(self._node.config.network, name))
+        if room is None:
+            raise NotInRoom(name)
+        return views.members(self._node, room, self._driver.now(), former=params.former)
 
     async def message_send(self, params: api.SendParams) -> api.Sent:
         reply = await self._driver.request(

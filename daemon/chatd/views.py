@@ -8,7 +8,7 @@ from typing import TypedDict
 from chatcore import api
 from chatcore.clock import Now, wall_ms_of
 from chatcore.envelopes import Chat, Envelope
-from chatcore.events import MemberChanged, MessageAdded, News, PeerChanged, RoomChanged, StateChanged
+from chatcore.events import MemberChanged, MessageAdded, News, PeerChanged, Renamed, RoomChanged, StateChanged
 from chatcore.identity import peer_id_of
 from chatcore.ids import PeerId, RoomId
 from chatcore.links import Link
@@ -16,6 +16,7 @@ from chatcore.node import Node
 from chatcore.own import OwnMessage
 from chatcore.peers import Drop
 from chatcore.people import People, Person
+from chatcore.presence import Former, Member
 from chatcore.room import Room
 from chatd.people import author_of
 
@@ -83,7 +84,7 @@ def identity(node: Node) -> api.IdentityInfo:
     return {
         "peer_id": str(node.identity.peer_id),
         "public_key": node.identity.public_key.hex(),
-        "username": node.config.username,
+        "username": node.username,
     }
 
 
@@ -175,6 +176,34 @@ def room(item: Room, people: People, now: Now) -> api.Room:
     }
 
 
+def members(node: Node, room: Room, now: Now, *, former: bool) -> list[api.Present]:
+    """Us first, then who is here by name, then who went, the latest first."""
+    us: api.Present = {
+        "peer_id": str(node.identity.peer_id),
+        "username": node.username,
+        "state": "here",
+        "last_seen_s": 0.0,
+        "you": True,
+    }
+    here = sorted(room.members, key=lambda member: (member.username, member.peer_id))
+    gone = sorted(room.former_members(now), key=lambda former: -former.heard) if former else []
+    return [
+        us,
+        *[_present(member, "here", now) for member in here],
+        *[_present(member, str(member.how), now) for member in gone],
+    ]
+
+
+def _present(member: Member | Former, state: str, now: Now) -> api.Present:
+    return {
+        "peer_id": str(member.peer_id),
+        "username": member.username,
+        "state": state,
+        "last_seen_s": round(now.mono - member.heard, 3),
+        "you": False,
+    }
+
+
 def left_room(room_id: RoomId, name: str) -> api.Room:
     return {"room": name, "joined": False, "room_id": str(room_id), "peers": 0, "members": []}
 
@@ -218,17 +247,17 @@ def event(news: News, seq: int, people: People) -> api.Event:
                 },
             }
         case MemberChanged():
-            return {
-                "seq": seq,
-                "topic": "presence",
-                "data": {
-                    "room": news.room,
-                    "peer_id": str(news.peer_id),
-                    "username": news.username,
-                    **_alias(people, news.peer_id),
-                    "state": "joined" if news.joined else "left",
-                },
+            moved = {
+                "room": news.room,
+                "peer_id": str(news.peer_id),
+                "username": news.username,
+                **_alias(people, news.peer_id),
+                "state": str(news.movement),
             }
+            was = {"was": news.was} if news.was else {}
+            return {"seq": seq, "topic": "presence", "data": {**moved, **was}}
+        case Renamed(username):
+            return {"seq": seq, "topic": "identity", "data": {"state": "renamed", "username": username}}
         case RoomChanged():
             state = "joined" if news.joined else "left"
             return {"seq": seq, "topic": "room", "data": {"room": news.room, "state": state}}

@@ -32,6 +32,7 @@ from chatcore.messages import (
     MAX_REASON_BYTES,
     MAX_REFUSED_REASON,
     MAX_ROOMS,
+    MAX_ROSTER_WORDS,
     MAX_SHORT_IDS,
     MAX_TOKEN,
     MAX_USER_AGENT_BYTES,
@@ -69,8 +70,11 @@ from chatcore.messages import (
     RoomRequest,
     RoomResponse,
     Rooms,
+    Roster,
+    RosterRequest,
     Shuffle,
     ShuffleReply,
+    ToldWord,
     UnknownMessage,
 )
 from chatcore.names import MAX_ADDRESS_BYTES, MAX_NETWORK_BYTES, MAX_PORT, MAX_USERNAME_BYTES, normal_address
@@ -106,6 +110,8 @@ TYPE_COMPARED = 33
 TYPE_FETCH_IDS = 34
 TYPE_FETCH_RANGE = 35
 TYPE_HISTORY = 36
+TYPE_ROSTER_REQUEST = 40
+TYPE_ROSTER = 41
 MAX_TYPE = 255
 
 
@@ -162,6 +168,10 @@ def encode_message(message: LinkMessage) -> bytes:
             return _encode_membership(message)
         case Compare() | Compared() | FetchIds() | FetchRange() | History():
             return _encode_history(message)
+        case RosterRequest(room):
+            return pack((TYPE_ROSTER_REQUEST, room))
+        case Roster(room, last, words):
+            return pack((TYPE_ROSTER, room, int(last), words))
         case UnknownMessage(type_):
             raise ValueError(f"type {type_} has no encoding here")
 
@@ -430,6 +440,18 @@ def _decode_history(item: list[Any]) -> History:
     return History(_token(item), _bound(_field(item, 2)), messages)
 
 
+def _decode_roster(item: list[Any]) -> Roster:
+    words = _list(item, 3, MAX_ROSTER_WORDS)
+    if any(type(word) is not list or len(word) < 3 for word in words):
+        raise Malformed("a roster of something else than announcements")
+    return Roster(_room(item), bool(_int(item, 2, 1)), tuple([_told_word(word) for word in words]))
+
+
+def _told_word(value: list[Any]) -> ToldWord:
+    publish = _decode_publish([TYPE_PUBLISH, 0, *value[1:3]])
+    return ToldWord(_int(value, 0, MAX_NONCE), publish.payload, publish.signature)
+
+
 _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_HELLO: _decode_hello,
     TYPE_GOODBYE: lambda item: Goodbye(_str(_field(item, 1), MAX_REASON_BYTES)),
@@ -460,4 +482,6 @@ _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_FETCH_IDS: _decode_fetch_ids,
     TYPE_FETCH_RANGE: _decode_fetch_range,
     TYPE_HISTORY: _decode_history,
+    TYPE_ROSTER_REQUEST: lambda item: RosterRequest(_room(item)),
+    TYPE_ROSTER: _decode_roster,
 }

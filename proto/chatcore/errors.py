@@ -110,6 +110,17 @@ class TooManyRooms(LocalError):
         self.limit = limit
 
 
+class RenamedTooOften(LocalError):
+    kind = "renamed_too_often"
+    retryable = True
+
+    def __init__(self, every_s: float) -> None:
+        super().__init__(
+            f"this node has taken several names just now; one every {every_s:.0f} s is the most",
+            "wait a little, then try again",
+        )
+
+
 class TooManyPins(LocalError):
     kind = "too_many_pins"
 

@@ -5,7 +5,7 @@ input; slow work (signature checks, commits) leaves as an output and comes back 
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NewType
 
 from chatcore.discouraged import Discouraged
@@ -245,6 +245,14 @@ class LeaveRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """Call ourselves so from now on, until the node ends."""
+
+    request: RequestId
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImportMessages:
     """Keep what a person brings from elsewhere; the shell has checked everything about it.
 
@@ -327,7 +335,16 @@ class Stop:
 
 
 Request = (
-    SendText | JoinRoom | LeaveRoom | ImportMessages | PinMessage | Connect | BlockPeer | NamePeer | EndLink
+    SendText
+    | JoinRoom
+    | LeaveRoom
+    | Rename
+    | ImportMessages
+    | PinMessage
+    | Connect
+    | BlockPeer
+    | NamePeer
+    | EndLink
 )
 Input = (
     Received
@@ -429,6 +446,12 @@ class RoomReply:
 
 
 @dataclass(frozen=True, slots=True)
+class RenameReply:
+    username: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectReply:
     """`linked` when there is a link already; otherwise the address is being dialled."""
 
@@ -466,7 +489,7 @@ class EndReply:
     addresses: tuple[str, ...]
 
 
-Reply = SentReply | RoomReply | ConnectReply | ImportReply | PinReply | PersonReply | EndReply
+Reply = SentReply | RoomReply | RenameReply | ConnectReply | ImportReply | PinReply | PersonReply | EndReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,14 +533,36 @@ class PeerChanged:
     reason: str
 
 
+class Movement(StrEnum):
+    """What became of a member of a room."""
+
+    JOINED = "joined"
+    HERE = "here"
+    """Was there before us; we hear of it only now."""
+
+    LEFT = "left"
+    LOST = "lost"
+    """Silent for too long: crashed, or cut off."""
+
+    RENAMED = "renamed"
+
+
 @dataclass(frozen=True, slots=True)
 class MemberChanged:
-    """News: somebody came into a room or left it."""
+    """News: somebody came into a room, left it or has another name. `was` is the old one."""
 
     room: str
     peer_id: PeerId
     username: str
-    joined: bool
+    movement: Movement
+    was: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """News: this node has another name."""
+
+    username: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,7 +573,7 @@ class RoomChanged:
     joined: bool
 
 
-News = MessageAdded | StateChanged | PeerChanged | MemberChanged | RoomChanged
+News = MessageAdded | StateChanged | PeerChanged | MemberChanged | RoomChanged | Renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -559,6 +604,7 @@ Output = (
     | PeerChanged
     | MemberChanged
     | RoomChanged
+    | Renamed
     | CaughtUp
     | Notice
 )

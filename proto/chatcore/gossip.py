@@ -16,10 +16,10 @@ from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.inbox import Admission, Candidate, Inbox
 from chatcore.index import Index
 from chatcore.links import Link, Links
-from chatcore.messages import REFUSED_FUTURE, Graft, Ihave, Prune, Publish, Refused, Resume
+from chatcore.messages import REFUSED_FUTURE, Graft, Ihave, Prune, Publish, Refused, Resume, Roster
 from chatcore.receipts import Receipts, is_author
 from chatcore.recent import short_id
-from chatcore.room import Change, Room
+from chatcore.room import Change, Room, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,12 @@ class _Check:
     history: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _RosterCheck:
+    link: LinkId
+    told: list[Told]
+
+
 class Gossip:
     def __init__(
         self,
@@ -58,13 +64,13 @@ class Gossip:
         self._rooms = rooms
         self._links = links
         self._clock = clock
-        self._index = index
+        self._counters = counters
         self._inbox = Inbox(config, index, counters, own_key=own_key, mono=mono)
         self._broadcast = Broadcast(config, counters)
         self._index = index
         self._receipts = Receipts(links)
         self._last_job = 0
-        self._checks: dict[JobId, _Check] = {}
+        self._checks: dict[JobId, _Check | _RosterCheck] = {}
 
     def publish(self, envelope: Envelope, room: Room, now: Now) -> list[Output]:
         """Our own, to every active neighbour."""
@@ -134,10 +140,40 @@ class Gossip:
     def _check(
         self, link: LinkId, admitted: list[Candidate], *, history: bool = False
     ) -> tuple[list[Output], JobId]:
-        self._last_job += 1
-        job = JobId(self._last_job)
+        job = self._new_job()
         self._checks[job] = _Check(link, admitted, history)
         return [Verify(job, link, tuple([item.envelope for item in admitted]), history)], job
+
+    def _new_job(self) -> JobId:
+        self._last_job += 1
+        return JobId(self._last_job)
+
+    # Rosters we asked for
+
+    def on_roster(self, link: Link, roster: Roster, now: Now) -> list[Output]:
+        """Checked like presence that is pushed, but not handed on. Raises Malformed."""
+        room = self._rooms.get(roster.room)
+        if room is None or roster.room not in link.rooms:
+            self._counters.refused["not_in_room"] += 1
+            return []
+        told = room.admit_roster(link, roster, now)
+        if not told:
+            return []
+        job = self._new_job()
+        self._checks[job] = _RosterCheck(link.link, told)
+        return [Verify(job, link.link, tuple([item.envelope for item in told]), history=True)]
+
+    def _handle_roster_checked(self, check: _RosterCheck, results: Iterable[bool]) -> Checked:
+        outputs: list[Output] = []
+        forger = None
+        for told, holds in zip(check.told, results, strict=True):
+            room = self._rooms.get(told.envelope.room)
+            if not holds:
+                forger = check.link
+            elif room is not None:
+                self._clock.witness(told.envelope.stamp)
+                outputs += room.handle_told(told)
+        return Checked(outputs, (), forger, history=True, bringers=())
 
     def lacking(self, ids: Collection[MessageId]) -> list[MessageId]:
         """Those that are neither here nor under way."""
@@ -145,6 +181,8 @@ class Gossip:
 
     def handle_verified(self, event: Verified, now: Now) -> Checked:
         check = self._checks.pop(event.job)
+        if isinstance(check, _RosterCheck):
+            return self._handle_roster_checked(check, event.results)
         outputs: list[Output] = []
         keep: list[Envelope] = []
         bringers: list[LinkId] = []

@@ -36,6 +36,8 @@ MAX_PARTS = 64
 MAX_LISTED_IDS = 64
 MAX_FETCH_IDS = 256
 MAX_HISTORY_MESSAGES = 256
+MAX_ROSTER_WORDS = 32
+"""In one message, at some 230 bytes each: small enough that what people say now slips in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +288,33 @@ class History:
     messages: tuple[Publish, ...]
 
 
+# Who is here, for newcomers.
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRequest:
+    """Who is in this room? Asked of a neighbour, by somebody who just came."""
+
+    room: RoomId
+
+
+class ToldWord(NamedTuple):
+    """A member's last announcement as that member signed it, and when the teller last heard of the member."""
+
+    age_s: int
+    payload: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Some of the answer; `last` ends it."""
+
+    room: RoomId
+    last: bool
+    words: tuple[ToldWord, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class UnknownMessage:
     """A type of a newer minor version."""
@@ -294,6 +323,7 @@ class UnknownMessage:
 
 
 MembershipMessage = Neighbor | NeighborReply | Disconnect | Shuffle | ShuffleReply
+RosterMessage = RosterRequest | Roster
 HistoryMessage = Compare | Compared | FetchIds | FetchRange | History
 
 LinkMessage = (
@@ -306,6 +336,7 @@ LinkMessage = (
     | Refused
     | MembershipMessage
     | HistoryMessage
+    | RosterMessage
     | Hello
     | Goodbye
     | Ping

@@ -15,7 +15,7 @@ from chatcore.config import NodeConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
 from chatcore.discouraged import Discouraged, DiscouragedList
-from chatcore.errors import BadSignature, ClosedByPeer, Malformed, RemoteError, Stopping
+from chatcore.errors import BadSignature, ClosedByPeer, LocalError, Malformed, RemoteError, Stopping
 from chatcore.events import (
     BlockPeer,
     CatchUpDone,
@@ -45,7 +45,11 @@ from chatcore.events import (
     ReceiptDue,
     Received,
     Rejected,
+    Rename,
+    Renamed,
+    RenameReply,
     RepairDue,
+    Replied,
     Request,
     RoomRecord,
     RumourDue,
@@ -85,10 +89,13 @@ from chatcore.messages import (
     RoomRequest,
     RoomResponse,
     Rooms,
+    Roster,
+    RosterRequest,
     Shuffle,
     ShuffleReply,
 )
 from chatcore.names import LOBBY, room_id
+from chatcore.nickname import Nickname
 from chatcore.outbox import Outbox
 from chatcore.own import OwnMessage
 from chatcore.peers import Drop, LinkChange, Peers
@@ -133,6 +140,7 @@ class Node:
         )
         self._peers = Peers(config.link, self.links, self._dialler, self.counters, rng, shunned=self._shunned)
         self.conduct = Conduct(self.links, self.counters, self.discouraged, self._shunned)
+        self._nickname = Nickname(config.username, now.mono)
         clock = clock or HybridClock()
         self._gossip = Gossip(
             config.gossip,
@@ -148,6 +156,7 @@ class Node:
         self._swarms = Swarms(
             identity,
             config,
+            nickname=self._nickname,
             rooms=self.rooms,
             gossip=self._gossip,
             outbox=self._outbox,
@@ -194,6 +203,11 @@ class Node:
     def room_ids(self) -> frozenset[RoomId]:
         """What hello tells a new peer."""
         return self._swarms.ids
+
+    @property
+    def username(self) -> str:
+        """What we are called now; the configured name at the start."""
+        return self._nickname.text
 
     @property
     def waits_to_catch_up(self) -> bool:
@@ -261,6 +275,7 @@ class Node:
                 | BlockPeer()
                 | NamePeer()
                 | EndLink()
+                | Rename()
             ):
                 return self._handle_request(event, now)
             case LinkUp():
@@ -348,7 +363,19 @@ class Node:
             return self._dialler.handle_connect(event, now)
         if isinstance(event, EndLink):
             return self._handle_end_link(event, now)
+        if isinstance(event, Rename):
+            return self._handle_rename(event, now)
         return self._requests.handle(event, now)
+
+    def _handle_rename(self, event: Rename, now: Now) -> list[Output]:
+        try:
+            changed = self._nickname.change(event.username, now.mono)
+        except LocalError as error:
+            return [Rejected(event.request, error)]
+        reply = Replied(event.request, RenameReply(self.username, changed))
+        if not changed:
+            return [reply]
+        return [reply, Renamed(self.username), *self._swarms.handle_renamed(now)]
 
     def _handle_end_link(self, event: EndLink, now: Now) -> list[Output]:
         peer_id = event.peer_id
@@ -462,6 +489,10 @@ class Node:
                 return self._on_room_response(link, message, now)
             case Compare() | Compared() | FetchIds() | FetchRange() | History():
                 return self._on_history_message(link, message, now)
+            case RosterRequest():
+                return self._swarms.on_roster_request(link, message, now)
+            case Roster():
+                return self._on_roster(link, message, now)
             case Rooms(rooms):
                 return self._swarms.on_rooms(link, rooms, now)
             case Goodbye(reason):
@@ -472,6 +503,12 @@ class Node:
     def _on_history_message(self, link: Link, message: HistoryMessage, now: Now) -> list[Output]:
         try:
             return self._repair.on_message(link, message, now)
+        except Malformed as error:
+            return self._drop(link, error, now)
+
+    def _on_roster(self, link: Link, message: Roster, now: Now) -> list[Output]:
+        try:
+            return self._gossip.on_roster(link, message, now)
         except Malformed as error:
             return self._drop(link, error, now)
 

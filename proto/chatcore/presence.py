@@ -1,17 +1,50 @@
-"""Who is in a room: heard of lately, and what they call themselves."""
+"""Who is in a room: heard of lately, what they call themselves, and who went a while ago.
+
+Says when we are to be heard of again ourselves. Refuses to know links, signatures and who is told.
+"""
 
 from dataclasses import dataclass
 
 from chatcore.config import PresenceConfig
-from chatcore.envelopes import MAX_INTERVAL_S, Announce, Envelope, Leave
+from chatcore.envelopes import MAX_INTERVAL_S, Announce, Envelope, Join, Leave
+from chatcore.events import Movement
 from chatcore.ids import PeerId
+from chatcore.limits import TokenBucket
+from chatcore.rng import Rng
 
 MAX_MEMBERS = 10_000
-"""A full roster takes no new member; messages from people beyond it are shown all the same."""
+"""A full roster takes no new member; messages from people beyond it are shown all the same. At most 1.2 kB
+each, mostly 0.7 kB (measured), so a room's roster takes 12 MB at most."""
+
+MAX_WORD_BYTES = 256
+"""Of a payload kept to be shown to newcomers: those of this version have at most 150. Who says more is a
+member like any other, but newcomers hear of them at the next refresh only."""
 
 MAX_REFRESHES_PER_S = 4
+LEAST_SHARE = 0.8
+"""Of the announced interval, passes before the next announcement; at most all of it. So a room that started
+together does not refresh together, and even at its least nobody hears more than four a second."""
+
 MAX_LEFT = 1024
 """Leaves remembered so that older messages still on their way do not bring a member back; oldest go first."""
+
+MAX_FORMER = 256
+"""Members that went, still shown as such; oldest go first. About 0.5 kB each."""
+
+FORMER_S = 3600.0
+
+RENAMES_PER_S = 1 / 20
+RENAME_BURST = 4
+"""Other names of one member that are taken up; a bit more than a node allows itself, as messages bunch up.
+What is not taken up now is when the member is next heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a member last said of being here, as signed."""
+
+    payload: bytes
+    signature: bytes
 
 
 @dataclass(slots=True)
@@ -21,6 +54,37 @@ class Member:
     stamp: int
     heard: float
     interval_s: float
+    said: int = 0
+    """The stamp of the last announcement; 0 before any."""
+
+    word: Word | None = None
+    renames: TokenBucket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Somebody who was here. `heard` is when last."""
+
+    peer_id: PeerId
+    username: str
+    stamp: int
+    heard: float
+    how: Movement
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Somebody came, went or took another name; `was` is the old one."""
+
+    peer_id: PeerId
+    username: str
+    movement: Movement
+    was: str = ""
+
+
+def pause_s(interval_s: float, rng: Rng) -> float:
+    """From one announcement that promised the next within `interval_s` to that one."""
+    return interval_s * rng.uniform(LEAST_SHARE, 1.0)
 
 
 class Presence:
@@ -28,41 +92,88 @@ class Presence:
         self._config = config
         self._members: dict[PeerId, Member] = {}
         self._left: dict[PeerId, int] = {}
+        self._former: dict[PeerId, Former] = {}
+        self.refresh_at = 0.0
+        """When we are to announce ourselves again."""
 
     @property
-    def interval_s(self) -> float:
-        """How often we announce ourselves: rarer in a large room, so that nobody hears over 4 a second."""
-        scaled = len(self._members) / MAX_REFRESHES_PER_S
-        return min(max(self._config.refresh_s, scaled), float(MAX_INTERVAL_S))
+    def interval_s(self) -> int:
+        """Within which we announce ourselves again: longer in a large room."""
+        scaled = len(self._members) / (MAX_REFRESHES_PER_S * LEAST_SHARE)
+        return round(min(max(self._config.refresh_s, scaled), MAX_INTERVAL_S))
+
+    def put_off_refresh(self, mono: float, rng: Rng) -> None:
+        """We are announcing ourselves now."""
+        self.refresh_at = mono + pause_s(self.interval_s, rng)
 
     @property
     def members(self) -> list[Member]:
         return list(self._members.values())
 
-    def handle_envelope(self, peer_id: PeerId, envelope: Envelope, mono: float) -> Member | None:
-        """Any verified message is a sign of life, LEAVE of its end. Gives the member who so came or went."""
-        member = self._members.get(peer_id)
+    def former(self, mono: float) -> list[Former]:
+        """Who went within the last hour, the latest last."""
+        return [gone for gone in self._former.values() if mono - gone.heard < FORMER_S]
+
+    # What is heard
+
+    def handle_envelope(self, peer_id: PeerId, envelope: Envelope, mono: float) -> Passage | None:
+        """Any verified message is a sign of life, LEAVE of its end."""
         if isinstance(envelope.body, Leave):
-            # A leave older than the last sign of life belongs to an earlier visit.
-            if member is not None and envelope.stamp < member.stamp:
-                return None
-            self._note_leave(peer_id, envelope.stamp)
-            return self._members.pop(peer_id, None)
+            return self._handle_leave(peer_id, envelope)
+        return self._hear(peer_id, envelope, mono, Movement.JOINED)
+
+    def handle_told(self, peer_id: PeerId, envelope: Envelope, heard: float) -> Passage | None:
+        """What somebody else heard a while ago, of one who was here before us."""
+        return self._hear(peer_id, envelope, heard, Movement.HERE)
+
+    def _handle_leave(self, peer_id: PeerId, envelope: Envelope) -> Passage | None:
+        member = self._members.get(peer_id)
+        # A leave older than the last sign of life belongs to an earlier visit.
+        if member is not None and envelope.stamp < member.stamp:
+            return None
+        self._note_leave(peer_id, envelope.stamp)
+        return None if member is None else self._remove(member, Movement.LEFT)
+
+    def _hear(self, peer_id: PeerId, envelope: Envelope, heard: float, how: Movement) -> Passage | None:
         if envelope.stamp < self._left.get(peer_id, 0):
             return None  # said before the leave, and overtaken by it
-        if member is None:
-            if len(self._members) >= MAX_MEMBERS:
-                return None
-            member = Member(peer_id, envelope.username, envelope.stamp, mono, self._config.refresh_s)
-            member.interval_s = self._interval(member, envelope)
-            self._members[peer_id] = member
-            return member
-        member.heard = mono
-        member.interval_s = self._interval(member, envelope)
-        if envelope.stamp >= member.stamp:
-            member.stamp = envelope.stamp
-            member.username = envelope.username
-        return None
+        member = self._members.get(peer_id)
+        if member is not None:
+            return self._hear_again(member, envelope, heard)
+        if len(self._members) >= MAX_MEMBERS:
+            return None
+        # Who has not said yet when to be heard of again will say so about as rarely as we do.
+        member = Member(peer_id, envelope.username, envelope.stamp, heard, self.interval_s)
+        self._members[peer_id] = member
+        self._former.pop(peer_id, None)
+        self._note_word(member, envelope)
+        return Passage(peer_id, member.username, how)
+
+    def _hear_again(self, member: Member, envelope: Envelope, heard: float) -> Passage | None:
+        member.heard = max(member.heard, heard)
+        self._note_word(member, envelope)
+        if envelope.stamp < member.stamp:
+            return None
+        member.stamp = envelope.stamp
+        return None if envelope.username == member.username else self._rename(member, envelope, heard)
+
+    def _rename(self, member: Member, envelope: Envelope, mono: float) -> Passage | None:
+        if member.renames is None:
+            member.renames = TokenBucket(RENAMES_PER_S, RENAME_BURST, mono)
+        if not member.renames.take(mono):
+            return None
+        was, member.username = member.username, envelope.username
+        return Passage(member.peer_id, member.username, Movement.RENAMED, was)
+
+    def _note_word(self, member: Member, envelope: Envelope) -> None:
+        """Only an announcement says how often its author will be heard; a chat in between does not."""
+        if envelope.stamp < member.said or not isinstance(envelope.body, Announce | Join):
+            return
+        member.said = envelope.stamp
+        short = len(envelope.payload) <= MAX_WORD_BYTES
+        member.word = Word(envelope.payload, envelope.signature) if short else None
+        if isinstance(envelope.body, Announce):
+            member.interval_s = max(float(envelope.body.interval_s), self._config.refresh_s)
 
     def _note_leave(self, peer_id: PeerId, stamp: int) -> None:
         self._left.pop(peer_id, None)
@@ -70,22 +181,51 @@ class Presence:
         if len(self._left) > MAX_LEFT:
             del self._left[next(iter(self._left))]
 
-    def _interval(self, member: Member, envelope: Envelope) -> float:
-        """Only an announcement says how often its author will be heard; a chat in between does not."""
-        if isinstance(envelope.body, Announce):
-            return max(float(envelope.body.interval_s), self._config.refresh_s)
-        return member.interval_s
-
     def is_member(self, peer_id: PeerId) -> bool:
         return peer_id in self._members
 
-    def reap(self, mono: float) -> list[Member]:
+    # Going
+
+    def reap(self, mono: float) -> list[Passage]:
         """Members silent for too long; they are gone from the roster."""
-        silent = [
-            member
-            for member in self._members.values()
-            if mono - member.heard > member.interval_s * self._config.missed_intervals
-        ]
-        for member in silent:
-            del self._members[member.peer_id]
-        return silent
+        silent = [member for member in self._members.values() if not self._is_alive(member, mono)]
+        return [self._remove(member, Movement.LOST) for member in silent]
+
+    def _is_alive(self, member: Member, mono: float) -> bool:
+        return mono - member.heard <= self.silence_s(member.interval_s)
+
+    def silence_s(self, interval_s: float) -> float:
+        """How long somebody may be silent."""
+        return interval_s * self._config.missed_intervals
+
+    def _remove(self, member: Member, how: Movement) -> Passage:
+        del self._members[member.peer_id]
+        self._former.pop(member.peer_id, None)
+        self._former[member.peer_id] = Former(
+            member.peer_id, member.username, member.stamp, member.heard, how
+        )
+        if len(self._former) > MAX_FORMER:
+            del self._former[next(iter(self._former))]
+        return Passage(member.peer_id, member.username, how)
+
+    # For newcomers
+
+    def words(self, most: int, mono: float) -> list[tuple[float, Word]]:
+        """Who is here, in their own words, and how long ago each was heard; the latest first."""
+        alive = [member for member in self._members.values() if self._is_alive(member, mono)]
+        alive.sort(key=lambda member: -member.heard)
+        words = [(mono - member.heard, member.word) for member in alive[:most]]
+        return [(age_s, word) for age_s, word in words if word is not None]
+
+    def wants(self, peer_id: PeerId, envelope: Envelope, age_s: float, said_s: float) -> bool:
+        """Whether what somebody else heard `age_s` ago is news, and no old tale.
+
+        `said_s` is how long ago it was said, by its author's clock.
+        """
+        body = envelope.body
+        interval_s = float(body.interval_s) if isinstance(body, Announce) else float(self.interval_s)
+        if max(age_s, said_s) > self.silence_s(max(interval_s, self._config.refresh_s)):
+            return False
+        member, former = self._members.get(peer_id), self._former.get(peer_id)
+        known = member.said if member is not None else former.stamp if former is not None else -1
+        return envelope.stamp > known

@@ -3,22 +3,33 @@
 Joins membership and presence in plain sight; neither knows the other.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from chatcore.clock import HybridClock, Now, is_stale
+from chatcore.clock import HybridClock, Now, is_future, is_stale, wall_ms_of
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
-from chatcore.envelopes import Announce, Body, Envelope, Join, Leave, seal
-from chatcore.events import MemberChanged, Output, Priority, Send
+from chatcore.envelopes import Announce, Body, Envelope, Join, Leave, open_envelope, seal
+from chatcore.errors import Malformed
+from chatcore.events import MemberChanged, Movement, Output, Priority, Send
 from chatcore.identity import Identity, peer_id_of
 from chatcore.ids import LinkId, RoomId
 from chatcore.links import Link, Links
 from chatcore.manners import Manners
 from chatcore.membership import Membership
-from chatcore.messages import Disconnect, MembershipMessage, NeighborReply, PeerRecord, Publish
-from chatcore.presence import Member, Presence
+from chatcore.messages import (
+    Disconnect,
+    MembershipMessage,
+    NeighborReply,
+    PeerRecord,
+    Publish,
+    Roster,
+    ToldWord,
+)
+from chatcore.nickname import Nickname
+from chatcore.presence import Former, Member, Passage, Presence
 from chatcore.rng import Rng
+from chatcore.welcome import MAX_WORDS, Welcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,14 @@ class Change:
         return bool(self.came or self.left)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a neighbour told of somebody in the room. `heard` is when, on our monotonic clock."""
+
+    envelope: Envelope
+    heard: float
+
+
 class Room:
     def __init__(
         self,
@@ -39,6 +58,7 @@ class Room:
         room_id: RoomId,
         *,
         identity: Identity,
+        nickname: Nickname,
         clock: HybridClock,
         config: NodeConfig,
         links: Links,
@@ -49,6 +69,7 @@ class Room:
         self.name = name
         self.id = room_id
         self._identity = identity
+        self._nickname = nickname
         self._clock = clock
         self._config = config
         self._links = links
@@ -56,9 +77,10 @@ class Room:
         self._manners = Manners(config.gossip)
         self._membership = Membership(room_id, config.gossip, links, own=identity.peer_id, rng=rng, mono=mono)
         self._presence = Presence(config.presence)
+        self._welcome = Welcome(room_id, mono)
+        self._rng = rng
         self._announced = False
         self._told: set[LinkId] = set()
-        self._refresh_at = 0.0
         self._greeted: dict[LinkId, float] = {}
         """Until when each link needs no other greeting."""
 
@@ -81,10 +103,14 @@ class Room:
     def members(self) -> list[Member]:
         return self._presence.members
 
+    def former_members(self, now: Now) -> list[Former]:
+        """Who was here, and went a while ago."""
+        return self._presence.former(now.mono)
+
     def seal(self, body: Body, now: Now) -> Envelope:
         """Something of our own to say here, signed."""
         stamp = self._clock.tick(now.wall_ms)
-        return seal(self._identity, self.id, stamp, self._config.username, body)
+        return seal(self._identity, self.id, stamp, self._nickname.text, body)
 
     # Neighbours
 
@@ -100,6 +126,8 @@ class Room:
         # In the order of links: a set's own order would not be the same in every process.
         change = Change(tuple(sorted(active - self._told)), tuple(sorted(self._told - active)))
         self._told = active
+        if not active:
+            self._welcome.handle_alone()
         return change
 
     def spares(self) -> list[LinkId]:
@@ -117,6 +145,7 @@ class Room:
     def handle_link_gone(self, link: Link) -> None:
         self._manners.handle_link_gone(link.link)
         self._greeted.pop(link.link, None)
+        self._welcome.handle_link_gone(link.link)
         self.handle_gone(link)
 
     def handle_gone(self, link: Link) -> None:
@@ -155,15 +184,14 @@ class Room:
         # What somebody said long ago does not make them present.
         if author == self._identity.peer_id or is_stale(envelope.stamp, now):
             return []
-        change = self._presence.handle_envelope(author, envelope, now.mono)
-        return [] if change is None else [self._changed(change, joined=self._presence.is_member(author))]
+        return self._tell(self._presence.handle_envelope(author, envelope, now.mono))
 
     def arrive(self, now: Now) -> Envelope | None:
         """The word that we are here, once, as soon as there is somebody to tell."""
         if self._announced or not self.active or not self._config.presence.announced:
             return None
         self._announced = True
-        self._put_off_refresh(now)
+        self._presence.put_off_refresh(now.mono, self._rng)
         return self.seal(Join(), now)
 
     def greet(self, link: LinkId, now: Now) -> list[Output]:
@@ -177,15 +205,21 @@ class Room:
 
     def refresh(self, now: Now) -> tuple[list[Output], Envelope | None]:
         """Who has gone silent, and our own announcement when it is due."""
-        gone: list[Output] = [self._changed(member, joined=False) for member in self._presence.reap(now.mono)]
-        if not self._announced or now.mono < self._refresh_at:
-            return gone, None
-        self._put_off_refresh(now)
-        return gone, self.seal(self._announcement(), now)
+        gone = [news for passage in self._presence.reap(now.mono) for news in self._tell(passage)]
+        due = self.refresh_at is not None and now.mono >= self.refresh_at
+        return gone, self.announce(now) if due else None
 
-    def _put_off_refresh(self, now: Now) -> None:
-        # `refresh` is called up to one configured pause after that, and must not be a whole one late.
-        self._refresh_at = now.mono + self._presence.interval_s - self._config.presence.refresh_s
+    @property
+    def refresh_at(self) -> float | None:
+        """When we announce ourselves again; None when nobody knows that we are here."""
+        return self._presence.refresh_at if self._announced else None
+
+    def announce(self, now: Now) -> Envelope | None:
+        """That we are still here, and what we are called; unless nobody knows that we came."""
+        if not self._announced:
+            return None
+        self._presence.put_off_refresh(now.mono, self._rng)
+        return self.seal(self._announcement(), now)
 
     def leave(self, now: Now) -> Envelope | None:
         if not self._announced:
@@ -194,7 +228,54 @@ class Room:
         return self.seal(Leave(), now)
 
     def _announcement(self) -> Announce:
-        return Announce(round(self._presence.interval_s))
+        return Announce(self._presence.interval_s)
 
-    def _changed(self, member: Member, *, joined: bool) -> MemberChanged:
-        return MemberChanged(self.name, member.peer_id, member.username, joined)
+    def _tell(self, passage: Passage | None) -> list[Output]:
+        if passage is None:
+            return []
+        link = self._links.to(passage.peer_id)
+        if link is not None and passage.movement is Movement.RENAMED:
+            link.username = passage.username
+        return [MemberChanged(self.name, passage.peer_id, passage.username, passage.movement, passage.was)]
+
+    # Rosters, for newcomers
+
+    def ask_roster(self, came: Sequence[LinkId]) -> list[Output]:
+        """Of the first neighbours, who is here; who does not say that it is here does not ask."""
+        return self._welcome.ask(came) if self._config.presence.announced else []
+
+    def on_roster_request(self, link: Link, now: Now) -> list[Output]:
+        if not self._welcome.may_answer(link.link, now.mono):
+            self._counters.refused["roster_rate"] += 1
+            return []
+        words = self._presence.words(MAX_WORDS, now.mono)
+        told = [ToldWord(int(age_s), word.payload, word.signature) for age_s, word in words]
+        return self._welcome.answer(link.link, told)
+
+    def admit_roster(self, link: Link, roster: Roster, now: Now) -> list[Told]:
+        """What in it is worth a signature check. Raises Malformed."""
+        if not self._welcome.expects(link.link, roster):
+            self._counters.refused["unasked_roster"] += 1
+            return []
+        told = [
+            Told(open_envelope(word.payload, word.signature), now.mono - word.age_s) for word in roster.words
+        ]
+        return [item for item in told if self._admits(item, now)]
+
+    def _admits(self, told: Told, now: Now) -> bool:
+        envelope = told.envelope
+        if envelope.room != self.id or not isinstance(envelope.body, Join | Announce):
+            raise Malformed("a roster with something else than announcements in its room")
+        author = peer_id_of(envelope.author)
+        if author == self._identity.peer_id:
+            return False
+        if is_future(envelope.stamp, now):
+            self._counters.refused["future"] += 1
+            return False
+        said_s = (now.wall_ms - wall_ms_of(envelope.stamp)) / 1000
+        return self._presence.wants(author, envelope, now.mono - told.heard, said_s)
+
+    def handle_told(self, told: Told) -> list[Output]:
+        """Its signature holds."""
+        author = peer_id_of(told.envelope.author)
+        return self._tell(self._presence.handle_told(author, told.envelope, told.heard))

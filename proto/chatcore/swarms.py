@@ -22,7 +22,8 @@ from chatcore.gossip import Gossip
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, RoomId
 from chatcore.links import Link, Links
-from chatcore.messages import MembershipMessage, PeerRecord, Rooms
+from chatcore.messages import MembershipMessage, PeerRecord, Rooms, RosterRequest
+from chatcore.nickname import Nickname
 from chatcore.outbox import Outbox
 from chatcore.rng import Rng
 from chatcore.room import Change, Room
@@ -34,6 +35,7 @@ class Swarms:
         identity: Identity,
         config: NodeConfig,
         *,
+        nickname: Nickname,
         rooms: dict[RoomId, Room],
         gossip: Gossip,
         outbox: Outbox,
@@ -43,6 +45,7 @@ class Swarms:
         rng: Rng,
     ) -> None:
         self._identity = identity
+        self._nickname = nickname
         self._config = config
         self._rooms = rooms
         self._gossip = gossip
@@ -73,6 +76,7 @@ class Swarms:
             record.name,
             record.room,
             identity=self._identity,
+            nickname=self._nickname,
             clock=self._clock,
             config=self._config,
             links=self._links,
@@ -148,6 +152,13 @@ class Swarms:
         self.unsettled = True
         return room.on_message(link, message, now)
 
+    def on_roster_request(self, link: Link, message: RosterRequest, now: Now) -> list[Output]:
+        room = self._rooms.get(message.room)
+        if room is None or message.room not in link.rooms:
+            self._counters.refused["not_in_room"] += 1
+            return []
+        return room.on_roster_request(link, now)
+
     def _greet(self, link: Link, rooms: Iterable[RoomId], now: Now) -> list[Output]:
         shared = [self._rooms[room] for room in rooms if room in self._rooms]
         self.met += [(link, room.id) for room in shared]
@@ -168,6 +179,7 @@ class Swarms:
                 outputs += self._gossip.handle_neighbours(room, change, now)
                 came = [link for of in change.came if (link := self._links.get(of)) is not None]
                 self.met += [(link, room.id) for link in came]
+                outputs += room.ask_roster(change.came)
             word = room.arrive(now)
             if word is not None:
                 outputs += self._gossip.publish(word, room, now)
@@ -193,9 +205,15 @@ class Swarms:
         return outputs if word is None else [*outputs, *self._gossip.publish(word, room, now)]
 
     def next_presence(self, now: Now) -> SetTimer:
-        # Jitter keeps a room that started together from refreshing together.
-        wait = self._config.presence.refresh_s * self._rng.uniform(0.8, 1.0)
-        return SetTimer(PresenceDue(), now.mono + wait)
+        """When some room is to hear of us again, or to be looked over for members gone silent."""
+        due = [room.refresh_at for room in self._rooms.values() if room.refresh_at is not None]
+        return SetTimer(PresenceDue(), min([now.mono + self._config.presence.refresh_s, *due]))
+
+    def handle_renamed(self, now: Now) -> list[Output]:
+        """Every room hears of our new name at once."""
+        words = [(room, room.announce(now)) for room in self._rooms.values()]
+        told = [self._gossip.publish(word, room, now) for room, word in words if word is not None]
+        return [output for outputs in told for output in outputs]
 
     def handle_shuffle_due(self, now: Now) -> list[Output]:
         self.unsettled = True

@@ -346,3 +346,29 @@ async def test_alias_alone_lists_the_names(chat: Chat, daemon: Daemon, screen: F
 async def test_people_commands_without_their_argument_say_how(chat: Chat, line: str) -> None:
     with pytest.raises(BadUsage, match=r"whom|which name"):
         await chat.take(line)
+
+
+async def test_who_shows_the_members_of_this_room_or_another(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    here = {"peer_id": PEER_ID, "username": "ann", "state": "here", "last_seen_s": 0.0, "you": True}
+    fake.answer = lambda _method, _params: [here]
+
+    await chat.take("/who")
+    await chat.take("/who tea")
+
+    assert fake.calls[-2:] == [("room.members", {"room": "lobby"}), ("room.members", {"room": "tea"})]
+    assert "ann (you)  here" in screen.lines[-1]
+
+
+async def test_nick_asks_for_another_name_and_says_how_long_it_lasts(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    fake.answer = lambda _method, params: {"username": params["username"], "changed": True}
+
+    await chat.take("/nick anna b")
+
+    assert fake.calls[-1] == ("node.rename", {"username": "anna b"})
+    assert screen.lines[-1].startswith("-- until the daemon starts again")
+    with pytest.raises(BadUsage, match="which name"):
+        await chat.take("/nick")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,6 +186,35 @@ def test_rooms_are_joined_and_left_with_or_without_the_sign(console: Console) ->
     assert document(console) == {"room": "tea", "changed": True}
     assert console.chatctl("history", "--room", "tea") == 0
     assert "the kettle" in console.out
+
+
+def test_who_shows_who_is_in_a_room_and_refuses_others(console: Console) -> None:
+    assert console.chatctl("who") == 0
+    assert console.out.splitlines()[0].split() == ["NICK", "STATE", "LAST", "SEEN", "PEER"]
+    assert " (you)  here" in console.out
+    assert console.chatctl("who", "--room", "#lobby", "--here", "--json") == 0
+    (me,) = document(console)
+    assert (me["state"], me["you"], me["last_seen_s"]) == ("here", True, 0)
+    assert console.chatctl("who", "--room", "nowhere") == 1
+    assert "join it first" in console.error
+
+
+def test_nick_takes_another_name_and_says_how_long_it_lasts(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "node"):
+        console = Console(tmp_path / "node")
+        assert console.chatctl("nick", "anna") == 0
+        assert console.error.startswith("chatctl: you are anna now, until the daemon starts again")
+        assert console.chatctl("id") == 0
+        assert "username    anna" in console.out
+        assert console.chatctl("nick", "anna") == 0
+        assert console.error == "chatctl: you are anna already"
+        assert console.chatctl("nick", "bella", "--json") == 0
+        assert document(console) == {"username": "bella", "changed": True}
+        assert console.chatctl("nick", "a\nb") == 1
+        assert "is not a user name" in console.error
+        assert console.chatctl("nick", "carla") == 0
+        assert console.chatctl("nick", "dora") == 1
+        assert "several names" in console.error
 
 
 def test_room_with_a_bad_name_is_refused_with_the_rule(console: Console) -> None:

@@ -178,3 +178,39 @@ def test_peer_events_tell_why_a_link_ended() -> None:
 )
 def test_duration_has_two_units_at_most(seconds: float, shown: str) -> None:
     assert render.duration(seconds) == shown
+
+
+# Members
+
+
+def present(name: str, state: str = "here", seen: float = 3.0, *, you: bool = False) -> Any:
+    peer_id = (name * 52)[:52]
+    return {"peer_id": peer_id, "username": name, "state": state, "last_seen_s": seen, "you": you}
+
+
+MEMBERS = [present("ann", you=True), present("bob"), present("carl", "lost", 250.0)]
+
+
+def test_members_are_a_table_with_state_and_when_last_seen() -> None:
+    assert render.members(MEMBERS).splitlines() == [
+        "NICK       STATE  LAST SEEN       PEER",
+        "ann (you)  here   -               annannanna",
+        "bob        here   3.0 s ago       bobbobbobb",
+        "carl       lost   4 min 10 s ago  carlcarlca",
+    ]
+
+
+def test_members_on_a_narrow_terminal_are_without_their_keys() -> None:
+    lines = render.members(MEMBERS, columns=render.NARROW_COLUMNS - 1).splitlines()
+    assert lines[0] == "NICK       STATE  LAST SEEN"
+    assert lines[3] == "carl       lost   4 min 10 s ago"
+
+
+def test_members_of_one_name_are_told_apart_on_a_narrow_terminal_too() -> None:
+    twin: Any = {**present("bob"), "peer_id": "zz27" + "b" * 48}
+    lines = render.members([present("bob"), twin], columns=40).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["bob~bobb", "bob~zz27"]
+
+
+def test_members_names_cannot_reach_the_terminal() -> None:
+    assert "\x1b" not in render.members([present("b\x1b[31mob")])

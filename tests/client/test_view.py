@@ -96,6 +96,25 @@ def test_members_come_and_go(view: View) -> None:
     data = {"room": "lobby", "peer_id": OTHER_ID, "username": "bob", "state": "joined"}
     assert view.update(Event("presence", data)) == ["-- bob came into #lobby"]
     assert view.update(Event("presence", {**data, "state": "left"})) == ["-- bob left #lobby"]
+    assert view.update(Event("presence", {**data, "state": "lost"})) == [
+        "-- bob is gone from #lobby without a word"
+    ]
+
+
+def test_member_with_another_name_is_told_with_both(view: View) -> None:
+    data = {"room": "lobby", "peer_id": OTHER_ID, "username": "robert", "was": "bob", "state": "renamed"}
+    assert view.update(Event("presence", data)) == ["-- bob is called robert now"]
+
+
+def test_who_was_here_before_us_is_no_news_but_known(conversation: Conversation, view: View) -> None:
+    here = {"room": "lobby", "peer_id": OTHER_ID, "username": "ann", "state": "here"}
+    assert view.update(Event("presence", here)) == []
+    assert conversation.nicks.label(PEER_ID, "ann") == f"ann~{PEER_ID[:4]}"
+
+
+def test_own_new_name_is_told_and_used_from_then_on(conversation: Conversation, view: View) -> None:
+    assert view.update(Event("identity", {"state": "renamed", "username": "anna"})) == ["-- you are anna now"]
+    assert conversation.me["username"] == "anna"
 
 
 def test_room_we_talk_in_is_left_for_the_lobby(conversation: Conversation, view: View) -> None:

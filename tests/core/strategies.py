@@ -97,6 +97,11 @@ history_messages = st.one_of(
         st.lists(publishes.map(lambda item: item._replace(hops=0)), max_size=2).map(tuple),
     ),
 )
+told_words = st.builds(
+    lambda age_s, item: messages.ToldWord(age_s, item.payload, item.signature),
+    st.integers(0, messages.MAX_NONCE),
+    publishes,
+)
 link_messages = st.one_of(
     history_messages,
     publishes,
@@ -132,6 +137,8 @@ link_messages = st.one_of(
     room_ids.map(messages.Disconnect),
     st.builds(messages.Shuffle, room_ids, records),
     st.builds(messages.ShuffleReply, room_ids, records),
+    room_ids.map(messages.RosterRequest),
+    st.builds(messages.Roster, room_ids, st.booleans(), st.lists(told_words, max_size=3).map(tuple)),
 )
 
 # Broken things

@@ -12,6 +12,7 @@ from chatcore.events import (
     IhaveDue,
     MemberChanged,
     MessageAdded,
+    Movement,
     Notice,
     PeerChanged,
     Persist,
@@ -69,7 +70,7 @@ def test_chat_is_checked_then_handed_on_then_stored_then_told() -> None:
     assert checked == [
         pushed([carl], publish(hi, hops=4)),
         SetTimer(RumourDue(), book.now.mono + 1.0),
-        MemberChanged("lobby", BOB.peer_id, "somebody", joined=True),
+        MemberChanged("lobby", BOB.peer_id, "somebody", Movement.JOINED),
         Persist(job_of(checked), messages=(hi,)),
     ]
 

@@ -15,6 +15,7 @@ from chatcore.errors import (
 )
 from chatcore.events import (
     MemberChanged,
+    Movement,
     Notice,
     Persist,
     PresenceDue,
@@ -224,7 +225,7 @@ def test_members_of_a_room_are_those_heard_in_it() -> None:
 
     outputs = book.hear(bob, written(CARL, Join(), username="carl"))
 
-    assert one(outputs, MemberChanged) == MemberChanged("lobby", CARL.peer_id, "carl", joined=True)
+    assert one(outputs, MemberChanged) == MemberChanged("lobby", CARL.peer_id, "carl", Movement.JOINED)
     assert [member.username for member in book.node.rooms[LOBBY].members] == ["carl"]
     assert of(book.hear(bob, written(DORA, Leave())), MemberChanged) == []
 
@@ -233,6 +234,7 @@ def test_presence_is_refreshed_within_its_interval_and_never_all_at_once() -> No
     waits = set()
     for seed in range(20):
         book = Playbook(seed=seed)
+        book.neighbour(BOB)
         timer = one(book.fire(PresenceDue()), SetTimer)
         waits.add(timer.at - book.now.mono)
 

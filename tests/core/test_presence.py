@@ -1,18 +1,43 @@
 """Who is in a room."""
 
+import gc
+import random
+import tracemalloc
+
 import pytest
 
 from chatcore.clock import COUNTER_BITS
 from chatcore.config import PresenceConfig
 from chatcore.envelopes import Announce, Body, Chat, Join, Leave, UnknownBody, open_envelope
-from chatcore.events import MemberChanged, PresenceDue
+from chatcore.errors import BadName, RenamedTooOften
+from chatcore.events import (
+    MemberChanged,
+    MessageAdded,
+    Movement,
+    PresenceDue,
+    Rejected,
+    Renamed,
+    RenameReply,
+    Replied,
+)
 from chatcore.messages import Publish
-from chatcore.presence import MAX_MEMBERS, Presence
-from tests.support.core import ANN, BOB, CARL, LOBBY, STAMP, Playbook, of, of_kind, one, sent, written
+from chatcore.nickname import RENAME_BURST, RENAME_EVERY_S
+from chatcore.presence import (
+    FORMER_S,
+    LEAST_SHARE,
+    MAX_FORMER,
+    MAX_MEMBERS,
+    MAX_REFRESHES_PER_S,
+    MAX_WORD_BYTES,
+    RENAMES_PER_S,
+    Presence,
+)
+from chatcore.presence import RENAME_BURST as HEARD_BURST
+from tests.support.core import ANN, BOB, CARL, LOBBY, STAMP, WINE, Playbook, of, of_kind, one, sent, written
 
 
-def changes(outputs: list[object]) -> list[tuple[str, bool]]:
-    return [(news.username, news.joined) for news in outputs if isinstance(news, MemberChanged)]
+def changes(outputs: list[object]) -> list[tuple[str, Movement]]:
+    return [(news.username, news.movement) for news in outputs if isinstance(news, MemberChanged)]
 
 
 def roster(book: Playbook) -> list[str]:
@@ -26,7 +51,7 @@ def test_any_message_but_leave_brings_its_author_in(body: Body) -> None:
 
     outputs = book.hear(book.link(CARL), envelope)
 
-    assert one(outputs, MemberChanged) == MemberChanged("lobby", BOB.peer_id, "somebody", joined=True)
+    assert one(outputs, MemberChanged) == MemberChanged("lobby", BOB.peer_id, "somebody", Movement.JOINED)
     assert roster(book) == ["somebody"]
 
 
@@ -45,7 +70,7 @@ def test_leave_takes_its_author_out_at_once() -> None:
 
     outputs = book.hear(link, written(BOB, Leave(), stamp=STAMP + 1))
 
-    assert one(outputs, MemberChanged) == MemberChanged("lobby", BOB.peer_id, "somebody", joined=False)
+    assert one(outputs, MemberChanged) == MemberChanged("lobby", BOB.peer_id, "somebody", Movement.LEFT)
     assert roster(book) == []
 
 
@@ -83,7 +108,7 @@ def test_member_silent_for_three_intervals_is_reaped() -> None:
     assert of(book.fire(PresenceDue()), MemberChanged) == []
     book.wait(0.1)
     assert one(book.fire(PresenceDue()), MemberChanged) == MemberChanged(
-        "lobby", BOB.peer_id, "somebody", joined=False
+        "lobby", BOB.peer_id, "somebody", Movement.LOST
     )
 
 
@@ -96,7 +121,9 @@ def test_member_is_told_once_when_reaped_and_may_come_back() -> None:
     assert of(book.fire(PresenceDue()), MemberChanged) == []
 
     later = (book.now.wall_ms) << COUNTER_BITS
-    assert changes([*book.hear(link, written(BOB, Announce(15), stamp=later))]) == [("somebody", True)]
+    assert changes([*book.hear(link, written(BOB, Announce(15), stamp=later))]) == [
+        ("somebody", Movement.JOINED)
+    ]
 
 
 def test_any_message_is_a_sign_of_life() -> None:
@@ -140,6 +167,7 @@ def test_own_presence_that_comes_back_changes_nothing() -> None:
 def test_refresh_goes_to_the_rooms_neighbours() -> None:
     book = Playbook()
     bob, carl = book.neighbour(BOB), book.neighbour(CARL)
+    book.wait(15)
 
     ((links, here),) = sent(book.fire(PresenceDue()), Publish)
 
@@ -155,6 +183,7 @@ def test_refresh_without_neighbours_says_nothing() -> None:
 def test_announced_interval_is_the_configured_one() -> None:
     book = Playbook(presence=PresenceConfig(refresh_s=30))
     book.neighbour(BOB)
+    book.wait(30)
 
     ((_, here),) = sent(book.fire(PresenceDue()), Publish)
 
@@ -193,3 +222,193 @@ def test_message_from_long_ago_makes_nobody_present() -> None:
 
     assert book.texts == ["from last week"]
     assert roster(book) == []
+
+
+# How often, in a large room
+
+
+def crowd(presence: Presence, count: int) -> None:
+    join = written(BOB, Join())
+    for number in range(count):
+        presence.handle_envelope(type(BOB.peer_id)(number.to_bytes(32, "big")), join, 0.0)
+
+
+@pytest.mark.parametrize(("others", "interval_s"), [(0, 15), (49, 15), (99, 31), (999, 312), (9_999, 3125)])
+def test_nobody_hears_more_than_four_refreshes_a_second_however_large_the_room(
+    others: int, interval_s: int
+) -> None:
+    presence = Presence(PresenceConfig())
+    crowd(presence, others)
+
+    assert presence.interval_s == interval_s
+    # All others as early as they may be; the interval is a whole number of seconds.
+    assert others / (LEAST_SHARE * interval_s) <= MAX_REFRESHES_PER_S * 1.025
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_refresh_comes_within_the_interval_that_was_announced(seed: int) -> None:
+    presence = Presence(PresenceConfig())
+    crowd(presence, 999)
+    presence.put_off_refresh(1000.0, random.Random(seed))
+
+    assert 1000 + LEAST_SHARE * 312 <= presence.refresh_at <= 1000 + 312
+
+
+def test_member_who_only_joined_yet_is_waited_for_as_long_as_the_room_is_large() -> None:
+    presence = Presence(PresenceConfig())
+    crowd(presence, 999)
+    for number in range(999):
+        presence.handle_envelope(
+            type(BOB.peer_id)(number.to_bytes(32, "big")), written(BOB, Announce(312), stamp=STAMP + 1), 0.0
+        )
+    presence.handle_envelope(BOB.peer_id, written(BOB, Join()), 0.0)
+
+    assert presence.reap(3 * 312.0) == []
+    assert len(presence.reap(3 * 312.0 + 0.1)) == 1000
+
+
+# Who went
+
+
+def test_who_went_is_kept_for_a_while_with_how_and_when_last_seen() -> None:
+    presence = Presence(PresenceConfig())
+    presence.handle_envelope(BOB.peer_id, written(BOB, Join(), username="bob"), 10.0)
+    presence.handle_envelope(CARL.peer_id, written(CARL, Join(), username="carl"), 12.0)
+    presence.handle_envelope(BOB.peer_id, written(BOB, Leave(), stamp=STAMP + 1), 20.0)
+    presence.reap(60.0)
+
+    assert [(gone.username, gone.how, gone.heard) for gone in presence.former(61.0)] == [
+        ("bob", Movement.LEFT, 10.0),
+        ("carl", Movement.LOST, 12.0),
+    ]
+    assert presence.former(12.0 + FORMER_S) == []
+
+
+def test_who_comes_back_is_no_longer_among_those_who_went() -> None:
+    presence = Presence(PresenceConfig())
+    presence.handle_envelope(BOB.peer_id, written(BOB, Join()), 0.0)
+    presence.reap(60.0)
+    presence.handle_envelope(BOB.peer_id, written(BOB, Announce(15), stamp=STAMP + 1), 61.0)
+
+    assert presence.former(61.0) == []
+
+
+def test_only_so_many_who_went_are_kept() -> None:
+    presence = Presence(PresenceConfig())
+    crowd(presence, MAX_FORMER + 5)
+    presence.reap(1000.0)
+
+    assert presence.members == []
+    assert len(presence.former(1000.0)) == MAX_FORMER
+
+
+# Memory
+
+
+def test_member_takes_no_more_memory_than_is_said_beside_the_cap() -> None:
+    presence = Presence(PresenceConfig())
+    base = written(BOB, Announce(15), username="\N{GRINNING FACE}" * 16)
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(1000):
+        # As it comes from a link: every object of its own, the payload as long as it is kept.
+        payload, signature = bytes([number % 256]) * MAX_WORD_BYTES, bytes([number % 256]) * 64
+        fresh = base._replace(
+            payload=payload,
+            signature=signature,
+            username=f"{number:04}" + base.username[4:],
+            stamp=STAMP + number,
+        )
+        peer = type(BOB.peer_id)(number.to_bytes(32, "big"))
+        presence.handle_envelope(peer, fresh, float(number))
+        fresh = fresh._replace(stamp=STAMP + 2000 + number, username=f"x{number:03}" + base.username[4:])
+        presence.handle_envelope(peer, fresh, 1000.0 + number)
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+
+    assert grown / 1000 <= 1200
+
+
+# Another name
+
+
+def test_rename_is_answered_told_and_announced_in_every_room_at_once() -> None:
+    book = Playbook()
+    book.settle(book.join("wine"))
+    bob = book.neighbour(BOB, rooms=[LOBBY, WINE])
+
+    outputs = book.rename("anna")
+
+    assert one(outputs, Replied).reply == RenameReply("anna", changed=True)
+    assert one(outputs, Renamed) == Renamed("anna")
+    said = [open_envelope(item.payload, item.signature) for _, item in sent(outputs, Publish)]
+    assert [(item.room, item.username, item.body) for item in said] == [
+        (LOBBY, "anna", Announce(15)),
+        (WINE, "anna", Announce(15)),
+    ]
+    assert [links for links, _ in sent(outputs, Publish)] == [(bob,), (bob,)]
+
+
+def test_what_is_said_after_a_rename_carries_the_new_name() -> None:
+    book = Playbook()
+    book.rename("anna")
+
+    (stored,) = [item for item in book.settle(book.say("hi")) if isinstance(item, MessageAdded)]
+    assert stored.stored.envelope.username == "anna"
+
+
+def test_rename_to_the_same_name_changes_nothing_and_costs_nothing() -> None:
+    book = Playbook()
+    for _ in range(10):
+        assert of(book.rename("ann"), Replied)[0].reply == RenameReply("ann", changed=False)
+    assert of(book.rename("anna"), Renamed) == [Renamed("anna")]
+
+
+@pytest.mark.parametrize("name", ["", " ann", "a\nb", "x" * 65])
+def test_rename_to_what_is_no_name_is_rejected_with_the_rule(name: str) -> None:
+    book = Playbook()
+    assert isinstance(one(book.rename(name), Rejected).error, BadName)
+    assert book.node.username == "ann"
+
+
+def test_renames_beyond_their_rate_are_rejected_until_time_has_passed() -> None:
+    book = Playbook()
+    for number in range(RENAME_BURST):
+        assert of(book.rename(f"ann{number}"), Renamed)
+
+    assert isinstance(one(book.rename("annx"), Rejected).error, RenamedTooOften)
+    book.wait(RENAME_EVERY_S)
+    assert of(book.rename("annx"), Renamed) == [Renamed("annx")]
+
+
+def test_renamed_member_is_told_with_both_names_and_the_peer_is_called_so() -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+    book.hear(bob, written(BOB, Join(), username="bob"))
+
+    outputs = book.hear(bob, written(BOB, Announce(15), stamp=STAMP + 1, username="robert"))
+
+    assert one(outputs, MemberChanged) == MemberChanged(
+        "lobby", BOB.peer_id, "robert", Movement.RENAMED, was="bob"
+    )
+    link = book.node.links.get(bob)
+    assert link is not None
+    assert link.username == "robert"
+
+
+def test_member_who_takes_name_after_name_is_not_followed_until_time_has_passed() -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+    book.hear(bob, written(BOB, Join(), username="bob"))
+    told = []
+    for number in range(50):
+        told += changes(
+            [*book.hear(bob, written(BOB, Announce(15), stamp=STAMP + 1 + number, username=f"b{number}"))]
+        )
+
+    assert told == [(f"b{number}", Movement.RENAMED) for number in range(HEARD_BURST)]
+    book.wait(1 / RENAMES_PER_S)
+    last = written(BOB, Announce(15), stamp=STAMP + 100, username="b49")
+    assert changes([*book.hear(bob, last)]) == [("b49", Movement.RENAMED)]

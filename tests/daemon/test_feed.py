@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chatcore.envelopes import SIGNING_CONTEXT, Chat, Envelope, open_envelope, seal
-from chatcore.events import MemberChanged, MessageAdded, RoomChanged, StoredMessage
+from chatcore.events import MemberChanged, MessageAdded, Movement, RoomChanged, StoredMessage
 from chatcore.identity import Identity, peer_id_of
 from chatcore.ids import RoomId
 from chatcore.people import People, Person
@@ -204,7 +204,7 @@ async def test_blocked_author_is_in_no_event_and_no_replay_until_unblocked(sourc
     source.people.put(Person(author, blocked=True))
     subscription = source.feed.subscribe(0)
     source.say(2)
-    source.feed.publish(MemberChanged("lobby", author, "ann", joined=True))
+    source.feed.publish(MemberChanged("lobby", author, "ann", Movement.JOINED))
     source.feed.publish(RoomChanged("games", joined=True))
     (event,) = await take(subscription, 1)
     assert (event["topic"], event["seq"]) == ("room", 2)

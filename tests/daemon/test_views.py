@@ -10,12 +10,14 @@ import pytest
 from chatcore import api
 from chatcore.clock import MAX_STAMP, Now
 from chatcore.config import NodeConfig
-from chatcore.envelopes import Chat, Join, seal
+from chatcore.envelopes import Chat, Join, Leave, seal
 from chatcore.events import (
     LinkUp,
     MemberChanged,
     MessageAdded,
+    Movement,
     PeerChanged,
+    Renamed,
     RoomChanged,
     Started,
     StateChanged,
@@ -129,6 +131,27 @@ def test_rooms_are_shown_with_their_members(node: Node) -> None:
     assert set(shown) == keys(api.Room)
 
 
+def test_members_are_shown_with_us_first_and_who_went_last(node: Node) -> None:
+    room = node.rooms[ROOM]
+    heard = [Now(NOW.mono + number, NOW.wall_ms) for number in range(4)]
+    stamp = NOW.wall_ms << 16
+    room.handle_heard(seal(Identity(b"c" * 32), ROOM, stamp, "carl", Join()), heard[0])
+    room.handle_heard(seal(OTHER, ROOM, stamp, "bob", Join()), heard[1])
+    room.handle_heard(seal(Identity(b"d" * 32), ROOM, stamp, "dora", Join()), heard[2])
+    room.handle_heard(seal(OTHER, ROOM, stamp + 1, "bob", Leave()), heard[3])
+
+    shown = views.members(node, room, heard[3], former=True)
+
+    assert [(item["username"], item["state"], item["last_seen_s"], item["you"]) for item in shown] == [
+        (node.username, "here", 0.0, True),
+        ("carl", "here", 3.0, False),
+        ("dora", "here", 1.0, False),
+        ("bob", "left", 2.0, False),
+    ]
+    assert {frozenset(item) for item in shown} == {frozenset(keys(api.Present))}
+    assert len(views.members(node, room, heard[3], former=False)) == 3
+
+
 def test_dialling_shows_what_is_not_reached_and_when_it_is_tried_again(node: Node) -> None:
     (shown,) = views.dialling(node, NOW)
     assert shown == {"address": "192.0.2.1:1", "reason": None, "next_try_s": None, "failures": 0}
@@ -142,8 +165,10 @@ def test_events_have_a_topic_and_the_seq_of_the_last_message() -> None:
         views.event(MessageAdded("lobby", StoredMessage(9, envelope)), 8, People()),
         views.event(PeerChanged(OTHER.peer_id, "bob", "192.0.2.1:1", True, True, ""), 9, People()),
         views.event(PeerChanged(OTHER.peer_id, "bob", "192.0.2.1:1", False, False, "left"), 9, People()),
-        views.event(MemberChanged("lobby", OTHER.peer_id, "bob", True), 9, People()),
-        views.event(MemberChanged("lobby", OTHER.peer_id, "bob", False), 9, People()),
+        views.event(MemberChanged("lobby", OTHER.peer_id, "bob", Movement.JOINED), 9, People()),
+        views.event(MemberChanged("lobby", OTHER.peer_id, "bob", Movement.LEFT), 9, People()),
+        views.event(MemberChanged("lobby", OTHER.peer_id, "rob", Movement.RENAMED, was="bob"), 9, People()),
+        views.event(Renamed("anna"), 9, People()),
         views.event(RoomChanged("games", True), 9, People()),
         views.event(RoomChanged("games", False), 9, People()),
         views.event(StateChanged("lobby", OwnMessage(envelope.id, ROOM, State.SENT)), 9, People()),
@@ -155,6 +180,8 @@ def test_events_have_a_topic_and_the_seq_of_the_last_message() -> None:
         "peer",
         "presence",
         "presence",
+        "presence",
+        "identity",
         "room",
         "room",
         "state",
@@ -164,6 +191,8 @@ def test_events_have_a_topic_and_the_seq_of_the_last_message() -> None:
         "down",
         "joined",
         "left",
+        "renamed",
+        "renamed",
         "joined",
         "left",
         "sent",

@@ -1,4 +1,4 @@
-"""`make faults`: kills, damaged stores and split networks in numbers, on real daemons.
+"""`make faults`: kills, damaged stores, split networks and who is present in numbers, on real daemons.
 
 Exits with 1 for a mark missed.
 """
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.killing import kill_again_and_again
+from tests.faults.missing import DAEMONS as PRESENT
+from tests.faults.missing import RUN_S, watch_presence
 from tests.faults.splitting import A_SIDE, DAEMONS, EQUAL_WITHIN_S, Outcome, split_and_heal
 from tests.faults.spoiling import spoil_again_and_again
 from tests.support.faultproxy import Split
@@ -85,10 +87,27 @@ def _after_split(what: str, found: Outcome) -> Check:
     return what, outcome, found.good
 
 
+def presence(folder: Path, runs: int | None, seed: int) -> list[Check]:
+    del seed  # nothing in it is drawn
+    found = asyncio.run(watch_presence(folder, runs or PRESENT))
+    return [
+        (
+            f"{found.daemons} daemons present for {RUN_S:.0f} s",
+            (
+                f"{found.missed} alive missed; killed: off the rosters after {min(found.lost_s):.1f} to "
+                f"{max(found.lost_s):.1f} s; stopped: after {max(found.left_s):.2f} s; "
+                f"a latecomer knows all {found.known_s:.2f} s after it is ready"
+            ),
+            found.good,
+        )
+    ]
+
+
 PARTS: dict[str, Callable[[Path, int | None, int], list[Check]]] = {
     "kills": kills,
     "spoiled": spoiled,
     "splits": splits,
+    "presence": presence,
 }
 
 
@@ -96,7 +115,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)} (default: all)")
     parser.add_argument(
-        "--runs", type=int, help="instead of the full number of each; for splits, messages of each author"
+        "--runs",
+        type=int,
+        help="instead of the full number of each; for splits, messages of each author; for presence, daemons",
     )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

@@ -31,8 +31,8 @@ FAULT_MOST_NODES = 500
 """Rows with faults are measured up to here unless they are asked for by name."""
 
 QUIET_ROWS = ("spread", "lean")
-SMALL_ROWS = ("forged", "split6", "sizes")
-"""Worlds of their own, whatever the number of nodes: done once for each seed."""
+SMALL_ROWS = ("forged", "split6", "sizes", "presence", "crowd")
+"""Worlds of their own, or long: done once for each seed, with the least number of nodes."""
 
 
 def _between(least: float, most: float, kind: Callable[[str], float]) -> Callable[[str], float]:

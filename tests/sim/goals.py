@@ -84,5 +84,18 @@ FIGURES = (
     Figure("drop50", "p99_ms", "50% drop silently, active view 12: p99", "ms", _all(400), digits=0),
     Figure("forged", "lost", "10,000 forged requests: own choices lost", "", _all(0), digits=0),
     Figure("forged", "taken", "10,000 forged requests: active view taken", "%", digits=0),
+    Figure("presence", "heard_s", "presence, 30 min: refreshes heard at a node", "/s", _all(4)),
+    Figure("presence", "missed", "  alive, and taken off a roster", "", _all(0), digits=0),
+    Figure("presence", "crashed_s", "  crashed, and off every roster after", "s", _all(60), digits=1),
+    Figure(
+        "presence", "crashed_least_s", "  the same, off the first", "s", _all(30), at_most=False, digits=1
+    ),
+    Figure("presence", "left_s", "  said so, and off every roster after", "s", _all(1)),
+    Figure("presence", "newcomer_s", "  newcomer knows everybody after", "s", _all(2)),
+    Figure("crowd", "heard_s", "24 h, 1,000 present: refreshes heard, 10 min", "/s", _all(4)),
+    Figure("crowd", "busiest_s", "  the same in the busiest minute", "/s"),
+    Figure("crowd", "missed", "  alive, and taken off a roster", "", _all(0), digits=0),
+    Figure("crowd", "kept", "  crashed or left, and still on a roster", "", _all(0), digits=0),
+    Figure("crowd", "crashed_s", "  crashed, and off every roster after", "s", _all(975), digits=0),
     Figure("forged", "answered", "10,000 forged requests: answered", "", digits=0),
 )

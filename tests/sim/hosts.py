@@ -166,7 +166,7 @@ def hello_of(node: Node) -> Hello:
         network=config.network,
         user_agent=config.user_agent,
         listen_port=config.listen_port,
-        username=config.username,
+        username=node.username,
         rooms=node.room_ids,
     )
 

@@ -26,6 +26,7 @@ from chatcore.events import (
     Input,
     LinkDown,
     LinkUp,
+    MemberChanged,
     MessageAdded,
     Notice,
     Output,
@@ -49,7 +50,7 @@ from chatcore.node import Node
 from tests.sim import dials
 from tests.sim.frames import FRAME_OVERHEAD_BYTES, Item, frames_of
 from tests.sim.hosts import End, Host, Machine, hello_of, index_of, rng_for
-from tests.sim.tally import Tally, Trail
+from tests.sim.tally import Move, Tally, Trail
 
 WALL_START_MS = 1_700_000_000_000
 
@@ -307,7 +308,9 @@ class World:
 
     def _perform_one(self, host: Host, output: Output, waiting: dict[End, list[Item]]) -> None:
         match output:
-            case Verify(job, _, envelopes):
+            case Verify(job, _, envelopes, history):
+                if not history:
+                    self.tally.checked[host.index] += len(envelopes)
                 forged = self.forged
                 results = tuple([(item.id, item.signature) not in forged for item in envelopes])
                 self._answer(host, Verified(job, results), self.config.verify_s)
@@ -318,6 +321,9 @@ class World:
                     self._next.append((host, Committed(output.job, host.store.keep(output.messages))))
             case MessageAdded():
                 self.tally.shown(output, host.index, self.now)
+            case MemberChanged():
+                if self.tally.follows_members:
+                    self.tally.moves.append(Move(self.now, host.index, output.peer_id, output.movement))
             case SetTimer(key, at):
                 self._sequence += 1
                 host.timers[key] = self._sequence

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.sim import faults
+from tests.sim.crowds import crowded, thousand
 from tests.sim.hosts import Host
 from tests.sim.measure import (
     alive,
@@ -18,6 +19,7 @@ from tests.sim.measure import (
 )
 from tests.sim.network import World
 from tests.sim.overlay import Graph, Plan, components, degrees, eccentricity_s, graph_of, want_copies
+from tests.sim.presences import present, talking
 from tests.sim.repairs import compared, healed, six, two
 from tests.sim.results import Result, delivery_curve, histogram, mean, middle, with_fanout
 from tests.sim.scenario import SPREADING_S, chat, measured_chat, some_authors, text_of, trails_of
@@ -168,6 +170,8 @@ ROWS: dict[str, Row] = {
     "lie20": Row(partial(dropping, share=0.20, announces=True)),
     "drop50": Row(partial(dropping, share=0.50), partial(with_fanout, fanout=12)),
     "forged": Row(begged, small_world),
+    "presence": Row(present, talking),
+    "crowd": Row(crowded, thousand),
 }
 
 

@@ -4,8 +4,8 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
-from chatcore.events import MessageAdded, RequestId
-from chatcore.ids import MessageId
+from chatcore.events import MessageAdded, Movement, RequestId
+from chatcore.ids import MessageId, PeerId
 from chatcore.messages import Publish
 
 NEVER = -1.0
@@ -54,8 +54,23 @@ class Traffic:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A host took somebody on its roster, or off."""
+
+    at: float
+    host: int
+    peer_id: PeerId
+    movement: Movement
+
+
 class Tally:
     def __init__(self) -> None:
+        self.checked: Counter[int] = Counter()
+        """Messages that were new at each host, by its index; history and rosters left out."""
+
+        self.follows_members = False
+        self.moves: list[Move] = []
         self.traffic = Traffic()
         self.trails: dict[MessageId, Trail] = {}
         self.by_request: dict[RequestId, Trail] = {}

@@ -28,6 +28,7 @@ from chatcore.events import (
     Persist,
     Priority,
     Received,
+    Rename,
     RequestId,
     RoomRecord,
     Send,
@@ -383,6 +384,9 @@ class Playbook:
 
     def leave(self, room: str) -> list[Output]:
         return self.handle(LeaveRoom(self.next_request(), room))
+
+    def rename(self, username: str) -> list[Output]:
+        return self.handle(Rename(self.next_request(), username))
 
     def connect(self, address: str) -> list[Output]:
         return self.handle(Connect(self.next_request(), address))

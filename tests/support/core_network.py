@@ -37,6 +37,7 @@ from chatcore.events import (
     Persist,
     Received,
     Rejected,
+    Renamed,
     Replied,
     RequestId,
     RoomChanged,
@@ -232,7 +233,9 @@ class Network:
                 stored = [StoredMessage(len(member.stored) + 1 + at, item) for at, item in enumerate(new)]
                 member.stored += stored
                 self.post(member, Committed(job, tuple(stored)))
-            case MessageAdded() | StateChanged() | PeerChanged() | MemberChanged() | RoomChanged():
+            case (
+                MessageAdded() | StateChanged() | PeerChanged() | MemberChanged() | RoomChanged() | Renamed()
+            ):
                 member.news.append(output)
             case Replied() | Rejected():
                 member.answers.append(output)

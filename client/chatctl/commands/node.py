@@ -1,4 +1,4 @@
-"""`status`, `stats`, `id`, `call` and `stop`: the daemon itself."""
+"""`status`, `stats`, `id`, `nick`, `call` and `stop`: the daemon itself."""
 
 import json
 import time
@@ -96,6 +96,22 @@ def stats_command(told: Invocation) -> None:
 def id_command(told: Invocation) -> None:
     """Show who this node is."""
     ask(told, "identity.show", None, lambda shown: told.out(render.identity(shown, told.style)))
+
+
+@click.command("nick", cls=Command, examples=(("chatctl nick ann", "be called ann from now on"),))
+@click.argument("name", type=utf8, metavar="NAME")
+@click.pass_obj
+def nick_command(told: Invocation, name: str) -> None:
+    """Take another name; every room hears of it at once.
+
+    It lasts until the daemon starts again, with the name its settings give.
+    """
+
+    def show(change: Any) -> None:
+        lasts = f", {render.NAME_LASTS}" if change["changed"] else ""
+        told.say(f"{render.renamed(change)}{lasts}")
+
+    ask(told, "node.rename", {"username": name}, show)
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""`rooms`, `join` and `leave`."""
+"""`rooms`, `who`, `join` and `leave`."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import click
 
 from chatctl import render
 from chatctl.commands.answering import ask
+from chatctl.commands.messages import ROOM
 from chatctl.invocation import Invocation
 from chatctl.options import Command, utf8
 
@@ -22,6 +23,30 @@ def rooms_command(told: Invocation) -> None:
             told.say("in no room; come into one with chatctl join ROOM")
 
     ask(told, "room.list", None, show)
+
+
+@click.command(
+    "who",
+    cls=Command,
+    params=[ROOM],
+    examples=(
+        ("chatctl who", "who is in #lobby, and who went within the last hour"),
+        ("chatctl who --room rust --here", "only who is in #rust now"),
+        ("chatctl who --json | jq -r '.[] | select(.state == \"lost\") | .username'", "who fell silent"),
+    ),
+)
+@click.option("--here", is_flag=True, help="Only who is there now.")
+@click.pass_obj
+def who_command(told: Invocation, *, room: str | None, here: bool) -> None:
+    """Show who is in a room, and when each was last heard of."""
+    wanted = {"room": room, "former": False if here else None}
+    params = {name: value for name, value in wanted.items() if value is not None}
+    ask(
+        told,
+        "room.members",
+        params or None,
+        lambda found: told.out(render.members(found, told.style, told.env.columns())),
+    )
 
 
 @click.command("join", cls=Command, examples=(("chatctl join rust", "come into #rust; the # may stay away"),))

@@ -141,11 +141,26 @@ async def _alias(chat: "Chat", argument: str) -> None:
     chat.show(chat.view.note(render_peers.named(await chat.stream.call("peer.alias", params))))
 
 
+async def _who(chat: "Chat", argument: str) -> None:
+    found = await chat.stream.call("room.members", {"room": argument or chat.conversation.room})
+    chat.show(render.members(found, chat.style, chat.screen.columns))
+
+
+async def _nick(chat: "Chat", argument: str) -> None:
+    if not argument:
+        raise BadUsage("which name", "/nick ann makes you ann")
+    change = await chat.stream.call("node.rename", {"username": argument})
+    # What changed is told by its event.
+    chat.show(chat.view.note(render.NAME_LASTS if change["changed"] else render.renamed(change)))
+
+
 COMMANDS = {
     "help": Command("/help", "show this list", _help),
     "join": Command("/join ROOM", "come into a room, or talk in one you are in", _join, takes_room=True),
     "leave": Command("/leave [ROOM]", "leave a room, this one if none is named", _leave, takes_room=True),
     "rooms": Command("/rooms", "the rooms you are in", _rooms),
+    "who": Command("/who [ROOM]", "who is in this room, or was a while ago", _who, takes_room=True),
+    "nick": Command("/nick NAME", "take another name", _nick),
     "history": Command("/history [N]", "the last N messages of this room", _history),
     "search": Command("/search WORDS", "the last messages with these words, in any room", _search),
     "pin": Command("/pin [ID]", "keep a message whatever its age, the last one here if none is named", _pin),

@@ -91,7 +91,10 @@ class View:
                 self._conversation.peers += 1 if data["state"] == "up" else -1
                 return [self._style.dim(render.peer_changed(data, self._conversation.nicks))]
             case "presence":
-                return [self._style.dim(render.presence_changed(data, self._conversation.nicks))]
+                return self._presence_changed(data)
+            case "identity":
+                self._conversation.me["username"] = data["username"]
+                return [self.note(f"you are {clean_line(data['username'])} now")]
             case "room":
                 return self._room_changed(data)
             case "gap":
@@ -99,6 +102,13 @@ class View:
                 return [self.note("too much happened at once: some joins and leaves were not shown")]
             case _:
                 return []  # of a newer daemon
+
+    def _presence_changed(self, data: dict[str, Any]) -> list[str]:
+        nicks = self._conversation.nicks
+        if data["state"] == "here":  # that we learn of somebody now is no news
+            nicks.observe(data["peer_id"], data["username"])
+            return []
+        return [self._style.dim(render.presence_changed(data, nicks))]
 
     def _state_changed(self, data: dict[str, Any]) -> list[str]:
         text = self._conversation.deliveries.changed(data)

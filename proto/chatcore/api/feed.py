@@ -30,6 +30,8 @@ class Event(TypedDict):
     """`seq` rises with each stored message; other events carry the last message's.
 
     Topic `state` tells that a message of our own has come further: {id, room, state, confirmed, reason}.
+    Topic `presence`: somebody `joined`, was `here` before us, `left`, was `lost` or `renamed` (from `was`):
+    {room, peer_id, username, state}. Topic `identity`: this node is `renamed`: {state, username}.
     """
 
     seq: int

@@ -136,3 +136,15 @@ class IdentityInfo(TypedDict):
 
 class Done(TypedDict):
     ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RenameParams:
+    username: str
+
+
+class NameChange(TypedDict):
+    """`changed` is false when it was the name already."""
+
+    username: str
+    changed: bool

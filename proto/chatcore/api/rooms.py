@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
+from chatcore.names import LOBBY
+
 
 @dataclass(frozen=True, slots=True)
 class RoomParams:
@@ -38,3 +40,24 @@ class Member(TypedDict):
 class RoomChange(TypedDict):
     room: str
     changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MembersParams:
+    """`former`: those as well who went within the last hour, the last 256 at most."""
+
+    room: str = LOBBY
+    former: bool = True
+
+
+class Present(TypedDict):
+    """`state`: `here`; `left`, by their own word; `lost`, gone without one: crashed, or cut off.
+
+    `last_seen_s`: how long ago something came from them. `you`: this node itself.
+    """
+
+    peer_id: str
+    username: str
+    state: str
+    last_seen_s: float
+    you: bool

@@ -1,0 +1,26 @@
+"""What this node calls itself, and how often it may take another name."""
+
+from chatcore.errors import RenamedTooOften
+from chatcore.limits import TokenBucket
+from chatcore.names import username
+
+RENAME_EVERY_S = 30.0
+RENAME_BURST = 3
+"""A name mistyped is put right at once; who takes a new one every minute is a nuisance to every room, and
+members take up no more than about as many."""
+
+
+class Nickname:
+    def __init__(self, text: str, mono: float) -> None:
+        self.text = text
+        self._bucket = TokenBucket(1 / RENAME_EVERY_S, RENAME_BURST, mono)
+
+    def change(self, wanted: str, mono: float) -> bool:
+        """False when it is our name already. Raises BadName or RenamedTooOften."""
+        name = username(wanted)
+        if name == self.text:
+            return False
+        if not self._bucket.take(mono):
+            raise RenamedTooOften(RENAME_EVERY_S)
+        self.text = name
+        return True

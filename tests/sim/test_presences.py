@@ -1,4 +1,4 @@
-"""Five minutes of presence in a network of 50, and hours in a room of hundreds; `make sim` does half an hour."""
+"""Five minutes of presence in a network of 50, and hours in a room of hundreds; `make sim` does more."""
 
 import pytest
 

@@ -1,5 +1,6 @@
 """What the doctor says of the clock, the disk, the store and the limits of the machine."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def test_folder_that_takes_nothing_is_named(tmp_path: Path) -> None:
         why = refusal(tmp_path)
     assert why is not None
     assert str(tmp_path) in why
-    assert "is read-only" in why or "may not write" in why
+    assert ("is read-only" if os.geteuid() == 0 else "may not write") in why
 
 
 # The store

@@ -42,7 +42,7 @@ from chatcore.receipts import GATHER_S
 from chatd import driver as driver_module
 from chatd.driver import Driver
 from chatd.links import Links
-from chatd.store import Store
+from chatd.store import BatchResult, Store
 from tests.support.peer import Peer, credentials, publish, said
 
 DEADLINE_S = 10.0
@@ -358,3 +358,15 @@ async def test_peer_hears_goodbye_when_the_node_stops() -> None:
             "the node is stopping"
         ]
         assert split_address(address)
+
+
+async def test_failed_write_is_remembered_until_one_succeeds() -> None:
+    async with running() as (shell, _):
+        shell.driver.take_results([BatchResult(shell.store.last_seq(), error="no space left")])
+        done = asyncio.Event()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(shell.driver, "post", lambda _: done.set())
+            await asyncio.wait_for(done.wait(), DEADLINE_S)
+        assert shell.driver.write_error == "no space left"
+        await shell.send("there is space again")
+        assert shell.driver.write_error is None

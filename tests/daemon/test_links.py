@@ -27,6 +27,7 @@ from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Goodbye, Ping, Pong, Publish
 from chatcore.names import split_address
 from chatd import connection as connection_module
+from chatd.addresses import Scope
 from chatd.links import MAX_CALLERS, Links
 from tests.support.peer import NOW, Peer, credentials, hang_up, hello
 
@@ -389,3 +390,14 @@ async def test_port_in_use_is_an_os_error() -> None:
         host, port = split_address(address)
         with pytest.raises(OSError, match="in use"):
             await Node(LinkConfig()).links.listen(host, port)
+
+
+async def test_call_that_shakes_hands_is_remembered_by_where_it_came_from() -> None:
+    async with listening() as (node, address):
+        _, writer = await call(address)
+        writer.close()
+        await node.expect(StrangerRefused)
+        assert node.links.called_from == set()
+        async with Peer.dial(address):
+            await node.expect(LinkUp)
+        assert node.links.called_from == {Scope.HOST}

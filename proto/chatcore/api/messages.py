@@ -163,8 +163,8 @@ class PinChange(TypedDict):
 class SearchPage(TypedDict):
     """`messages` are the newest that match, newest first; `next` as `before` goes on, null when that was all.
 
-    `incomplete` when the search stopped early and may have missed some, or `unindexed` messages could not be
-    searched yet.
+    `incomplete` when the search stopped before it had found so many as were asked for, which `next` makes up
+    for unless it is null, or when `unindexed` messages could not be searched yet.
     """
 
     messages: list[Message]

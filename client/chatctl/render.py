@@ -172,7 +172,7 @@ def search_notes(page: "SearchPage") -> list[str]:
     if page["unindexed"]:
         notes.append(f"{page['unindexed']:,} messages are not indexed yet and were not searched; try again")
     elif page["incomplete"]:
-        notes.append("older messages may be missing: the search took too long; use longer words")
+        notes.append("older messages may be missing: the search took too long; go on, or use longer words")
     return notes
 
 

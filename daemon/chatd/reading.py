@@ -5,7 +5,7 @@ Everything here reads the disk; the caller keeps it off the event loop.
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -18,9 +18,11 @@ from chatcore.words import MAX_QUERY_CHARS, MAX_QUERY_WORDS, parse
 from chatd import views
 from chatd.people import MAX_AUTHORS_READ, author_of, is_hidden
 from chatd.store import Store, Stored
+from chatd.store.pins import MAX_PINS
 from chatd.store.postings import Place
 from chatd.store.reading import Point
 from chatd.store.search import Search
+from chatd.store.shown import ShownPage
 from chatd.store.terms import Author, Wanted
 
 _ID = re.compile(rf"[0-9a-f]{{{SHORT_CHARS},{2 * DIGEST_BYTES}}}")
@@ -94,40 +96,34 @@ def _time_ms(text: str) -> int:
     return max(0, int(time.timestamp() * 1000))  # the year 9999 fits a stamp
 
 
-Pages = Callable[[RoomId, int, Point | None, Point | None], list[Stored]]
-"""Up to so many of a room's messages, before a point or after one."""
-
-
 def history(
     store: Store, people: People, room: RoomId, name: str, params: api.HistoryParams
 ) -> list[api.Message]:
-    """Fewer than `limit` only at the end: what is not shown does not count."""
-    within = range_of(store, params.before, params.after)
-    found = _shown(store.page, people, room, params.limit, within)
+    """Fewer than `limit` only at the end: what is not shown does not count. Raises MuchNotShown."""
+    low, high = _points(range_of(store, params.before, params.after))
+
+    def shows(is_chat: bool, author: bytes) -> bool:
+        return is_chat and not (people.blocked and people.is_blocked(author_of(author)))
+
+    page = store.shown(ShownPage(room, params.limit, high, low, shows))
+    if page.gave_up:
+        assert page.upto is not None
+        way = "before" if low is None else "after"
+        raise api.MuchNotShown(len(page.found), way, page.upto.message_id.hex())
+    found = page.found if low is not None else page.found[::-1]
     return [_message(item, name, people, signed=params.signed) for item in found]
 
 
 def pins(store: Store, people: People, room: RoomId, name: str, params: api.PinsParams) -> list[api.Message]:
-    within = range_of(store, params.before, params.after)
-    found = _shown(store.pins.page, people, room, params.limit, within)
+    low, high = _points(range_of(store, params.before, params.after))
+    page = [item for item in store.pins.page(room, MAX_PINS, high, low) if _is_shown(people, item)]
+    found = page[: params.limit] if low is not None else page[-params.limit :]
     return [_message(item, name, people) for item in found]
 
 
-def _shown(pages: Pages, people: People, room: RoomId, limit: int, within: Range) -> list[Stored]:
-    low, high = within.after and within.after.point, within.before and within.before.point
-    shown: list[Stored] = []
-    while True:
-        wanted = limit - len(shown)
-        page = pages(room, wanted, high, low)
-        chats = [item for item in page if _is_shown(people, item)]
-        shown = [*shown, *chats] if low is not None else [*chats, *shown]
-        if len(page) < wanted or len(chats) == wanted:
-            return shown
-        edge = (page[-1] if low is not None else page[0]).envelope
-        if low is not None:
-            low = Point(edge.stamp, edge.id)
-        else:
-            high = Point(edge.stamp, edge.id)
+def _points(within: Range) -> tuple[Point | None, Point | None]:
+    """After, and before."""
+    return within.after and within.after.point, within.before and within.before.point
 
 
 def _is_shown(people: People, stored: Stored) -> bool:

@@ -93,7 +93,7 @@ class Server:
         answer = await self._dispatcher.answer(text)
         if answer is None:
             return web.Response(status=204)
-        return web.Response(text=answer, content_type="application/json")
+        return web.Response(body=answer, content_type="application/json", charset="utf-8")
 
     async def _handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         if len(self._conversations) >= MAX_WEBSOCKETS:
@@ -173,15 +173,15 @@ class _Conversation:
 
     async def _follow(self, subscription: AsyncIterator[list[str]]) -> None:
         async for events in subscription:
-            await self._send(
-                f'{{"jsonrpc":"2.0","method":"{api.EVENTS_NOTIFICATION}","params":{{"events":[{",".join(events)}]}}}}'
-            )
+            params = f'{{"events":[{",".join(events)}]}}'
+            text = f'{{"jsonrpc":"2.0","method":"{api.EVENTS_NOTIFICATION}","params":{params}}}'
+            await self._send(text.encode())
 
-    async def _send(self, text: str) -> None:
+    async def _send(self, text: bytes | bytearray) -> None:
         """Whoever is gone, or reads nothing for too long, is not worth an error."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._websocket.send_str(text)
+                await self._websocket.send_frame(text, WSMsgType.TEXT)  # type: ignore[arg-type]  # takes all bytes
         except (ConnectionError, TimeoutError):
             self._drop()
 

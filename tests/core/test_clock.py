@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from chatcore.clock import (
     COUNTER_BITS,
+    MAX_DRAG_MS,
     MAX_SKEW_MS,
     MAX_STAMP,
     HybridClock,
@@ -70,8 +71,46 @@ def test_witnessed_stamp_of_the_past_changes_nothing() -> None:
     assert clock.tick(WALL) == at(WALL, 1)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(-MAX_SKEW_MS // 2, MAX_SKEW_MS // 2)), max_size=60))
-def test_stamps_always_rise_while_clocks_agree_within_the_skew(steps: list[tuple[bool, int]]) -> None:
+def test_stamp_heard_drags_the_clock_so_far_and_no_further() -> None:
+    clock = HybridClock()
+    clock.witness(at(WALL + MAX_SKEW_MS))
+
+    assert wall_ms_of(clock.tick(WALL)) == WALL + MAX_DRAG_MS
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_nobody_whose_clock_is_behind_refuses_what_we_say_after_a_stamp_at_the_limit(
+    *, restarted: bool
+) -> None:
+    evil = at(WALL + MAX_SKEW_MS, 2**COUNTER_BITS - 1)
+    clock = HybridClock(evil if restarted else 0)
+    clock.witness(evil)
+
+    for later_ms in range(0, 2000, 100):
+        for _ in range(10):
+            stamp = clock.tick(WALL + later_ms)
+            assert not is_future(stamp, Now(0.0, WALL + later_ms - MAX_SKEW_MS + MAX_DRAG_MS + 1))
+
+
+def test_stamp_heard_too_far_ahead_is_followed_once_the_wall_has_come_nearer() -> None:
+    clock = HybridClock()
+    heard = at(WALL + MAX_SKEW_MS)
+    clock.witness(heard)
+
+    assert clock.tick(WALL + MAX_DRAG_MS - 1) < heard
+    assert clock.tick(WALL + MAX_DRAG_MS) == heard + 1
+
+
+def test_clock_that_started_again_follows_what_it_hears() -> None:
+    clock = HybridClock(at(WALL + MAX_SKEW_MS + 1))
+    assert clock.tick(WALL) == at(WALL)
+    clock.witness(at(WALL + 7))
+
+    assert clock.tick(WALL) == at(WALL + 7, 1)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(-MAX_DRAG_MS // 2, MAX_DRAG_MS // 2)), max_size=60))
+def test_stamps_always_rise_while_clocks_agree_within_the_drag(steps: list[tuple[bool, int]]) -> None:
     clock = HybridClock()
     last = 0
     for heard, offset in steps:

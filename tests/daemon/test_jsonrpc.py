@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from chatcore import api
 from chatcore.errors import NotInRoom
+from chatd import jsonrpc
 from chatd.jsonrpc import Dispatcher
 
 
@@ -99,7 +102,7 @@ async def test_answer_carries_the_id_it_was_asked_with(dispatcher: Dispatcher, n
     answer = await dispatcher.answer(json.dumps(call("node.status", number=number)))
     assert answer is not None
     assert json.loads(answer)["id"] == number
-    assert answer.encode()
+    assert answer.decode()
 
 
 @pytest.mark.parametrize(
@@ -269,8 +272,8 @@ async def test_bug_is_an_internal_error_without_the_exceptions_words(dispatcher:
         answer = await dispatcher.answer(json.dumps(call("node.stop")))
     assert answer is not None
     failure(json.loads(answer), -32603, "internal")
-    assert "words" not in answer
-    assert "RuntimeError" not in answer
+    assert b"words" not in answer
+    assert b"RuntimeError" not in answer
     assert [(line["event"], line["method"]) for line in lines] == [("rpc_failed", "node.stop")]
 
 
@@ -296,8 +299,8 @@ def test_any_json_is_answered_by_json_and_never_an_internal_error(value: Any) ->
     dispatcher = Dispatcher({"message.send": handlers.send, "node.status": handlers.status})
     answer = asyncio.run(dispatcher.answer(json.dumps(value)))
     if answer is not None:
-        assert answer.encode()
-        assert "internal" not in answer
+        assert answer.decode()
+        assert b"internal" not in answer
         json.loads(answer, parse_constant=pytest.fail)
 
 
@@ -305,4 +308,41 @@ def test_any_json_is_answered_by_json_and_never_an_internal_error(value: Any) ->
 def test_any_text_is_answered(text: str) -> None:
     answer = asyncio.run(Dispatcher({}).answer(text))
     if answer is not None:
-        assert "error" in answer
+        assert b"error" in answer
+
+
+# Long answers
+
+
+def page(text: str) -> list[dict[str, Any]]:
+    return [{"id": number, "text": text} for number in range(1000)]
+
+
+@pytest.mark.parametrize("text", ["tea", '日本 "quoted"\n', "half \ud800 a pair"])
+@pytest.mark.parametrize("shape", [lambda found: found, lambda found: {"messages": found, "next": None}])
+@pytest.mark.parametrize("batch", [False, True])
+async def test_long_answer_is_put_into_json_off_the_event_loop_and_piece_by_piece(
+    monkeypatch: pytest.MonkeyPatch, text: str, shape: Callable[[Any], Any], *, batch: bool
+) -> None:
+    found = shape(page(text))
+    pieces: list[str] = []
+
+    def spy(encode: Callable[[Any], str]) -> Callable[[Any], str]:
+        def encoded(value: Any) -> str:
+            assert threading.current_thread() is not threading.main_thread()
+            pieces.append(encode(value))
+            return pieces[-1]
+
+        return encoded
+
+    for name in ("_compact", "_escaped"):
+        monkeypatch.setattr(jsonrpc, name, spy(getattr(jsonrpc, name)))
+
+    async def history(_: api.HistoryParams) -> Any:
+        return found
+
+    request = call("message.history", {"room": "lobby"})
+    answer = await ask(Dispatcher({"message.history": history}), [request, request] if batch else request)
+
+    assert [each["result"] for each in (answer if batch else [answer])] == [found] * (2 if batch else 1)
+    assert max(map(len, pieces)) < 200  # the interpreter lock is given up between two pieces

@@ -1,8 +1,11 @@
 """Reading history over the API of a real daemon: pages, searches, and messages in and out."""
 
 import base64
+import re
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +15,17 @@ from chatcore.envelopes import SIGNING_CONTEXT, Announce, Chat, Envelope, open_e
 from chatcore.identity import Identity
 from chatcore.messages import MAX_ROOMS
 from chatcore.names import room_id
+from chatcore.people import People, Person
 from chatcore.wire import pack
 from chatcore.words import MAX_QUERY_CHARS, MAX_QUERY_WORDS
+from chatd import reading
+from chatd.store import Batch, Store, records, shown
 from tests.conftest import Spawn
 from tests.support.daemon import Daemon, RpcError
 
 Json = dict[str, Any]
 BOB = Identity(b"b" * 32)
+EVE = Identity(b"e" * 32)
 COUNT = 25
 START_MS = 1_700_000_000_000
 
@@ -106,6 +113,88 @@ def test_history_of_what_is_not_shown_does_not_shorten_a_page(spawn: Spawn) -> N
     assert history(daemon, limit=5) == [30, 32, 34, 36, 38]
     assert history(daemon, after=0, limit=5) == [0, 2, 4, 6, 8]
     assert len(history(daemon, limit=1000)) == 20
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Iterator[Store]:
+    """Of every ten messages one is shown; the others are of unknown kinds, or Eve's, who is blocked."""
+    store = Store.open(tmp_path / "store", sync=False)
+    kept = threading.Event()
+    store.start(lambda _: kept.set())
+    kinds = (envelope, odd, unknown, *6 * [said_by_eve], odd)
+    found = [kinds[number % 10](number) for number in range(200)]
+    store.submit(Batch(1, tuple(found)))
+    assert kept.wait(20)
+    yield store
+    store.close()
+
+
+def page_of(store: Store, **params: Any) -> list[int]:
+    people = People([Person(EVE.peer_id, blocked=True)])
+    asked = api.HistoryParams(room="old", **params)
+    found = reading.history(store, people, room_id("main", "old"), "old", asked)
+    return [int(message["text"].split()[1]) for message in found]
+
+
+def test_history_passes_over_what_is_not_shown(mixed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shown, "STEP", 7)
+    assert page_of(mixed, limit=3) == [170, 180, 190]
+    assert page_of(mixed, limit=3, after=0) == [0, 10, 20]
+    assert page_of(mixed, limit=1000) == page_of(mixed, limit=1000, after=0) == list(range(0, 200, 10))
+    assert page_of(mixed, limit=5, before=START_MS + 15_000) == [0, 10]
+    assert page_of(mixed, limit=5, after=START_MS + 175_000) == [180, 190]
+
+
+def test_history_decodes_little_of_what_is_not_shown(mixed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+
+    def decode(value: bytes) -> tuple[int, Envelope]:
+        decoded.append(value)
+        return decode_record(value)
+
+    decode_record = records.decode_record
+    monkeypatch.setattr(records, "decode_record", decode)
+    assert len(page_of(mixed, limit=20)) == 20
+    assert len(decoded) == 20 + 40  # only the unusual ones besides
+
+
+@pytest.mark.parametrize("onwards", [False, True])
+def test_history_that_would_pass_over_too_much_says_where_to_go_on(
+    mixed: Store, monkeypatch: pytest.MonkeyPatch, *, onwards: bool
+) -> None:
+    """A short page would be taken for the last one."""
+    monkeypatch.setattr(shown, "MAX_PASSED_OVER", 20)
+    seen: list[int] = []
+    params: Json = {"limit": 3, **({"after": 0} if onwards else {})}
+    while True:
+        try:
+            page = page_of(mixed, **params)
+        except api.MuchNotShown as error:
+            hint = str(error.hint)
+            if asked := re.match("ask for ([0-9]+)", hint):
+                params["limit"] = int(asked[1])
+            else:
+                *_, way, message_id = hint.split()
+                params[way] = message_id
+                params["limit"] = 3
+            continue
+        seen = seen + page if onwards else page + seen
+        if len(page) < params["limit"]:
+            break
+        number = page[-1] if onwards else page[0]
+        params["after" if onwards else "before"] = str(envelope(number).id)
+    assert seen == list(range(0, 200, 10))
+
+
+def odd(number: int) -> Envelope:
+    """Of an unknown kind, which takes two bytes where one would do."""
+    plain = unknown(number)
+    payload = plain.payload[:1] + b"\xcc" + plain.payload[1:]
+    return open_envelope(payload, BOB.sign(SIGNING_CONTEXT, payload))
+
+
+def said_by_eve(number: int) -> Envelope:
+    return seal(EVE, room_id("main", "old"), START_MS + number * 1000 << 16, "eve", Chat(f"number {number}"))
 
 
 def unknown(number: int) -> Envelope:

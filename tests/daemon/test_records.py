@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcore.envelopes import Chat, Envelope, seal
+from chatcore.envelopes import KIND_CHAT, Chat, Envelope, seal
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
 from chatd.store import records
@@ -94,3 +94,17 @@ def test_header_of_another_data_format_is_refused(tmp_path: Path) -> None:
     data[20:24] = (3).to_bytes(4, "little")
     with pytest.raises(NotDataFile, match="format 3"):
         records.read_header(io.BytesIO(data))
+
+
+# Peeks
+
+
+@given(st.integers(1, 2**64 - 1))
+def test_peek_tells_what_decoding_tells(stamp: int) -> None:
+    assert records.peek(encoded(envelope_at(stamp))) == (KIND_CHAT, AUTHOR.public_key)
+
+
+@given(st.binary(max_size=200))
+def test_peek_never_fails(value: bytes) -> None:
+    records.peek(value)
+    assert records.peek(value[: records.RECORD_HEADER_BYTES + 69]) is None

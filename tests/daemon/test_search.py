@@ -121,6 +121,15 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def few_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search stops after five messages, and gives up on a prefix of more than two words."""
+    monkeypatch.setattr(search, "MAX_READ", 5)
+    monkeypatch.setattr(search, "MAX_PREFIX_WORDS", 2)
+    monkeypatch.setattr(search, "MAX_PREFIX_WORK", 20)
+    monkeypatch.setattr(search, "LEAST_PREFIX_WORDS", 1)
+
+
+@pytest.fixture
 def never_indexed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "INDEX_AFTER_S", 3600.0)
 
@@ -294,26 +303,84 @@ def test_messages_not_indexed_yet_are_counted(
     assert found.unindexed == 7
 
 
-def test_search_that_would_take_too_long_stops_and_says_so(
-    shelve: Opener, small_segments: None, monkeypatch: pytest.MonkeyPatch
+def test_search_that_would_take_too_long_stops_and_goes_on_from_there(
+    shelve: Opener, small_segments: None, few_read: None
 ) -> None:
     shelf = shelve()
-    shelf.keep(*[message(stamp, f"word{stamp} tea") for stamp in range(1, 200)])
+    shelf.keep(*[message(stamp, f"tea word{stamp}" + " rare" * (stamp == 3)) for stamp in range(1, 60)])
     shelf.wait_indexed()
-    monkeypatch.setattr(search, "MAX_WORK", 60)
-    found = shelf.find("word* absent*")
+    found = shelf.find("word* tea*", limit=20)
     assert found.stopped
-    assert found.messages == []
-    assert found.rest is None
-    seen: list[int] = []
+    assert [item.envelope.stamp for item in found.messages] == [59, 58, 57, 56, 55]
+    assert found.rest == Place(55, 55)
+    assert go_on(shelf, "word* tea*", limit=20) == list(range(59, 0, -1))
+    assert go_on(shelf, "word* rare*") == [3]
+    assert not shelf.find("word* absent*").stopped  # a prefix nobody uses leaves nothing to be read
+
+
+def test_prefix_of_many_words_fills_its_pages_though_old_messages_come_last(
+    shelve: Opener, small_segments: None
+) -> None:
+    """As to somebody new: history comes newest first, and in between what is said now."""
+    shelf = shelve()
+    for batch in range(10):
+        said = [message(1000 - batch * 6 - number, many_words(batch * 6 + number)) for number in range(6)]
+        shelf.keep(*said, message(1001 + batch, many_words(batch)))
+    shelf.wait_indexed()
+    pages: list[list[int]] = []
     before = None
     while True:
-        found = shelf.find("tea word*", before=before)
-        seen += [item.envelope.stamp for item in found.messages]
+        found = shelf.find("s*", before=before, limit=20)
+        assert not found.stopped
+        pages.append([item.envelope.stamp for item in found.messages])
         before = found.rest
         if before is None:
             break
-    assert seen == list(range(199, 0, -1))  # in segments one after the other, nothing is missed by going on
+    assert [len(page) for page in pages] == [20, 20, 20, 10]
+    assert [stamp for page in pages for stamp in page] == sorted(
+        (item.envelope.stamp for item in shelf.stored), reverse=True
+    )
+
+
+def many_words(number: int) -> str:
+    return " ".join(f"s{number}x{n}" for n in range(1000))
+
+
+def go_on(shelf: Shelf, query: str, **options: Any) -> list[int]:
+    """The numbers of all messages that match, from as many pages as it takes."""
+    seen: list[int] = []
+    before = None
+    while True:
+        found = shelf.find(query, before=before, **options)
+        seen += [item.seq for item in found.messages]
+        if found.rest is None:
+            assert not found.stopped
+            return seen
+        assert found.stopped == (len(found.messages) < options.get("limit", 50))
+        assert before is None or found.rest < before
+        before = found.rest
+
+
+arrivals = st.lists(st.tuples(st.integers(1, 30), texts), min_size=1, max_size=60)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(arrivals, st.lists(queries, min_size=1, max_size=5), st.integers(1, 12))
+def test_going_on_neither_misses_nor_repeats_any_whatever_the_order_of_arrival(  # noqa: PLR0917 - as above
+    small_segments: None,
+    few_read: None,
+    tmp_path_factory: pytest.TempPathFactory,
+    arrived: list[tuple[int, str]],
+    asked: list[str],
+    limit: int,
+) -> None:
+    shelf = Shelf(tmp_path_factory.mktemp("search") / "store")
+    with contextlib.closing(shelf.store):
+        shelf.keep(*[message(stamp, f"{text} {number}") for number, (stamp, text) in enumerate(arrived)])
+        shelf.wait_indexed()
+        for query in asked:
+            everything = brute_force(shelf.stored, wanted(query))
+            assert go_on(shelf, query, limit=limit) == everything
 
 
 # Removal

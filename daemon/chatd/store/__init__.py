@@ -39,6 +39,7 @@ from chatd.store.reading import Point, onwards, room_entries
 from chatd.store.records import RecordDamaged
 from chatd.store.retention import LEAST_MARGIN_BYTES, LEAST_QUOTA_BYTES, Policy, Retention, Trimmed
 from chatd.store.search import Found, Search, Snapshot, find
+from chatd.store.shown import ShownPage
 from chatd.store.tables import MAX_MAP_BYTES, SCHEMA, Tables
 from chatd.store.writer import Writer
 
@@ -270,6 +271,14 @@ class Store:
                 if len(page) == limit:
                     break
         return page if after is not None else page[::-1]
+
+    def shown(self, page: ShownPage) -> ShownPage:
+        """Fill it, a snapshot for each step."""
+        more = True
+        while more:
+            with self._tables.reading() as txn:
+                more = page.step(txn, self._tables.room.table, self._tables.log, self._follow)
+        return page
 
     def search(self, search: Search) -> Found:
         """The newest messages that match. May take tens of milliseconds: not for an event loop's thread."""

@@ -7,7 +7,7 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from chatd.store import records
@@ -115,13 +115,23 @@ def encode_holders(numbers: Sequence[int], count: int) -> bytes:
 
 def decode_holders(value: bytes) -> int:
     """As one number with a bit for each message. Never fails: a hit is checked against its message anyway."""
-    if value[:1] == _BITS:
-        return int.from_bytes(value[1:], "little")
-    numbers = struct.unpack_from(f"<{max(0, len(value) - 1) // 2}H", value, 1) if value else ()
-    bits = bytearray(1 + (max(numbers, default=0) >> 3))
+    return holders_of_any((value,))
+
+
+def holders_of_any(values: Iterable[bytes]) -> int:
+    """The same of many words at once, each of which few messages hold."""
+    bits, few = 0, bytearray()
+    for value in values:
+        if value[:1] == _BITS:
+            bits |= int.from_bytes(value[1:], "little")
+        else:
+            few += value[1 : 1 + (max(0, len(value) - 1) & ~1)]
+    numbers = array("H", bytes(few))
+    _to_little_endian(numbers)
+    found = bytearray(1 + (max(numbers, default=0) >> 3))
     for number in numbers:
-        bits[number >> 3] |= 1 << (number & 7)
-    return int.from_bytes(bits, "little")
+        found[number >> 3] |= 1 << (number & 7)
+    return bits | int.from_bytes(found, "little")
 
 
 def without(value: bytes, gone: int, count: int) -> bytes | None:

@@ -18,6 +18,12 @@ U64_BYTES = 8
 CHECKSUM_BYTES = 4
 RECORD_HEADER_BYTES = CHECKSUM_BYTES + U64_BYTES + SIGNATURE_BYTES
 
+# How msgpack writes the start of an envelope: a short array of a small number and two strings of 32 bytes.
+_ARRAY = 0x9
+_FIRST_LONG_KIND = 0x80
+_KEY = b"\xc4\x20"
+_HEADER_BYTES = 2 + 2 * (len(_KEY) + DIGEST_BYTES)
+
 _U64 = struct.Struct(">Q")
 
 pack_u64 = _U64.pack
@@ -83,6 +89,19 @@ def decode_record(value: bytes) -> tuple[int, Envelope]:
     return int.from_bytes(body[:U64_BYTES], "big"), envelope
 
 
+def peek(value: bytes) -> tuple[int, bytes] | None:
+    """A message's kind and its author's key, as any node packs them; None where only decoding tells.
+
+    Much faster than that. No checksum is looked at: good for passing a message over, not for showing it.
+    """
+    header = value[RECORD_HEADER_BYTES : RECORD_HEADER_BYTES + _HEADER_BYTES]
+    if len(header) < _HEADER_BYTES or header[0] >> 4 != _ARRAY or header[1] >= _FIRST_LONG_KIND:
+        return None
+    if header[2:4] != _KEY or header[4 + DIGEST_BYTES : 6 + DIGEST_BYTES] != _KEY:
+        return None
+    return header[1], header[6 + DIGEST_BYTES :]
+
+
 def room_key(envelope: Envelope) -> bytes:
     """`room || stamp || id`: one room's messages stand together, in the order everybody sees them."""
     return envelope.room + pack_u64(envelope.stamp) + envelope.id
@@ -91,6 +110,11 @@ def room_key(envelope: Envelope) -> bytes:
 def stamp_of(key: bytes) -> int:
     """The stamp within a key that `room_key` made."""
     return int.from_bytes(key[DIGEST_BYTES : DIGEST_BYTES + U64_BYTES], "big")
+
+
+def id_of(key: bytes) -> bytes:
+    """The id within a key that `room_key` made."""
+    return key[DIGEST_BYTES + U64_BYTES :]
 
 
 def room_key_end(room: RoomId) -> bytes:

@@ -8,6 +8,7 @@ message, and never shows a wrong one.
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from chatd.store import postings
 from chatd.store.batches import Stored
@@ -19,11 +20,19 @@ from chatd.store.terms import AUTHOR, NAME, Author, Wanted
 MAX_UNINDEXED_READ = 500
 """Of what is not indexed yet; each is decoded and its text split, about 20 us."""
 
-MAX_WORK = 40_000
-"""Index entries one search looks at, about 1 us each; a million messages are 250 for each word."""
+MAX_READ = 2000
+"""Messages one search reads to look whether they match, about 25 us each. Whole words name those that do; a
+prefix that was given up, or words that must stand side by side, leave more to be read."""
 
-RECORD_WORK = 20
-"""What reading a message counts for."""
+MAX_PREFIX_WORDS = 2000
+"""Words with one prefix that are looked at in one segment, about 1 us each. A prefix with more of them is in
+so many messages that reading some finds as much."""
+
+MAX_PREFIX_WORK = 60_000
+"""Of those words in all segments of one search; beyond it they count for `LEAST_PREFIX_WORDS` in each."""
+
+LEAST_PREFIX_WORDS = 64
+"""So that a prefix nobody uses, and a seldom one, still rule out whole segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +70,9 @@ class Search:
 class Found:
     """`messages` from the newest on. `rest` is where to go on, None when there is nothing more.
 
-    `stopped` when a search has looked at as much as one may, and so may have missed some older ones;
-    `unindexed` messages are not in the index yet and were not looked at.
+    Going on at `rest` neither misses nor repeats any. `stopped` when the search has read as many as one may
+    before it had found what was asked for, or when the index is damaged; `unindexed` messages are not in the
+    index yet and were not looked at.
     """
 
     messages: list[Stored]
@@ -87,22 +97,25 @@ def find(index: SearchIndex, store: Snapshot, search: Search) -> Found | None:
         Place(item.envelope.stamp, item.seq) for item in fresh if search.wanted.is_met_by(item.envelope)
     ]
     unindexed = max(0, store.last_seq - fresh[-1].seq) if len(fresh) == MAX_UNINDEXED_READ else 0
-    hunt = _Hunt(index, store.txn, search)
     messages: list[Stored] = []
     last: Place | None = None
-    for place in hunt.newest_first(sorted(recent)):
-        if len(messages) == search.limit or (hunt.work > MAX_WORK and last is not None):
-            return Found(messages, last, hunt.is_over, unindexed)
+    candidates = _Hunt(index, store.txn, search).newest_first(sorted(recent))
+    for read, place in enumerate(candidates):
+        if len(messages) == search.limit or read == MAX_READ:
+            return Found(messages, last, len(messages) < search.limit, unindexed)
         last = place
-        hunt.work += RECORD_WORK
         stored = store.read(store.txn, place.seq)
         if stored is not None and search.wanted.is_met_by(stored.envelope):
             messages.append(stored)
-    return Found(messages, last if hunt.is_over else None, hunt.is_over, unindexed)
+    return Found(messages, unindexed=unindexed)
 
 
 class _Hunt:
-    """One search through the segments, the newest first, until it has done as much work as one may."""
+    """One search through the segments, the newest first. Each is opened once: 0.1 ms, and its prefixes.
+
+    What it has done never ends it: segments may overlap in time, as messages do not arrive in their order,
+    and nothing older may come before what is in a segment that is not open yet.
+    """
 
     def __init__(self, index: SearchIndex, txn: Txn, search: Search) -> None:
         self._index = index
@@ -110,22 +123,17 @@ class _Hunt:
         self._search = search
         self._exact = search.wanted.exact_terms()
         self._prefixes = search.wanted.prefix_terms()
-        self.work = 0
-        self.is_over = False
+        self._prefix_work = 0
 
     def newest_first(self, recent: list[Place]) -> Iterator[Place]:
-        """`recent` are sorted. Segments may overlap in time, as messages do not arrive in their order."""
+        """Those that may match. `recent` are sorted."""
         waiting = [part for part in self._index.load_segments(self._txn) if self._search.may_be_in(part)]
         waiting.sort(key=lambda part: part.newest)
         heap: list[tuple[int, int, Iterator[Place]]] = []
         _push(heap, (place for place in reversed(recent) if self._search.covers(place)))
         while heap or waiting:
             while waiting and (not heap or waiting[-1].newest >= -heap[0][0]):
-                if self.work > MAX_WORK:
-                    self.is_over = True
-                    waiting.clear()
-                else:
-                    _push(heap, self._places_in(waiting.pop()))
+                _push(heap, self._places_in(waiting.pop()))
             if heap:
                 stamp, seq, more = heapq.heappop(heap)
                 _push(heap, more)
@@ -161,7 +169,6 @@ class _Hunt:
         return bits
 
     def _of(self, segment: Segment, term: bytes) -> int:
-        self.work += 1
         value = self._txn.get(segment.key + term, db=self._index.postings)
         return 0 if value is None else postings.decode_holders(value)
 
@@ -173,12 +180,12 @@ class _Hunt:
         return named | keyed if author.either else named & keyed
 
     def _with_prefix(self, segment: Segment, prefix: bytes) -> int:
-        bits = 0
+        """Everybody when it begins more words than are looked at: then only the text tells."""
+        most = MAX_PREFIX_WORDS if self._prefix_work < MAX_PREFIX_WORK else LEAST_PREFIX_WORDS
         with self._txn.cursor(self._index.postings) as cursor:
-            for value in with_prefix(cursor, segment.key + prefix):
-                self.work += 1
-                bits |= postings.decode_holders(value)
-        return bits
+            values = list(islice(with_prefix(cursor, segment.key + prefix), most + 1))
+        self._prefix_work += len(values)
+        return (1 << segment.size) - 1 if len(values) > most else postings.holders_of_any(values)
 
 
 def _push(heap: list[tuple[int, int, Iterator[Place]]], places: Iterator[Place]) -> None:

@@ -37,6 +37,17 @@ class BadMoment(LocalError):
         )
 
 
+class MuchNotShown(LocalError):
+    """Of unknown kinds or by people who are blocked: more than one call passes over before its page is full.
+    A short page would say that it is the last."""
+
+    kind = "much_not_shown"
+
+    def __init__(self, found: int, way: str, upto: str) -> None:
+        what = f"ask for {found}, and go on from there" if found else f"go on with {way} {upto}"
+        super().__init__("a very long row of messages there is of no kind or person that is shown", what)
+
+
 class BadQuery(LocalError):
     kind = "bad_query"
 
@@ -163,8 +174,8 @@ class PinChange(TypedDict):
 class SearchPage(TypedDict):
     """`messages` are the newest that match, newest first; `next` as `before` goes on, null when that was all.
 
-    `incomplete` when the search stopped early and may have missed some, or `unindexed` messages could not be
-    searched yet.
+    `incomplete` when the search stopped before it had found so many as were asked for, which `next` makes up
+    for unless it is null, or when `unindexed` messages could not be searched yet.
     """
 
     messages: list[Message]

@@ -16,6 +16,7 @@ from chatcore.errors import LocalError
 from chatcore.ids import DIGEST_BYTES, RoomId
 from chatd.store import records
 from chatd.store.batches import Stored
+from chatd.store.healing import forget
 from chatd.store.lmdbtypes import Txn
 from chatd.store.records import RecordDamaged
 from chatd.store.tables import LAST_SEQ_KEY, Position, Tables, floor_key, wall_ms
@@ -273,13 +274,13 @@ class Retention:
     def _delete(self, txn: Txn, going: list[tuple[bytes, bytes, bytes]]) -> None:
         gone = []
         for key, number, record in going:
-            txn.delete(number, db=self._tables.log)
-            txn.delete(key[-DIGEST_BYTES:], db=self._tables.ids)
             try:
                 received_ms, envelope = records.decode_record(record)
                 gone.append(Stored(records.unpack_u64(number), received_ms, envelope))
-            except RecordDamaged:  # other tables then keep entries that lead nowhere, which readers skip
-                txn.delete(key, db=self._tables.room.table)
+            except RecordDamaged:
+                forget(self._tables, txn, [(key, number)])
+            txn.delete(number, db=self._tables.log)
+            txn.delete(key[-DIGEST_BYTES:], db=self._tables.ids)
         for derived in self._tables.derived:
             derived.remove(txn, gone)
 

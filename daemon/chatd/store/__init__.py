@@ -400,6 +400,11 @@ class Store:
         with self._tables.reading() as txn:
             return self._tables.acquaintances.all_discouraged(txn, self._damage)
 
+    @property
+    def rooms_version(self) -> int:
+        """Another one when `rooms` may say something else than before."""
+        return self._tables.rooms_version
+
     def rooms(self) -> list[RoomEntry]:
         """Every room ever kept, joined or left."""
         entries = []

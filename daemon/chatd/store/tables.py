@@ -76,6 +76,9 @@ class Tables:
         self.suspect = False
         """LMDB has found a page damaged: the file is to be looked over before it is opened again."""
 
+        self.rooms_version = 0
+        """Counts the commits that changed `rooms`, so that what was read of it need not be read again."""
+
         self.room = RoomIndex()
         self.sums = Blocks(self.room)
         self.sizes = RoomSizes(self.room)

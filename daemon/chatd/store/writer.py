@@ -167,6 +167,7 @@ class Writer:
                 txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
         self._position.seq, self._position.stamp = seq, stamp
         tables.pins.keys = pins
+        tables.rooms_version += any(batch.rooms for batch in group)
         return results
 
     def _is_here(self, txn: Txn, number: bytes, message_id: bytes) -> bool:

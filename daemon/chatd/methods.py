@@ -242,7 +242,8 @@ class Methods:
 
     async def message_import(self, params: api.ImportParams) -> api.Imported:
         network, wall_ms = self._node.config.network, self._driver.now().wall_ms
-        checked = await asyncio.to_thread(importing.check, params.messages, network, wall_ms)
+        floor = self._store.floor
+        checked = await asyncio.to_thread(importing.check, params.messages, network, wall_ms, floor)
         admitted = checked.admit_rooms(self._known_rooms())
         records = [RoomRecord(room, name, joined=False) for room, name in admitted.items()]
         reply = await self._driver.request(

@@ -47,7 +47,7 @@ from chatcore.events import (
 from chatcore.gossip import Gossip
 from chatcore.ids import RoomId
 from chatcore.links import Link
-from chatcore.messages import MAX_ROOMS, REFUSED_FUTURE, Refused
+from chatcore.messages import MAX_ROOMS, REFUSED_EXPIRED, REFUSED_FUTURE, Refused
 from chatcore.names import room_id, room_name
 from chatcore.outbox import Outbox
 from chatcore.own import MAX_CLIENT_ID_CHARS, OwnMessage
@@ -363,6 +363,10 @@ class Requests:
         if message.reason == REFUSED_FUTURE:
             error = ClockApart(link.peer_id.short, message.detail // 1000)
             reason = str(error)
+        elif message.reason == REFUSED_EXPIRED:
+            reason = (
+                f"peer {link.peer_id.short} keeps no messages as old as it: say it again to be heard there"
+            )
         else:
             reason = f"peer {link.peer_id.short} refuses it, for reason {message.reason}"
         if not self._outbox.handle_refused(ShortId(message.id), reason, link.rooms):

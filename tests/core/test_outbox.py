@@ -29,6 +29,7 @@ from chatcore.events import (
 from chatcore.ids import LinkId, PeerId
 from chatcore.messages import (
     MAX_SHORT_IDS,
+    REFUSED_EXPIRED,
     REFUSED_FUTURE,
     Ihave,
     Publish,
@@ -452,6 +453,31 @@ def test_author_hears_that_its_clock_is_ahead() -> None:
         Send((bob,), Refused(short_id(hour_ahead.id), REFUSED_FUTURE, 3_600_000), Priority.LIVE)
     ]
     assert book.refused == {"future": 2}
+
+
+def test_author_hears_that_its_message_is_older_than_what_is_kept() -> None:
+    book = Playbook()
+    bob, carl = book.link(BOB), book.link(CARL)
+    book.index.floors[LOBBY] = START.wall_ms << COUNTER_BITS
+    hour_old = chat(BOB, "it waited", stamp=(START.wall_ms - 3_600_000) << COUNTER_BITS)
+
+    assert book.receive(carl, publish(hour_old)) == []  # only its author is told
+    assert book.receive(bob, publish(hour_old)) == [
+        Send((bob,), Refused(short_id(hour_old.id), REFUSED_EXPIRED, 3_600_000), Priority.LIVE)
+    ]
+    assert book.refused == {"expired": 2}
+
+
+def test_message_refused_for_its_age_says_so() -> None:
+    book = Playbook()
+    bob = book.neighbour(BOB)
+    hello = said(book)
+
+    outputs = book.settle(book.receive(bob, Refused(short_id(hello.id), REFUSED_EXPIRED, 3_600_000)))
+
+    assert of(outputs, Notice) == []  # no clock is wrong
+    assert state_of(book, hello).state is State.REFUSED
+    assert "keeps no messages as old" in state_of(book, hello).reason
 
 
 def test_presence_from_a_clock_ahead_is_refused_in_silence() -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from chatcore import outbox
+from chatcore import outbox, requests
+from chatcore.api import ERROR_CODES
 from chatcore.clock import COUNTER_BITS, MAX_SKEW_MS, HybridClock, Now, wall_ms_of
 from chatcore.envelopes import Announce, Envelope
-from chatcore.errors import BadClientId, ClockApart
+from chatcore.errors import BadClientId, ClockApart, OutboxFull
 from chatcore.events import (
     CommitFailed,
     MessageAdded,
@@ -192,6 +193,36 @@ def test_full_outbox_lets_the_oldest_go_and_still_knows_its_state(monkeypatch: p
     pushed = [message.id for message in to_link(outputs, Publish, book.newest)]
     assert [item.id for item in rest] == pushed[:2]
     assert state_of(book, first).state is State.QUEUED
+
+
+def test_message_let_go_of_is_delivered_when_history_repair_brought_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "MAX_WAITING", 2)
+    book = Playbook()
+    first, *_ = [said(book, f"text {number}") for number in range(3)]
+
+    book.settle(book.receive(book.neighbour(BOB), receipt(first)))
+
+    assert state_of(book, first).state is State.DELIVERED
+    assert book.own.own_unsent() == 0
+
+
+def test_send_is_refused_while_too_many_wait_for_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "MAX_UNSENT", 3)
+    book = Playbook()
+    said(book, "one")
+    said(book, "two")
+    under_way = book.say("three")
+
+    error = one(book.say("four"), Rejected).error
+    assert isinstance(error, OutboxFull)
+    assert ERROR_CODES[OutboxFull] == 1016
+    assert error.retryable
+
+    book.settle(under_way)
+    book.neighbour(BOB)
+    assert state_of(book, said(book, "five")).state is State.SENT
 
 
 # Delivered

@@ -80,7 +80,7 @@ class Store:
         self._position = tables.load_position(self._damage)
         floors = tables.load_floors(self._damage)
         self.retention = Retention(tables, self._position, floors, policy, on_trim)
-        self.retention.protected = tables.own.waiting.__contains__
+        self.retention.protected = tables.own.waits
         self.healing = Healing(tables, self._position)
         self.pins = Pins(tables.pins, tables.ids, tables.reading, self._follow)
 
@@ -369,20 +369,24 @@ class Store:
             return None
 
     def own_waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
-        """The last `most` that nobody has confirmed, oldest first."""
-        found: list[tuple[OwnMessage, Envelope]] = []
+        """The last `most` that nobody has confirmed, oldest first; those handed to nobody before others."""
         with self._tables.reading() as txn:
-            for number, value in self._tables.own.newest_first(txn):
-                if len(found) == most:
-                    break
-                waiting = self._waiting_at(txn, number, value)
-                if waiting is not None:
-                    found.append(waiting)
-        return found[::-1]
+            numbers = [records.pack_u64(number) for number in self._tables.own.newest_waiting(most)]
+            found = [self._waiting_at(txn, number) for number in numbers]
+        return [waiting for waiting in found if waiting is not None]
 
-    def _waiting_at(self, txn: Txn, number: bytes, value: bytes) -> tuple[OwnMessage, Envelope] | None:
+    def own_unsent(self) -> int:
+        """How many were handed to nobody."""
+        return self._tables.own.unsent
+
+    def own_by_short(self, short: bytes) -> OwnMessage | None:
+        with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
+            found = cursor.set_range(short) and cursor.key().startswith(short)
+            return self._own_at(txn, cursor.value()) if found else None
+
+    def _waiting_at(self, txn: Txn, number: bytes) -> tuple[OwnMessage, Envelope] | None:
         try:
-            own = is_waiting(value)
+            own = is_waiting(txn.get(number, db=self._tables.own.table, default=b""))
         except RecordDamaged as error:
             self._damage.add(number, error.why)
             return None

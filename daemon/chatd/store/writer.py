@@ -159,7 +159,7 @@ class Writer:
             for derived in tables.derived:
                 derived.add(txn, added)
             _put_rooms(txn, tables.rooms, group)
-            tables.own.put(txn, tables.ids, [item for batch in group for item in batch.own])
+            own = tables.own.put(txn, tables.ids, [item for batch in group for item in batch.own])
             pins = tables.pins.put(txn, tables.ids, [item for batch in group for item in batch.pins])
             for batch in group:
                 tables.acquaintances.put(txn, batch.people, batch.discouraged)
@@ -167,6 +167,7 @@ class Writer:
                 txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
         self._position.seq, self._position.stamp = seq, stamp
         tables.pins.keys = pins
+        tables.own.settle(own)
         tables.rooms_version += any(batch.rooms for batch in group)
         return results
 

@@ -18,7 +18,18 @@ import pytest
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
-from chatd.store import Batch, BatchResult, RoomEntry, Store, StoreUnusable, child, marks, records
+from chatd.store import (
+    Batch,
+    BatchResult,
+    RoomEntry,
+    Store,
+    StoreUnusable,
+    child,
+    marks,
+    postings,
+    records,
+    tail,
+)
 from chatd.store.folder import DATA_FILE
 from chatd.store.readiness import make_ready
 
@@ -205,6 +216,29 @@ def test_message_with_a_wrong_checksum_is_missing_and_taken_again(folder: Path) 
     finally:
         store.close()
     assert marks.is_clean(folder)
+
+
+def test_search_index_lets_go_of_a_message_nobody_can_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "MAX_SEGMENT_MESSAGES", 50)
+    fill(folder)
+    results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
+    with opened(folder) as store:
+        store.start(results.put)
+        end = time.monotonic() + DEADLINE_S
+        while store.search_lag:
+            assert time.monotonic() < end
+            time.sleep(0.01)  # the writer tells nobody
+    spoil(folder, b"177 xx")
+    store = Store.open(folder, sync=False, damaged=make_ready(folder, Told()))
+    try:
+        with store._tables.reading() as txn, txn.cursor(store._tables.search.postings) as cursor:
+            words = [bytes(key)[postings.SEGMENT_BYTES :] for key, _ in cursor]
+        assert any(word.endswith(b"176") for word in words)
+        assert not any(word.endswith(b"177") for word in words)
+    finally:
+        store.close()
 
 
 def test_message_found_damaged_is_taken_out_while_the_store_is_open(folder: Path) -> None:

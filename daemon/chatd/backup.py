@@ -146,11 +146,22 @@ def _write(target: Path, request: dict[str, Any]) -> int:
         if request["force"]:
             temporary.rename(target)
         else:
-            os.link(temporary, target)  # unlike a rename it replaces nothing that came meanwhile
+            _name(temporary, target)
         sync_folder(target.parent)
         return size
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _name(temporary: Path, target: Path) -> None:
+    """Unlike a rename alone this replaces nothing that came meanwhile. Raises FileExistsError."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: the name is taken first
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        temporary.rename(target)
 
 
 def _small(path: Path) -> bytes:

@@ -5,7 +5,7 @@ Checks decode, caps, signature, time and room; keeps nothing. The caller keeps i
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,12 +48,12 @@ class Checked:
         }
 
 
-def check(messages: Sequence[Any], network: str, wall_ms: int) -> Checked:
-    """About 60 us a message, most of it the signature."""
+def check(messages: Sequence[Any], network: str, wall_ms: int, floor: Callable[[RoomId], int]) -> Checked:
+    """About 60 us a message, most of it the signature. `floor` is the least stamp that is kept of a room."""
     checked = Checked()
     for index, message in enumerate(messages):
         try:
-            name, envelope = _open(message, network, Now(0.0, wall_ms))
+            name, envelope = _open(message, network, Now(0.0, wall_ms), floor)
         except _Refused as refused:
             checked.refused[index] = str(refused)
         else:
@@ -62,7 +62,7 @@ def check(messages: Sequence[Any], network: str, wall_ms: int) -> Checked:
     return checked
 
 
-def _open(message: Any, network: str, now: Now) -> tuple[str, Envelope]:
+def _open(message: Any, network: str, now: Now, floor: Callable[[RoomId], int]) -> tuple[str, Envelope]:
     if not isinstance(message, dict):
         raise _Refused("it is not a JSON object")
     name = _room(message.get("room"))
@@ -76,6 +76,8 @@ def _open(message: Any, network: str, now: Now) -> tuple[str, Envelope]:
         raise _Refused("it is of a kind that is not kept")
     if is_future(envelope.stamp, now):
         raise _Refused("its time is more than 10 minutes ahead; is this machine's clock right?")
+    if envelope.stamp < floor(envelope.room):
+        raise _Refused("it is older than this node keeps")
     if not envelope.is_signed():
         raise _Refused("its signature does not fit its author and text")
     return name, envelope

@@ -161,9 +161,11 @@ class Daemon:
             folder = Path(self._settings.paths.store)
             Store.prepare(folder)
             stack.enter_context(Lock(folder / "store.lock", "--db-path"))
-            make_ready(folder, _tell_of_store)
+            damaged = make_ready(folder, _tell_of_store)
             policy = self._settings.policy
-            store = Store.open(folder, policy=policy, on_damage=_log_damage, on_trim=_log_trim)
+            store = Store.open(
+                folder, policy=policy, on_damage=_log_damage, on_trim=_log_trim, damaged=damaged
+            )
         stack.callback(store.close)
         return store
 

@@ -36,6 +36,7 @@ from chatd.doctor.examination import Doctor
 from chatd.driver import Driver
 from chatd.links import Links
 from chatd.pinning import Pinning
+from chatd.roomnames import RoomNames
 from chatd.store import Store
 
 _HEX = re.compile("[0-9A-Fa-f]+")
@@ -62,6 +63,7 @@ class Methods:
         self._store = store
         self._listen = listen
         self._stop = stop
+        self._names = RoomNames(store)
         self._pinning = Pinning(driver, store, self.name_of)
         self._started = driver.now().mono
 
@@ -260,7 +262,8 @@ class Methods:
 
     async def message_import(self, params: api.ImportParams) -> api.Imported:
         network, wall_ms = self._node.config.network, self._driver.now().wall_ms
-        checked = await asyncio.to_thread(importing.check, params.messages, network, wall_ms)
+        floor = self._store.floor
+        checked = await asyncio.to_thread(importing.check, params.messages, network, wall_ms, floor)
         admitted = checked.admit_rooms(self._known_rooms())
         records = [RoomRecord(room, name, joined=False) for room, name in admitted.items()]
         reply = await self._driver.request(
@@ -290,11 +293,7 @@ class Methods:
 
     def _known_rooms(self) -> dict[RoomId, str]:
         """Those this node is in, or has been in."""
-        network = self._node.config.network
-        left = {entry.room_id: entry.name for entry in self._store.rooms()}
-        names = left | {room.id: room.name for room in self._node.rooms.values()}
-        # The home may have served another network, whose rooms of the same names are not ours.
-        return {room: name for room, name in names.items() if room_id(network, name) == room}
+        return self._names.all(self._node)
 
     async def events_subscribe(self, _: api.SubscribeParams) -> api.Subscribed:
         raise api.NeedsWebSocket
@@ -311,8 +310,7 @@ class Methods:
 
     def name_of(self, room: RoomId) -> str | None:
         """The name of a room this node is in, or has been in."""
-        joined = self._node.rooms.get(room)
-        return self._known_rooms().get(room) if joined is None else joined.name
+        return self._names.find(self._node, room)
 
 
 def _id_prefix(text: str) -> str:

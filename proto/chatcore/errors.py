@@ -90,6 +90,20 @@ class BadClientId(LocalError):
         super().__init__(f"a client_id has 1 to {limit} characters of valid Unicode", "shorten it")
 
 
+class OutboxFull(LocalError):
+    """Too many messages wait for somebody to hand them to."""
+
+    kind = "outbox_full"
+    retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} messages wait for somebody to hear them, the most this node keeps",
+            "link it with a member of their rooms, then try again: chatctl connect HOST:PORT",
+        )
+        self.limit = limit
+
+
 class UnknownMessage(LocalError):
     """No message that this node wrote, or one so old that its state is forgotten."""
 

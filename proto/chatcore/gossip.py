@@ -16,7 +16,7 @@ from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.inbox import Admission, Candidate, Inbox
 from chatcore.index import Index
 from chatcore.links import Link, Links
-from chatcore.messages import REFUSED_FUTURE, Graft, Ihave, Prune, Publish, Refused, Resume, Roster
+from chatcore.messages import REFUSED_EXPIRED, REFUSED_FUTURE, Graft, Ihave, Prune, Publish, Refused, Resume, Roster
 from chatcore.receipts import Receipts, is_author
 from chatcore.recent import short_id
 from chatcore.room import Change, Room, Told
@@ -102,9 +102,12 @@ class Gossip:
     def _tell_author(self, link: Link, admission: Admission, now: Now) -> list[Output]:
         """Of what is not new here. The rest is confirmed once it is on disk."""
         refusals: list[Output] = [
-            Send((link.link,), _too_early(envelope, now), Priority.LIVE)
-            for envelope in admission.early
-            if is_author(envelope.author, link.peer_id)
+            Send((link.link,), refusal, Priority.LIVE)
+            for author, refusal in [
+                *[(envelope.author, _too_early(envelope, now)) for envelope in admission.early],
+                *[(envelope.author, self._expired(envelope)) for envelope in admission.expired],
+            ]
+            if is_author(author, link.peer_id)
         ]
         theirs = [envelope for envelope in admission.stored if is_author(envelope.author, link.peer_id)]
         copies = [envelope for copy in admission.copies if (envelope := self._by(link, copy)) is not None]
@@ -112,6 +115,11 @@ class Gossip:
             known = self._index.known([envelope.id for envelope in copies])
             theirs += [envelope for envelope in copies if envelope.id in known]
         return [*refusals, *self._receipts.note(theirs, now.mono)] if theirs else refusals
+
+    def _expired(self, envelope: Envelope) -> Refused:
+        floor = self._index.floor(envelope.room)
+        detail = max(0, wall_ms_of(floor) - wall_ms_of(envelope.stamp))
+        return Refused(short_id(envelope.id), REFUSED_EXPIRED, detail)
 
     def _by(self, link: Link, copy: Publish) -> Envelope | None:
         """What the peer at the other end of the link wrote itself, and is to be kept."""

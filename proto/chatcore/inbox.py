@@ -3,7 +3,7 @@
 Nothing is remembered as seen before its signature has held, or a forged copy could shut out the true one.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from chatcore.clock import Now, is_future, is_stale
@@ -16,6 +16,7 @@ from chatcore.limits import SeenIds
 from chatcore.messages import Publish
 
 TOO_EARLY = "future"
+EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Admission:
     early: list[Envelope]
     """Durable, and refused because their stamp is too far ahead."""
 
+    expired: list[Envelope]
+    """Durable, and refused because they are older than what is kept of their room."""
+
 
 class Inbox:
     def __init__(
@@ -67,10 +71,10 @@ class Inbox:
                 envelope = open_envelope(publish.payload, publish.signature, publish.id)
                 fresh.append(Candidate(envelope, publish.hops, [link]))
         known = self._index.known([item.envelope.id for item in fresh if item.envelope.durable])
-        early: list[Envelope] = []
-        admitted = [item for item in fresh if self._admits(item, link, known, rooms, now, early=early)]
+        refused: dict[str, list[Envelope]] = {TOO_EARLY: [], EXPIRED: []}
+        admitted = [item for item in fresh if self._admits(item, link, known, rooms, now, refused=refused)]
         stored = [item.envelope for item in fresh if item.envelope.id in known] if known else []
-        return Admission(admitted, copies, stored, early)
+        return Admission(admitted, copies, stored, refused[TOO_EARLY], refused[EXPIRED])
 
     def admit_history(
         self, publishes: Iterable[Publish], rooms: Collection[RoomId], hops: int, now: Now
@@ -86,7 +90,7 @@ class Inbox:
         ]
         durable = [item for item in fresh if item.envelope.durable]
         known = self._index.known([item.envelope.id for item in durable])
-        return [item for item in durable if self._admits(item, None, known, rooms, now, early=[])]
+        return [item for item in durable if self._admits(item, None, known, rooms, now, refused={})]
 
     def lacking(self, ids: Collection[MessageId]) -> list[MessageId]:
         """Those neither stored, nor seen lately, nor being checked."""
@@ -109,7 +113,7 @@ class Inbox:
         rooms: Collection[RoomId],
         now: Now,
         *,
-        early: list[Envelope],
+        refused: Mapping[str, list[Envelope]],
     ) -> bool:
         envelope = item.envelope
         if not envelope.durable and envelope.author == self._own_key:
@@ -127,14 +131,14 @@ class Inbox:
         reason = _refusal(envelope, rooms, now) or self._expired(envelope)
         if reason is not None:
             self._counters.blame(link, reason)
-            if reason == TOO_EARLY and envelope.durable:
-                early.append(envelope)
+            if reason in refused and envelope.durable:
+                refused[reason].append(envelope)
             return False
         self._checking[key] = item
         return True
 
     def _expired(self, envelope: Envelope) -> str | None:
-        return "expired" if envelope.durable and envelope.stamp < self._index.floor(envelope.room) else None
+        return EXPIRED if envelope.durable and envelope.stamp < self._index.floor(envelope.room) else None
 
     def accept(self, envelope: Envelope, now: Now) -> bool:
         """The signature holds. False when another copy came through in the meantime."""

@@ -66,7 +66,15 @@ class OwnLog(Protocol):
     def own_by_client(self, room: RoomId, client_id: str) -> OwnMessage | None: ...
 
     def own_waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
-        """The last `most` that nobody has confirmed, oldest first."""
+        """The last `most` that nobody has confirmed, oldest first; those handed to nobody before others."""
+        ...
+
+    def own_by_short(self, short: bytes) -> OwnMessage | None:
+        """By the first bytes of its id."""
+        ...
+
+    def own_unsent(self) -> int:
+        """How many were handed to nobody."""
         ...
 
 
@@ -81,3 +89,9 @@ class NoOwnLog:
 
     def own_waiting(self, _: int) -> list[tuple[OwnMessage, Envelope]]:
         return []
+
+    def own_by_short(self, _: bytes) -> OwnMessage | None:
+        return None
+
+    def own_unsent(self) -> int:
+        return 0

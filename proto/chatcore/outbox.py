@@ -21,6 +21,10 @@ MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Kept in memory to be handed over. A full outbox lets the oldest go: it is in the log all the same, history
 repair brings it to others, and its state stays as it was."""
 
+MAX_UNSENT = 65_536
+"""Messages that nobody was handed yet. They are kept whatever their age, so there is an end to them. At some
+words each they take 30 MB of the store."""
+
 MAX_FOLLOWED = 1024
 """Delivered messages whose further confirmations are counted; those of older ones are not."""
 
@@ -38,10 +42,19 @@ class Outbox:
         self.urgent = False
         """Whether somebody waits to be told of it."""
 
-        for own, envelope in log.own_waiting(MAX_WAITING):
+        waiting = log.own_waiting(MAX_WAITING)
+        self._some_let_go = len(waiting) == MAX_WAITING
+        """Some that wait may be in the log alone."""
+
+        for own, envelope in waiting:
             self._wait_for(own, envelope)
 
     # What is known
+
+    @property
+    def unsent(self) -> int:
+        """On disk, and handed to nobody yet."""
+        return self._log.own_unsent()
 
     def find(self, message_id: MessageId) -> OwnMessage | None:
         return self.followed(message_id) or self._log.own(message_id)
@@ -77,6 +90,7 @@ class Outbox:
         while len(self._envelopes) > MAX_WAITING or self._bytes > MAX_WAITING_BYTES:
             oldest = next(iter(self._envelopes))
             self._no_longer_waits(oldest)
+            self._some_let_go = True
             if oldest not in self._ahead:
                 del self._told[oldest]
 
@@ -99,7 +113,7 @@ class Outbox:
     def handle_confirmed(self, ids: Iterable[bytes], peer: PeerId, rooms: frozenset[RoomId]) -> None:
         """A member of these rooms has them on disk. What is not ours, or too old, is left out."""
         for short in map(ShortId, ids):
-            known = self._latest(short)
+            known = self._latest(short) or self._let_go(short)
             if known is None or known.room not in rooms:
                 continue
             confirmed = known.confirmed_too(peer)
@@ -107,6 +121,11 @@ class Outbox:
                 self._ahead[short] = confirmed
                 self.urgent = True
                 self._no_longer_waits(short)
+
+    def _let_go(self, short: ShortId) -> OwnMessage | None:
+        """One that history repair has brought to somebody: it waits no longer."""
+        found = self._log.own_by_short(short) if self._some_let_go else None
+        return found if found is not None and found.state < State.DELIVERED else None
 
     def handle_refused(self, short: ShortId, reason: str, rooms: frozenset[RoomId]) -> bool:
         """A member of these rooms does not take it. Whether it is one of ours."""

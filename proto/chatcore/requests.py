@@ -11,7 +11,15 @@ from chatcore.clock import Now
 from chatcore.counters import Counters
 from chatcore.discouraged import Discouraged, DiscouragedList, over
 from chatcore.envelopes import Chat, Envelope, check_text
-from chatcore.errors import BadClientId, ClockApart, LocalError, NotInRoom, StoreFailed, TooManyRooms
+from chatcore.errors import (
+    BadClientId,
+    ClockApart,
+    LocalError,
+    NotInRoom,
+    OutboxFull,
+    StoreFailed,
+    TooManyRooms,
+)
 from chatcore.events import (
     BlockPeer,
     CommitFailed,
@@ -47,9 +55,9 @@ from chatcore.events import (
 from chatcore.gossip import Gossip
 from chatcore.ids import RoomId
 from chatcore.links import Link
-from chatcore.messages import MAX_ROOMS, REFUSED_FUTURE, Refused
+from chatcore.messages import MAX_ROOMS, REFUSED_EXPIRED, REFUSED_FUTURE, Refused
 from chatcore.names import room_id, room_name
-from chatcore.outbox import Outbox
+from chatcore.outbox import MAX_UNSENT, Outbox
 from chatcore.own import MAX_CLIENT_ID_CHARS, OwnMessage
 from chatcore.people import People, Person, blocking, naming
 from chatcore.recent import ShortId
@@ -159,6 +167,7 @@ class Requests:
         self._last_job = 0
         self._commits: dict[JobId, _Commit] = {}
         self._by_client: dict[tuple[RoomId, str], _Sending] = {}
+        self._sending = 0
         self._noting = False
         self._states_timed = False
         self._states_not_before = now.mono
@@ -204,6 +213,9 @@ class Requests:
         return [self._seal(event, room, now)]
 
     def _seal(self, event: SendText, room: Room, now: Now) -> Persist:
+        if self._outbox.unsent + self._sending >= MAX_UNSENT:
+            raise OutboxFull(MAX_UNSENT)
+        self._sending += 1
         envelope = room.seal(Chat(event.text), now)
         own = OwnMessage(envelope.id, room.id, client_id=event.client_id or "")
         sending = _Sending([event.request], room, envelope, own)
@@ -333,6 +345,7 @@ class Requests:
 
     def _handle_sent(self, commit: _Sending, stored: tuple[StoredMessage, ...], now: Now) -> list[Output]:
         self._counters.sent += 1
+        self._sending -= 1
         copies = self._gossip.publish(commit.envelope, commit.room, now)
         own = commit.own
         self._by_client.pop((own.room, own.client_id), None)
@@ -364,6 +377,10 @@ class Requests:
             link.refused_ahead_ms = message.detail
             error = ClockApart(link.peer_id.short, message.detail // 1000)
             reason = str(error)
+        elif message.reason == REFUSED_EXPIRED:
+            reason = (
+                f"peer {link.peer_id.short} keeps no messages as old as it: say it again to be heard there"
+            )
         else:
             reason = f"peer {link.peer_id.short} refuses it, for reason {message.reason}"
         if not self._outbox.handle_refused(ShortId(message.id), reason, link.rooms):
@@ -406,6 +423,7 @@ class Requests:
             case _Importing(request) | _Pinning(request):
                 return [notice, Rejected(request, error)]
             case _Sending(requests, own=own):
+                self._sending -= 1
                 self._by_client.pop((own.room, own.client_id), None)
                 return [notice, *[Rejected(request, error) for request in requests]]
             case _Noting():

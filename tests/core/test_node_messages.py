@@ -288,7 +288,7 @@ def test_message_older_than_what_is_kept_is_refused_and_its_link_stays() -> None
     bob = book.link(BOB)
     book.index.floors[LOBBY] = STAMP
 
-    assert book.receive(bob, publish(chat(BOB, "long gone", stamp=STAMP - 1))) == []
+    assert book.receive(bob, publish(chat(CARL, "long gone", stamp=STAMP - 1))) == []
     assert book.refused == {"expired": 1}
     assert book.node.links.get(bob) is not None
     book.hear(bob, chat(BOB, "kept", stamp=STAMP))

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from chatcore import outbox
+from chatcore import outbox, requests
+from chatcore.api import ERROR_CODES
 from chatcore.clock import COUNTER_BITS, MAX_SKEW_MS, HybridClock, Now, wall_ms_of
 from chatcore.envelopes import Announce, Envelope
-from chatcore.errors import BadClientId, ClockApart
+from chatcore.errors import BadClientId, ClockApart, OutboxFull
 from chatcore.events import (
     CommitFailed,
     MessageAdded,
@@ -29,6 +30,7 @@ from chatcore.events import (
 from chatcore.ids import LinkId, PeerId
 from chatcore.messages import (
     MAX_SHORT_IDS,
+    REFUSED_EXPIRED,
     REFUSED_FUTURE,
     Ihave,
     Publish,
@@ -191,6 +193,36 @@ def test_full_outbox_lets_the_oldest_go_and_still_knows_its_state(monkeypatch: p
     pushed = [message.id for message in to_link(outputs, Publish, book.newest)]
     assert [item.id for item in rest] == pushed[:2]
     assert state_of(book, first).state is State.QUEUED
+
+
+def test_message_let_go_of_is_delivered_when_history_repair_brought_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "MAX_WAITING", 2)
+    book = Playbook()
+    first, *_ = [said(book, f"text {number}") for number in range(3)]
+
+    book.settle(book.receive(book.neighbour(BOB), receipt(first)))
+
+    assert state_of(book, first).state is State.DELIVERED
+    assert book.own.own_unsent() == 0
+
+
+def test_send_is_refused_while_too_many_wait_for_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "MAX_UNSENT", 3)
+    book = Playbook()
+    said(book, "one")
+    said(book, "two")
+    under_way = book.say("three")
+
+    error = one(book.say("four"), Rejected).error
+    assert isinstance(error, OutboxFull)
+    assert ERROR_CODES[OutboxFull] == 1016
+    assert error.retryable
+
+    book.settle(under_way)
+    book.neighbour(BOB)
+    assert state_of(book, said(book, "five")).state is State.SENT
 
 
 # Delivered
@@ -452,6 +484,31 @@ def test_author_hears_that_its_clock_is_ahead() -> None:
         Send((bob,), Refused(short_id(hour_ahead.id), REFUSED_FUTURE, 3_600_000), Priority.LIVE)
     ]
     assert book.refused == {"future": 2}
+
+
+def test_author_hears_that_its_message_is_older_than_what_is_kept() -> None:
+    book = Playbook()
+    bob, carl = book.link(BOB), book.link(CARL)
+    book.index.floors[LOBBY] = START.wall_ms << COUNTER_BITS
+    hour_old = chat(BOB, "it waited", stamp=(START.wall_ms - 3_600_000) << COUNTER_BITS)
+
+    assert book.receive(carl, publish(hour_old)) == []  # only its author is told
+    assert book.receive(bob, publish(hour_old)) == [
+        Send((bob,), Refused(short_id(hour_old.id), REFUSED_EXPIRED, 3_600_000), Priority.LIVE)
+    ]
+    assert book.refused == {"expired": 2}
+
+
+def test_message_refused_for_its_age_says_so() -> None:
+    book = Playbook()
+    bob = book.neighbour(BOB)
+    hello = said(book)
+
+    outputs = book.settle(book.receive(bob, Refused(short_id(hello.id), REFUSED_EXPIRED, 3_600_000)))
+
+    assert of(outputs, Notice) == []  # no clock is wrong
+    assert state_of(book, hello).state is State.REFUSED
+    assert "keeps no messages as old" in state_of(book, hello).reason
 
 
 def test_presence_from_a_clock_ahead_is_refused_in_silence() -> None:

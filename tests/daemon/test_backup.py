@@ -1,12 +1,15 @@
 """Backup of a running daemon and restore into an empty home, by the programs people use."""
 
+import errno
 import json
+import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from chatd import backup
 from tests.conftest import Spawn
 from tests.support.daemon import Daemon, RpcError, run, wait_until
 
@@ -219,3 +222,22 @@ def test_passphrase_comes_from_a_file_or_not_at_all(tmp_path: Path, spawn: Spawn
     assert none.returncode == 3
     assert "there is no passphrase" in none.stderr
     assert not (tmp_path / "c").exists()
+
+
+def test_file_system_without_hard_links_gets_its_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
+    made, target = tmp_path / "made", tmp_path / "target"
+    made.write_text("all of it")
+    backup._name(made, target)
+    assert target.read_text() == "all of it"
+    assert not made.exists()
+
+    made.write_text("another")
+    with pytest.raises(FileExistsError):
+        backup._name(made, target)
+    assert target.read_text() == "all of it"

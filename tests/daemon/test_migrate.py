@@ -105,9 +105,24 @@ def test_step_that_fails_leaves_the_old_store(
 
 def test_schema_without_a_way_from_it_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(folder)
-    monkeypatch.setattr(tables, "SCHEMA", 3)
-    with pytest.raises(StoreUnusable, match="schema 1 is too old"):
+    monkeypatch.setattr(tables, "SCHEMA", 4)
+    with pytest.raises(StoreUnusable, match="schema 2 is too old"):
         make_ready(folder, Told())
+
+
+def test_store_from_before_rooms_had_sizes_is_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(folder)
+    with opened(folder) as store, store._tables.reading() as txn:
+        sizes = store._tables.sizes.all(txn)
+    with lmdb.open(str(folder), max_dbs=16, lib_version=0) as env, env.begin(write=True) as txn:
+        txn.drop(env.open_db(b"sizes", txn=txn))
+        txn.put(b"schema", records.seal(records.pack_u64(1)), db=env.open_db(b"meta", txn=txn))
+    told = Told()
+    make_ready(folder, told)
+    assert told.names[-2:] == ["store_migrating", "store_migrated"]
+    assert schema_of(folder / DATA_FILE) == 2
+    with opened(folder) as store, store._tables.reading() as txn:
+        assert store._tables.sizes.all(txn) == sizes != {}
 
 
 MIGRATES_AND_DIES = """

@@ -124,8 +124,9 @@ def test_those_that_wait_come_oldest_first_with_what_they_say(start: Opener) -> 
     keeper.keep([own(item, state) for item, state in zip(many, states, strict=True)], *many)
 
     waiting = keeper.store.own_waiting(3)
+    # Those that nobody was handed before others, and then the newest.
     assert [(item.id, envelope) for item, envelope in waiting] == [
-        (many[at].id, many[at]) for at in (2, 3, 4)
+        (many[at].id, many[at]) for at in (0, 3, 4)
     ]
     assert len(keeper.store.own_waiting(10)) == 4
 
@@ -137,7 +138,7 @@ def test_full_table_forgets_the_oldest_and_its_client_id(
     keeper = start()
     many = [message(stamp) for stamp in range(1, 6)]
     for number, item in enumerate(many):
-        keeper.keep([own(item, client_id=f"{number}")], item)
+        keeper.keep([own(item, State.SENT, client_id=f"{number}")], item)
 
     store = keeper.store
     assert [store.own(item.id) is not None for item in many] == [False, False, True, True, True]
@@ -145,6 +146,57 @@ def test_full_table_forgets_the_oldest_and_its_client_id(
         True
     ] * 3
     assert store.known([item.id for item in many]) == {item.id for item in many}  # the messages stay
+
+
+def test_full_table_forgets_what_was_delivered_then_what_was_sent_and_never_what_was_not(
+    start: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_module, "MAX_OWN", 3)
+    states = [State.QUEUED, State.SENT, State.REFUSED, State.QUEUED, State.DELIVERED, State.DELIVERED]
+    many = [message(stamp) for stamp in range(1, 9)]
+    keeper = start()
+    for item, state in zip(many, states, strict=False):
+        keeper.keep([own(item, state)], item)
+    known = [keeper.store.own(item.id) is not None for item in many]
+    assert known == [True, True, True, True, False, True, False, False]
+    keeper.store.close()
+
+    keeper = start()
+    keeper.keep([own(many[6], State.SENT), own(many[7], State.SENT)], many[6], many[7])
+    known = [keeper.store.own(item.id) is not None for item in many]
+    assert known == [True, False, True, True, False, False, True, True]
+    assert keeper.store.own_unsent() == 2
+
+
+def test_states_in_memory_stay_as_they_were_when_a_group_fails(
+    start: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = start()
+    hello = message(1)
+    keeper.keep([own(hello)], hello)
+
+    def fails(*_: object) -> None:
+        raise lmdb.Error("no luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.store._tables.acquaintances, "put", fails)
+        with pytest.raises(AssertionError):
+            keeper.keep([own(hello, State.DELIVERED), own(message(2))], message(2))
+    assert keeper.store.own_unsent() == 1
+    assert keeper.store.retention.protected(1)
+    assert not keeper.store.retention.protected(2)
+    keeper.keep([own(hello, State.DELIVERED)])
+    assert keeper.store.own_unsent() == 0
+    assert not keeper.store.retention.protected(1)
+
+
+def test_state_is_found_by_the_short_id(start: Opener) -> None:
+    keeper = start()
+    hello = message(1)
+    keeper.keep([own(hello)], hello)
+
+    assert keeper.store.own_by_short(hello.id[:8]) == own(hello)
+    assert keeper.store.own_by_short(b"\xff" * 8) is None
 
 
 def test_state_of_a_message_that_is_not_in_the_log_is_not_kept(start: Opener) -> None:

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,25 @@ import pytest
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
-from chatd.store import Batch, BatchResult, RoomEntry, Store, StoreUnusable, child, marks, records
+from chatd.store import (
+    Batch,
+    BatchResult,
+    RoomEntry,
+    Store,
+    StoreUnusable,
+    child,
+    marks,
+    postings,
+    records,
+    tail,
+)
 from chatd.store.folder import DATA_FILE
 from chatd.store.readiness import make_ready
 
 AUTHOR = Identity(b"a" * 32)
 ROOM = RoomId(b"r" * 32)
 PAGE = 4096
+END = b"\xff" * 41
 DEADLINE_S = 10.0
 
 
@@ -167,15 +180,116 @@ def test_unclean_store_is_looked_over_and_keeps_everything(folder: Path) -> None
 
 def test_single_damaged_records_are_counted_and_nothing_is_moved(folder: Path) -> None:
     fill(folder)
-    data = bytearray((folder / DATA_FILE).read_bytes())
-    for text in (b"177 xx", b"199 xx"):
-        for place in [index for index in range(len(data)) if data.startswith(text, index)]:
-            data[place] ^= 1
-    (folder / DATA_FILE).write_bytes(data)
+    spoil(folder, b"177 xx", b"199 xx")
     told = Told()
     make_ready(folder, told)
     assert told.fields("store_checked")["damaged"] == 2
     assert stored_stamps(folder) == [stamp for stamp in range(1, 201) if stamp not in (177, 199)]
+
+
+def spoil(folder: Path, *texts: bytes) -> None:
+    data = bytearray((folder / DATA_FILE).read_bytes())
+    for text in texts:
+        for place in [index for index in range(len(data)) if data.startswith(text, index)]:
+            data[place] ^= 1
+    (folder / DATA_FILE).write_bytes(data)
+
+
+def test_message_with_a_wrong_checksum_is_missing_and_taken_again(folder: Path) -> None:
+    kept = fill(folder)
+    spoil(folder, b"177 xx", b"200 xx")
+    damaged = make_ready(folder, Told())
+    assert damaged == [177, 200]
+    results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
+    store = Store.open(folder, sync=False, damaged=damaged)
+    try:
+        gone = [kept[176].id, kept[199].id]
+        assert store.damaged == 2
+        assert store.known(gone) == set()
+        assert store.fingerprint(ROOM, b"", END).size == len(store.keys(ROOM, b"", END, 1000)) == 198
+        store.start(results.put)
+        store.submit(Batch(1, [kept[176], kept[199]]))
+        (result,) = results.get(timeout=DEADLINE_S)
+        assert [item.seq for item in result.stored] == [201, 202]
+        assert [item.envelope for item in store.newest(ROOM, 1000)] == kept
+        assert store.fingerprint(ROOM, b"", END).size == 200
+    finally:
+        store.close()
+    assert marks.is_clean(folder)
+
+
+def test_search_index_lets_go_of_a_message_nobody_can_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "MAX_SEGMENT_MESSAGES", 50)
+    fill(folder)
+    results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
+    with opened(folder) as store:
+        store.start(results.put)
+        end = time.monotonic() + DEADLINE_S
+        while store.search_lag:
+            assert time.monotonic() < end
+            time.sleep(0.01)  # the writer tells nobody
+    spoil(folder, b"177 xx")
+    store = Store.open(folder, sync=False, damaged=make_ready(folder, Told()))
+    try:
+        with store._tables.reading() as txn, txn.cursor(store._tables.search.postings) as cursor:
+            words = [bytes(key)[postings.SEGMENT_BYTES :] for key, _ in cursor]
+        assert any(word.endswith(b"176") for word in words)
+        assert not any(word.endswith(b"177") for word in words)
+    finally:
+        store.close()
+
+
+def test_message_found_damaged_is_taken_out_while_the_store_is_open(folder: Path) -> None:
+    kept = fill(folder)
+    spoil(folder, b"177 xx")
+    results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
+    with opened(folder) as store:
+        store.start(results.put)
+        assert store.messages([kept[176].id], 100_000) == []
+        end = time.monotonic() + DEADLINE_S
+        while store.known([kept[176].id]):
+            assert time.monotonic() < end
+            time.sleep(0.01)  # the writer tells nobody
+        assert store.fingerprint(ROOM, b"", END).size == 199
+    assert marks.is_clean(folder)
+
+
+def test_store_with_something_damaged_left_in_it_is_not_called_clean(folder: Path) -> None:
+    kept = fill(folder)
+    spoil(folder, b"177 xx")
+    with opened(folder) as store:  # nothing writes here
+        assert store.messages([kept[176].id], 100_000) == []
+    assert not marks.is_clean(folder)
+
+
+def test_true_copy_replaces_a_damaged_record_nobody_noticed(folder: Path) -> None:
+    kept = fill(folder)
+    spoil(folder, b"177 xx")
+    results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
+    with opened(folder) as store:
+        store.start(results.put)
+        store.submit(Batch(1, [kept[176], kept[176], kept[0]]))
+        (result,) = results.get(timeout=DEADLINE_S)
+        assert [item.envelope for item in result.stored] == [kept[176]]
+        assert [item.envelope for item in store.newest(ROOM, 1000)] == kept
+        assert store.fingerprint(ROOM, b"", END).size == 200
+
+
+def test_store_with_too_many_damaged_messages_is_salvaged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fill(folder)
+    spoil(folder, b"177 xx", b"178 xx", b"179 xx")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import chatd.store.damage\nchatd.store.damage.MAX_DAMAGED_KEPT = 2\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)  # the child's path is ours
+    told = Told()
+    assert make_ready(folder, told) == []
+    assert "store_quarantined" in told.names
+    assert len(stored_stamps(folder)) == 197
 
 
 def test_program_that_looks_says_how_far_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from chatcore.identity import Identity
 from chatcore.ids import RoomId
 from chatd.store import Batch, BatchResult, Policy, Store, Trimmed, records, retention
 from chatd.store.folder import DATA_FILE
+from chatd.store.sizes import MESSAGE_BYTES
 
 AUTHOR = Identity(b"a" * 32)
 TEA, WINE = RoomId(b"t" * 32), RoomId(b"w" * 32)
@@ -177,6 +178,47 @@ def test_quota_holds_under_load_and_the_largest_room_pays(tmp_path: Path) -> Non
         assert keeper.store.floor(TEA) == found[0]
         assert keeper.store.floor(WINE) == 0
     assert (tmp_path / "store" / DATA_FILE).stat().st_size <= 64 * MIB
+
+
+def test_flood_of_long_messages_leaves_a_room_of_many_short_ones_alone(tmp_path: Path) -> None:
+    short = [seal(AUTHOR, WINE, stamp, "ada", Chat(f"{stamp}")) for stamp in range(1, 8001)]
+    fill(tmp_path, *short)
+    with opened(tmp_path, Policy(most_bytes=64 * MIB)) as keeper:
+        keeper.start()
+        for start in range(1, 5001, 100):
+            assert keeper.keep(*plenty(100, start=start)).error is None
+        keeper.settle()
+        assert keeper.store.used_bytes() <= 64 * MIB
+        assert keeper.store.floor(WINE) == 0 < keeper.store.floor(TEA)
+        assert len(keeper.store.newest(WINE, 10_000)) == 8000
+        assert 1000 < len(keeper.store.newest(TEA, 10_000)) < 4500
+
+
+def sizes(store: Store) -> dict[RoomId, int]:
+    with store._tables.reading() as txn:
+        return store._tables.sizes.all(txn)
+
+
+def test_size_of_each_room_follows_what_comes_and_goes(tmp_path: Path) -> None:
+    tea = [message(age, f"{age}") for age in (300, 200, 1)]
+    wine = message(300, "wine", WINE)
+    fill(tmp_path, *tea, wine)
+    with opened(tmp_path) as keeper:
+        both = {TEA: size_of(*tea), WINE: size_of(wine)}
+        assert sizes(keeper.store) == both
+    with lmdb.open(str(tmp_path / "store"), max_dbs=16, lib_version=0) as env, env.begin(write=True) as txn:
+        txn.put(TEA, b"nonsense", db=env.open_db(b"sizes", txn=txn))
+    now = message(0, "now")
+    with opened(tmp_path, Policy(retain_ms=90 * DAY_MS)) as keeper:
+        assert sizes(keeper.store) == both
+        keeper.start()
+        keeper.keep(now)
+        keeper.trims.get(timeout=DEADLINE_S)
+        assert sizes(keeper.store) == {TEA: size_of(tea[2], now)}
+
+
+def size_of(*envelopes: Envelope) -> int:
+    return sum(len(envelope.payload) + MESSAGE_BYTES for envelope in envelopes)
 
 
 def test_store_larger_than_its_new_quota_becomes_less(tmp_path: Path) -> None:

@@ -230,6 +230,16 @@ def test_store_goes_on_where_it_stopped_when_reopened(folder: Path, start: Opene
     assert again.keep(kept[0], message(100)).stored[0].seq == 12
 
 
+def test_commits_reach_the_disk_unless_told_otherwise(folder: Path) -> None:
+    store = Store.open(folder)
+    try:
+        flags = store._tables._env.flags()
+        assert (flags["sync"], flags["metasync"]) == (True, True)
+        assert (flags["writemap"], flags["map_async"]) == (False, False)
+    finally:
+        store.close()
+
+
 def test_store_files_are_for_their_owner_only(folder: Path, start: Opener) -> None:
     start()
     assert folder.stat().st_mode & 0o777 == 0o700

@@ -172,6 +172,12 @@ class MemoryOwnLog:
         waiting = [own for own in self.records.values() if own.state < State.DELIVERED]
         return [(own, self.envelopes[own.id]) for own in waiting[-most:]]
 
+    def own_by_short(self, short: bytes) -> OwnMessage | None:
+        return next((own for own in self.records.values() if own.id.startswith(short)), None)
+
+    def own_unsent(self) -> int:
+        return sum(own.state is State.QUEUED for own in self.records.values())
+
 
 class Playbook:
     """One node, started unless told otherwise, and whatever a test lets happen to it."""

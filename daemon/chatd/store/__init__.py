@@ -6,7 +6,7 @@ loops, and refuses to serve a record whose checksum is wrong.
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -32,6 +32,7 @@ from chatd.store.batches import (
 from chatd.store.damage import DamageLog
 from chatd.store.faults import refusing
 from chatd.store.folder import DATA_FILE, check_data_file, prepare_folder
+from chatd.store.healing import Healing
 from chatd.store.lmdbtypes import Txn
 from chatd.store.own import is_waiting
 from chatd.store.pins import MAX_PINS, Pins
@@ -80,7 +81,8 @@ class Store:
         self._position = tables.load_position(self._damage)
         floors = tables.load_floors(self._damage)
         self.retention = Retention(tables, self._position, floors, policy, on_trim)
-        self.retention.protected = tables.own.waiting.__contains__
+        self.retention.protected = tables.own.waits
+        self.healing = Healing(tables, self._position)
         self.pins = Pins(tables.pins, tables.ids, tables.reading, self._follow)
 
     @classmethod
@@ -94,12 +96,13 @@ class Store:
         policy: Policy = Policy(),  # noqa: B008 - frozen
         on_damage: OnDamage | None = None,
         on_trim: OnTrim | None = None,
+        damaged: Sequence[int] = (),
     ) -> Self:
         """Make the folder where it is missing, or open what is there.
 
         The caller holds the lock that keeps a second daemon away. `on_damage` is told of each damaged
         record once, in the thread that came across it, and must not read the store; `on_trim` of what the
-        policy removed, in the writer thread.
+        policy removed, in the writer thread. `damaged` are numbers of messages that a check found so.
 
         Raises:
             StoreUnusable: nothing in the folder was changed.
@@ -115,6 +118,7 @@ class Store:
                 on_failure.callback(tables.close)
                 tables.open_all()
                 store = cls(tables, on_damage, policy, on_trim)
+                store._heal(damaged)
                 on_failure.pop_all()
             return store
 
@@ -146,7 +150,7 @@ class Store:
         """Start the writer thread; it calls `on_results` once for each group of batches it committed."""
         if self._writer is not None:
             raise RuntimeError("the store was started before")
-        self._writer = Writer(self._tables, self._position, self.retention, on_results)
+        self._writer = Writer(self._tables, self._position, self.retention, self.healing, on_results)
 
     def submit(self, batch: Batch) -> None:
         """Queue it; never blocks. After `close` its error comes at once, in the caller's thread."""
@@ -158,7 +162,7 @@ class Store:
         """Write what is queued, end the thread, close the files. Blocks for as long as that takes."""
         if self._writer is not None:
             self._writer.stop()
-        if self._tables.close() and not self._tables.suspect:
+        if self._tables.close() and not self._tables.suspect and not self.healing.is_pending:
             marks.leave(self._tables.folder)
 
     @property
@@ -241,8 +245,9 @@ class Store:
         with self._tables.reading() as txn:
             for message_id in ids:
                 number = txn.get(message_id, db=self._tables.ids)
-                record = None if number is None else txn.get(number, db=self._tables.log)
-                stored = None if number is None or record is None else self._decode(number, record)
+                if number is None:
+                    continue
+                stored = self._decode(number, txn.get(number, db=self._tables.log, default=b""))
                 if stored is None or stored.envelope.id != message_id:
                     continue
                 most_bytes -= len(stored.envelope.payload)
@@ -373,20 +378,24 @@ class Store:
             return None
 
     def own_waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
-        """The last `most` that nobody has confirmed, oldest first."""
-        found: list[tuple[OwnMessage, Envelope]] = []
+        """The last `most` that nobody has confirmed, oldest first; those handed to nobody before others."""
         with self._tables.reading() as txn:
-            for number, value in self._tables.own.newest_first(txn):
-                if len(found) == most:
-                    break
-                waiting = self._waiting_at(txn, number, value)
-                if waiting is not None:
-                    found.append(waiting)
-        return found[::-1]
+            numbers = [records.pack_u64(number) for number in self._tables.own.newest_waiting(most)]
+            found = [self._waiting_at(txn, number) for number in numbers]
+        return [waiting for waiting in found if waiting is not None]
 
-    def _waiting_at(self, txn: Txn, number: bytes, value: bytes) -> tuple[OwnMessage, Envelope] | None:
+    def own_unsent(self) -> int:
+        """How many were handed to nobody."""
+        return self._tables.own.unsent
+
+    def own_by_short(self, short: bytes) -> OwnMessage | None:
+        with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
+            found = cursor.set_range(short) and cursor.key().startswith(short)
+            return self._own_at(txn, cursor.value()) if found else None
+
+    def _waiting_at(self, txn: Txn, number: bytes) -> tuple[OwnMessage, Envelope] | None:
         try:
-            own = is_waiting(value)
+            own = is_waiting(txn.get(number, db=self._tables.own.table, default=b""))
         except RecordDamaged as error:
             self._damage.add(number, error.why)
             return None
@@ -404,6 +413,11 @@ class Store:
         with self._tables.reading() as txn:
             return self._tables.acquaintances.all_discouraged(txn, self._damage)
 
+    @property
+    def rooms_version(self) -> int:
+        """Another one when `rooms` may say something else than before."""
+        return self._tables.rooms_version
+
     def rooms(self) -> list[RoomEntry]:
         """Every room ever kept, joined or left."""
         entries = []
@@ -420,7 +434,8 @@ class Store:
         """From an index entry to its record, which must carry the id the entry promised."""
         record = txn.get(value, db=self._tables.log)
         if record is None:
-            self._damage.add(key, "an index entry leads nowhere")
+            if self._damage.add(key, "an index entry leads nowhere"):
+                self._lose(value)
             return None
         stored = self._decode(value, record)
         if stored is not None and records.room_key(stored.envelope) != key:
@@ -438,8 +453,22 @@ class Store:
             received_ms, envelope = records.decode_record(record)
             return Stored(records.unpack_u64(number), received_ms, envelope)
         except RecordDamaged as error:
-            self._damage.add(number, error.why)
+            if self._damage.add(number, error.why):
+                self._lose(number)
             return None
+
+    def _lose(self, number: bytes) -> None:
+        """The writer takes it out, or, where there is none yet, the check at the next start does."""
+        self.healing.add([number])
+        if self._writer is not None:
+            self._writer.nudge()
+
+    def _heal(self, damaged: Iterable[int]) -> None:
+        numbers = [records.pack_u64(number) for number in damaged]
+        for number in numbers:
+            self._damage.add(number, "its checksum is wrong")
+        self.healing.add(numbers)
+        self.healing.run()
 
 
 def _map_limit(folder: Path, policy: Policy, most: int) -> int:

@@ -17,7 +17,7 @@ from chatcore.ids import DIGEST_BYTES, RoomId
 from chatcore.index import Piece, Sum
 from chatd.store import records
 from chatd.store.batches import Stored
-from chatd.store.derived import RoomIndex
+from chatd.store.derived import Lost, RoomIndex
 from chatd.store.lmdbtypes import Cursor, Environment, Table, Txn
 from chatd.store.records import U64_BYTES, RecordDamaged
 
@@ -155,14 +155,16 @@ class Blocks:
     # Writing
 
     def add(self, txn: Txn, stored: Sequence[Stored]) -> None:
-        self._change(txn, stored, 1)
+        self._change(txn, [records.room_key(item.envelope) for item in stored], 1)
 
     def remove(self, txn: Txn, gone: Sequence[Stored]) -> None:
-        self._change(txn, gone, -1)
+        self._change(txn, [records.room_key(item.envelope) for item in gone], -1)
 
-    def _change(self, txn: Txn, stored: Sequence[Stored], sign: int) -> None:
-        keys = sorted([records.room_key(item.envelope) for item in stored])
-        for room, of_room in groupby(keys, key=itemgetter(slice(0, DIGEST_BYTES))):
+    def forget(self, txn: Txn, lost: Sequence[Lost]) -> None:
+        self._change(txn, [item.key for item in lost], -1)
+
+    def _change(self, txn: Txn, keys: Sequence[bytes], sign: int) -> None:
+        for room, of_room in groupby(sorted(keys), key=itemgetter(slice(0, DIGEST_BYTES))):
             self._change_room(txn, RoomId(room), [key[DIGEST_BYTES:] for key in of_room], sign)
 
     def _change_room(self, txn: Txn, room: RoomId, keys: list[bytes], sign: int) -> None:

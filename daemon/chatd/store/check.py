@@ -14,6 +14,7 @@ import lmdb.verify
 
 from chatd.store import records
 from chatd.store.child import say
+from chatd.store.damage import MAX_DAMAGED_KEPT
 from chatd.store.faults import describe
 from chatd.store.lmdbtypes import Cursor
 from chatd.store.records import RecordDamaged
@@ -48,20 +49,27 @@ def _check_records(path: Path) -> None:
         try:
             log = env.open_db(b"log", create=False)
         except lmdb.NotFoundError:
-            say(done=True, records=0, damaged_records=0)
+            say(done=True, records=0, damaged_records=[])
             return
         with env.begin() as txn, txn.cursor(log) as cursor:
-            damaged = _count_damaged(cursor, txn.stat(log)["entries"])
-            say(done=True, records=txn.stat(log)["entries"], damaged_records=damaged)
+            total = txn.stat(log)["entries"]
+            damaged = _find_damaged(cursor, total)
+            if len(damaged) > MAX_DAMAGED_KEPT:
+                say(damaged=f"more than {MAX_DAMAGED_KEPT} messages have a wrong checksum", problems=1)
+            else:
+                say(done=True, records=total, damaged_records=damaged)
 
 
-def _count_damaged(cursor: Cursor, total: int) -> int:
-    damaged, said = 0, time.monotonic()
-    for number, value in enumerate(cursor.iternext(keys=False)):
+def _find_damaged(cursor: Cursor, total: int) -> list[int]:
+    """Their numbers, no more than it takes to tell that there are too many to mend one by one."""
+    damaged, said = list[int](), time.monotonic()
+    for number, (key, value) in enumerate(cursor.iternext()):
         try:
             records.unseal(value)
         except RecordDamaged:
-            damaged += 1
+            damaged.append(int.from_bytes(key, "big"))
+            if len(damaged) > MAX_DAMAGED_KEPT:
+                break
         if not number % 1024 and time.monotonic() - said >= SAY_EVERY_S:
             said = time.monotonic()
             say(phase="checksums", share=round(number / total, 3))

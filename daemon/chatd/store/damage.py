@@ -20,10 +20,12 @@ class DamageLog:
     def count(self) -> int:
         return len(self._reported)
 
-    def add(self, key: bytes, why: str) -> None:
+    def add(self, key: bytes, why: str) -> bool:
+        """Whether it was not known."""
         with self._lock:
             if key in self._reported or len(self._reported) >= MAX_DAMAGED_KEPT:
-                return
+                return False
             self._reported.add(key)
         if self._on_damage is not None:
             self._on_damage(Damaged(key, why))
+        return True

@@ -5,11 +5,21 @@ class here or beside, and naming it in `Tables`.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chatd.store import records
 from chatd.store.batches import Stored
 from chatd.store.lmdbtypes import Environment, Table, Txn
+
+
+class Lost(NamedTuple):
+    """A message whose record is damaged: what its entry in the room's index still says of it."""
+
+    seq: int
+    key: bytes
+    """As `records.room_key` makes it."""
+
+    payload_bytes: int
 
 
 class Derived(Protocol):
@@ -21,6 +31,10 @@ class Derived(Protocol):
 
     def remove(self, txn: Txn, gone: Sequence[Stored]) -> None:
         """They are no longer in the log when the transaction commits."""
+        ...
+
+    def forget(self, txn: Txn, lost: Sequence[Lost]) -> None:
+        """As `remove`, of messages that can no longer be read."""
         ...
 
 
@@ -40,3 +54,7 @@ class RoomIndex:
     def remove(self, txn: Txn, gone: Sequence[Stored]) -> None:
         for item in gone:
             txn.delete(records.room_key(item.envelope), db=self.table)
+
+    def forget(self, txn: Txn, lost: Sequence[Lost]) -> None:
+        for item in lost:
+            txn.delete(item.key, db=self.table)

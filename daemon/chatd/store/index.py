@@ -7,9 +7,9 @@ nothing of searches.
 import struct
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
 import structlog
@@ -17,6 +17,7 @@ import structlog
 from chatcore import words
 from chatd.store import postings, records
 from chatd.store.batches import Stored
+from chatd.store.derived import Lost
 from chatd.store.faults import describe
 from chatd.store.lmdbtypes import Cursor, Environment, Table, Txn
 from chatd.store.postings import Order, Place, Segment
@@ -40,6 +41,10 @@ PROGRESS_S = 5.0
 RETRY_S = 60.0
 
 _ORDER = b"\0"
+_TERMS = b"\1"
+"""Sorts behind the order, and before every word."""
+
+Item = TypeVar("Item", Stored, Lost)
 _UPTO = struct.Struct(">HQ")
 
 log = structlog.get_logger()
@@ -100,16 +105,46 @@ class SearchIndex:
         except RecordDamaged:
             self._begin_anew(txn)
 
+    def forget(self, txn: Txn, lost: Sequence[Lost]) -> None:
+        """Nobody knows their words any more, so every word of a segment is looked at."""
+        if any(item.seq > self.tail.start for item in lost):
+            self.tail = Tail(self.tail.start)
+        try:
+            for segment, items in self._by_segment(txn, lost).items():
+                self._forget_in(txn, segment, items)
+        except RecordDamaged:
+            self._begin_anew(txn)
+
+    def _forget_in(self, txn: Txn, segment: Segment, items: Sequence[Lost]) -> None:
+        order, gone = self.load_order(txn, segment), 0
+        for item in items:
+            place = Place(records.stamp_of(item.key), item.seq)
+            number = order.number_of(place)
+            if number < len(order) and order.place(number) == place:  # or it was damaged when its turn came
+                gone |= 1 << number
+        changed: dict[bytes, bytes | None] = {}
+        with txn.cursor(self.postings) as cursor:
+            if cursor.set_range(segment.key + _TERMS):
+                for key, value in cursor.iternext():
+                    if not key.startswith(segment.key):
+                        break
+                    if postings.decode_holders(value) & gone:
+                        changed[key] = postings.without(value, gone, segment.size)
+        self._put_holders(txn, segment, changed)
+
     def _remove_from_segments(self, txn: Txn, gone: Sequence[Stored]) -> None:
+        for segment, items in self._by_segment(txn, gone).items():
+            self._remove_from(txn, segment, items)
+
+    def _by_segment(self, txn: Txn, gone: Sequence[Item]) -> dict[Segment, list[Item]]:
         segments = self.load_segments(txn)
         firsts = [segment.first_seq for segment in segments]
-        leaving: dict[Segment, list[Stored]] = {}
+        leaving: dict[Segment, list[Item]] = {}
         for item in gone:
             at = bisect_right(firsts, item.seq) - 1
             if at >= 0 and item.seq <= segments[at].last_seq:
                 leaving.setdefault(segments[at], []).append(item)
-        for segment, items in leaving.items():
-            self._remove_from(txn, segment, items)
+        return leaving
 
     def _remove_from(self, txn: Txn, segment: Segment, items: Sequence[Stored]) -> None:
         order = self.load_order(txn, segment)
@@ -118,9 +153,15 @@ class SearchIndex:
             number = order.number_of(Place(item.envelope.stamp, item.seq))
             for term in terms_of(item.envelope):
                 gone[term] = gone.get(term, 0) | 1 << number
+        changed: dict[bytes, bytes | None] = {}
         for term, bits in gone.items():
             key = segment.key + term
-            left = postings.without(txn.get(key, db=self.postings, default=b""), bits, segment.size)
+            changed[key] = postings.without(txn.get(key, db=self.postings, default=b""), bits, segment.size)
+        self._put_holders(txn, segment, changed)
+
+    def _put_holders(self, txn: Txn, segment: Segment, changed: Mapping[bytes, bytes | None]) -> None:
+        """None: nobody is left who holds the word. A segment that nobody is left in goes."""
+        for key, left in changed.items():
             if left is None:
                 txn.delete(key, db=self.postings)
             else:

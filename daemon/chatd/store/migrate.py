@@ -14,12 +14,21 @@ import lmdb
 from chatd.store import records, tables
 from chatd.store.batches import StoreUnusable
 from chatd.store.child import Tell
+from chatd.store.derived import RoomIndex
 from chatd.store.folder import DATA_FILE, FOLDER_MODE, check_data_file, sync_folder
 from chatd.store.lmdbtypes import Environment, Txn
+from chatd.store.sizes import RoomSizes
 
 Step = Callable[[Environment, Txn], None]
 
-MIGRATIONS: dict[int, Step] = {}
+
+def _add_sizes(env: Environment, txn: Txn) -> None:
+    room = RoomIndex()
+    room.open(env, txn, create=False)
+    RoomSizes(room).open(env, txn, create=True)
+
+
+MIGRATIONS: dict[int, Step] = {1: _add_sizes}
 """From schema N to N + 1, by N."""
 
 STAGING = "migrating.tmp"

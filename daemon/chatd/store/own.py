@@ -4,7 +4,9 @@ Not made from the log: what peers confirmed stands nowhere else.
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from chatcore.errors import Malformed
@@ -16,14 +18,18 @@ from chatd.store.lmdbtypes import Environment, Table, Txn
 from chatd.store.records import RecordDamaged
 
 MAX_OWN = 16_384
-"""Messages whose state is kept. When there are more the oldest's is forgotten, its client id too; the message
-itself stays in the log, and history repair brings it to whoever lacks it."""
+"""Messages whose state is kept, besides those that were handed to nobody yet: the node limits those.
+When there are more the oldest's is forgotten, its client id too; the message itself stays in the log, and
+history repair brings it to whoever lacks it."""
 
 MAX_NAMED = 16
 """Confirming members named in a record, of all that are counted."""
 
 _CLIENT_KEY_BYTES = 16
 _FIELDS = 7
+
+Changes = dict[int, State | None]
+"""By the number in the log; None when it is forgotten."""
 
 
 class OwnTable:
@@ -33,50 +39,82 @@ class OwnTable:
     clients: Table
 
     def __init__(self) -> None:
-        self.waiting: set[int] = set()
-        """Numbers of those that nobody has confirmed; what is too old otherwise stays for them."""
+        # Numbers in the order in which they came to that state. Changed only after a commit.
+        self._unsent: OrderedDict[int, None] = OrderedDict()
+        self._handed: OrderedDict[int, None] = OrderedDict()
+        self._delivered: OrderedDict[int, None] = OrderedDict()
 
     def open(self, env: Environment, txn: Txn) -> None:
         """Made where it is missing: a store written before there were states has none of any message."""
         self.table = env.open_db(b"own", txn=txn, create=True)
         self.clients = env.open_db(b"clients", txn=txn, create=True)
-        for number, value in self.newest_first(txn):
-            self._note_waiting(number, value)
+        with txn.cursor(self.table) as cursor:
+            self.settle({records.unpack_u64(number): _state_of(value) for number, value in cursor})
 
-    def _note_waiting(self, number: bytes, value: bytes) -> None:
-        try:
-            waits = is_waiting(value) is not None
-        except RecordDamaged:
-            waits = True
-        if waits:
-            self.waiting.add(records.unpack_u64(number))
-        else:
-            self.waiting.discard(records.unpack_u64(number))
+    @property
+    def unsent(self) -> int:
+        """How many were handed to nobody; counted while the writer goes on."""
+        return len(self._unsent)
 
-    def put(self, txn: Txn, ids: Table, own: Iterable[OwnMessage]) -> None:
-        """`ids` leads to each message's number; one that is no longer in the log has no state either."""
-        added = False
+    def waits(self, number: int) -> bool:
+        """Nobody has confirmed it; what is too old otherwise stays for its sake."""
+        return number in self._unsent or number in self._handed
+
+    def newest_waiting(self, most: int) -> list[int]:
+        """Those handed to nobody first, and as many others as fit; in the order of the log."""
+        unsent = sorted(self._unsent)[-most:]
+        left = most - len(unsent)
+        return sorted([*unsent, *(sorted(self._handed)[-left:] if left else ())])
+
+    def put(self, txn: Txn, ids: Table, own: Iterable[OwnMessage]) -> Changes:
+        """What to `settle` once this is committed.
+
+        `ids` leads to each message's number; one that is no longer in the log has no state either.
+        """
+        changes: Changes = {}
         for item in own:
             number = txn.get(item.id, db=ids)
             if number is None:
                 continue
-            value = _encode(item)
-            txn.put(number, value, db=self.table)
-            self._note_waiting(number, value)
+            txn.put(number, _encode(item), db=self.table)
+            changes[records.unpack_u64(number)] = item.state
             if item.client_id:
                 txn.put(_client_key(item.room, item.client_id), number, db=self.clients)
-            added = True
-        if added:
-            self._forget_oldest(txn)
+        if changes:
+            self._forget_oldest(txn, changes)
+        return changes
 
-    def _forget_oldest(self, txn: Txn) -> None:
-        for _ in range(txn.stat(self.table)["entries"] - MAX_OWN):
-            with txn.cursor(self.table) as cursor:
-                cursor.first()
-                number, value = cursor.item()
-                cursor.delete()
-            self.waiting.discard(records.unpack_u64(number))
-            self._forget_client(txn, number, value)
+    def settle(self, changes: Changes) -> None:
+        for number, state in changes.items():
+            for numbers in (self._unsent, self._handed, self._delivered):
+                numbers.pop(number, None)
+            if state is not None:
+                self._numbers_of(state)[number] = None
+
+    def _numbers_of(self, state: State) -> OrderedDict[int, None]:
+        if state == State.QUEUED:
+            return self._unsent
+        return self._delivered if state == State.DELIVERED else self._handed
+
+    def _forget_oldest(self, txn: Txn, changes: Changes) -> None:
+        """Never one that was handed to nobody: the sender is told that it waits, and it would be removed."""
+        unsent = len(self._unsent) - sum(number in self._unsent for number in changes)
+        unsent += sum(state == State.QUEUED for state in changes.values())
+        over = txn.stat(self.table)["entries"] - unsent - MAX_OWN
+        for number in islice(self._oldest(dict(changes)), max(0, over)):
+            key = records.pack_u64(number)
+            value = txn.get(key, db=self.table, default=b"")
+            txn.delete(key, db=self.table)
+            self._forget_client(txn, key, value)
+            changes[number] = None
+
+    def _oldest(self, changes: Changes) -> Iterator[int]:
+        """Those that were delivered first, then those that somebody was handed."""
+        for numbers in (self._delivered, self._handed):
+            yield from (number for number in numbers if number not in changes)
+            for number, state in changes.items():
+                if state is not None and state != State.QUEUED and self._numbers_of(state) is numbers:
+                    yield number
 
     def _forget_client(self, txn: Txn, number: bytes, value: bytes) -> None:
         try:
@@ -118,6 +156,14 @@ class OwnTable:
         with txn.cursor(self.table) as cursor:
             if cursor.last():
                 yield from cursor.iterprev()
+
+
+def _state_of(value: bytes) -> State:
+    """What cannot be read may wait, and is forgotten before what certainly does."""
+    try:
+        return _decode(value).state
+    except RecordDamaged:
+        return State.SENT
 
 
 def is_waiting(value: bytes) -> OwnMessage | None:

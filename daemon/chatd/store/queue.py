@@ -25,6 +25,7 @@ class Queue:
         self._history: deque[tuple[Batch, int]] = deque()
         self._passed_over = 0
         self._closed = False
+        self._nudged = False
 
     def put(self, batch: Batch, size: int) -> bool:
         """False when it is closed: the batch is not taken."""
@@ -41,10 +42,19 @@ class Queue:
             self._closed = True
             self._changed.notify()
 
+    def nudge(self) -> None:
+        """Who waits to take gets nothing, at once: there is something else to do."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify()
+
     def take(self, timeout: float | None) -> tuple[list[Batch], int] | None:
         """What to write together, and its size; empty when nothing came in time, None after the last."""
         with self._changed:
-            self._changed.wait_for(lambda: self._live or self._history or self._closed, timeout)
+            self._changed.wait_for(
+                lambda: self._live or self._history or self._closed or self._nudged, timeout
+            )
+            self._nudged = False
             if not self._live and not self._history:
                 return None if self._closed else ([], 0)
             if self._history and (not self._live or self._passed_over >= MAX_PASSED_OVER):

@@ -15,8 +15,10 @@ from chatd.store.migrate import drop_old, migrate
 from chatd.store.quarantine import quarantine
 
 
-def make_ready(folder: Path, tell: Tell) -> None:
+def make_ready(folder: Path, tell: Tell) -> list[int]:
     """Nothing to do for a store that was closed cleanly, and was touched by nobody since.
+
+    The numbers of messages whose checksum is wrong, which `Store.open` takes out.
 
     Raises:
         StoreUnusable: it is damaged beyond saving, or cannot be read; the folder is as it was.
@@ -24,25 +26,25 @@ def make_ready(folder: Path, tell: Tell) -> None:
     with refusing(folder):
         data = folder / DATA_FILE
         if not data.exists() or data.stat().st_size == 0:
-            return
+            return []
         clean = marks.take(folder)  # before LMDB maps anything, or a damaged page would kill every start
         try:
-            if not clean:
-                _look_over(folder, tell)
+            damaged = [] if clean else _look_over(folder, tell)
             if not migrate(folder, tell) and clean:
                 drop_old(folder)
         except Exception:
             if clean:
                 marks.leave(folder)
             raise
+    return damaged
 
 
-def _look_over(folder: Path, tell: Tell) -> None:
+def _look_over(folder: Path, tell: Tell) -> list[int]:
     started = time.monotonic()
     tell("store_check", {"why": "it was not closed cleanly", "bytes": (folder / DATA_FILE).stat().st_size})
-    why = _damage(folder, tell, started)
+    why, damaged = _damage(folder, tell, started)
     if why is None:
-        return
+        return damaged
     tell("store_damaged", {"why": why})
     saved = quarantine(folder, why, tell)
     tell(
@@ -54,22 +56,23 @@ def _look_over(folder: Path, tell: Tell) -> None:
             "hint": f"read {saved.folder / 'README'}",
         },
     )
+    return []
 
 
-def _damage(folder: Path, tell: Tell, started: float) -> str | None:
-    """What is wrong with the file's structure; None when the daemon may open it."""
+def _damage(folder: Path, tell: Tell, started: float) -> tuple[str | None, list[int]]:
+    """What is wrong with the file's structure; None when the daemon may open it, and mend these messages."""
     try:
         result = child.run(folder, "chatd.store.check", folder / DATA_FILE, event="store_checking", tell=tell)
     except KilledByDamage as error:
-        return str(error)
+        return str(error), []
     if "damaged" in result:
         more = result["problems"] - 1
-        return str(result["damaged"]) + (f", and {more} more" if more else "")
+        return str(result["damaged"]) + (f", and {more} more" if more else ""), []
     if not result.get("done"):
         raise StoreUnusable(folder, "looking it over ended before it was done", "start again")
     seconds = round(time.monotonic() - started, 3)
     tell(
         "store_checked",
-        {"messages": result["records"], "damaged": result["damaged_records"], "seconds": seconds},
+        {"messages": result["records"], "damaged": len(result["damaged_records"]), "seconds": seconds},
     )
-    return None
+    return None, list(result["damaged_records"])

@@ -16,6 +16,7 @@ from chatcore.errors import LocalError
 from chatcore.ids import DIGEST_BYTES, RoomId
 from chatd.store import records
 from chatd.store.batches import Stored
+from chatd.store.healing import forget
 from chatd.store.lmdbtypes import Txn
 from chatd.store.records import RecordDamaged
 from chatd.store.tables import LAST_SEQ_KEY, Position, Tables, floor_key, wall_ms
@@ -28,9 +29,6 @@ STEP_MESSAGES = 1000
 STEP_BYTES = 4 * 1024 * 1024
 STEP_S = 0.02
 """Each of the three ends a step, and so a transaction."""
-
-COUNT_STEP = 20_000
-"""Entries of the room index walked through at once: about 10 ms."""
 
 LEAST_QUOTA_BYTES = 64 * 1024 * 1024
 LEAST_MARGIN_BYTES = 16 * 1024 * 1024
@@ -168,20 +166,23 @@ class Retention:
                 yield
 
     def _make_space(self, most: int) -> Iterator[None]:
-        """From the room with most messages, until another has most."""
+        """From the room that takes most bytes, until another takes more."""
         high = most - _margin(most)
         if self._tables.used_bytes() <= high:
             return
-        counts: Counter[RoomId] = Counter()
-        yield from self._count(counts)
-        starts: dict[RoomId, bytes | None] = {}
-        while counts and self._tables.used_bytes() > high - most // 20:
-            ((room, _),) = counts.most_common(1)
-            before = self._removed[room]
-            start = starts[room] = self._remove(room, starts.get(room) or room, None)
-            counts[room] -= self._removed[room] - before
+        starts: dict[RoomId, bytes] = {}
+        done: set[RoomId] = set()
+        while self._tables.used_bytes() > high - most // 20:
+            with self._tables.reading() as txn:
+                sizes = self._tables.sizes.all(txn)
+            room = max(sizes.keys() - done, key=sizes.__getitem__, default=None)
+            if room is None:
+                return
+            start = self._remove(room, starts.get(room, room), None)
             if start is None:
-                del counts[room]
+                done.add(room)
+            else:
+                starts[room] = start
             yield
 
     def _rooms(self) -> list[RoomId]:
@@ -193,23 +194,6 @@ class Retention:
                 rooms.append(room)
                 found = cursor.set_range(records.room_key_end(room))
         return rooms
-
-    def _count(self, counts: Counter[RoomId]) -> Iterator[None]:
-        start = b""
-        while True:
-            seen = 0
-            with self._tables.reading() as txn, txn.cursor(self._tables.room.table) as cursor:
-                if not cursor.set_range(start):
-                    return
-                for key in cursor.iternext(values=False):
-                    counts[RoomId(key[:DIGEST_BYTES])] += 1
-                    seen += 1
-                    if seen == COUNT_STEP:
-                        start = key + b"\0"
-                        break
-                else:
-                    return
-            yield
 
     def _remove(self, room: RoomId, start: bytes, upto: int | None) -> bytes | None:
         """One step from `start` on, to messages stamped `upto`. Where the next begins; None at the end."""
@@ -273,13 +257,13 @@ class Retention:
     def _delete(self, txn: Txn, going: list[tuple[bytes, bytes, bytes]]) -> None:
         gone = []
         for key, number, record in going:
-            txn.delete(number, db=self._tables.log)
-            txn.delete(key[-DIGEST_BYTES:], db=self._tables.ids)
             try:
                 received_ms, envelope = records.decode_record(record)
                 gone.append(Stored(records.unpack_u64(number), received_ms, envelope))
-            except RecordDamaged:  # other tables then keep entries that lead nowhere, which readers skip
-                txn.delete(key, db=self._tables.room.table)
+            except RecordDamaged:
+                forget(self._tables, txn, [(key, number)])
+            txn.delete(number, db=self._tables.log)
+            txn.delete(key[-DIGEST_BYTES:], db=self._tables.ids)
         for derived in self._tables.derived:
             derived.remove(txn, gone)
 

@@ -25,8 +25,9 @@ from chatd.store.lmdbtypes import Table, Txn
 from chatd.store.own import OwnTable
 from chatd.store.pins import PinTable
 from chatd.store.records import RecordDamaged
+from chatd.store.sizes import RoomSizes
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_READERS = 64
 MAX_TABLES = 32
 
@@ -75,10 +76,14 @@ class Tables:
         self.suspect = False
         """LMDB has found a page damaged: the file is to be looked over before it is opened again."""
 
+        self.rooms_version = 0
+        """Counts the commits that changed `rooms`, so that what was read of it need not be read again."""
+
         self.room = RoomIndex()
         self.sums = Blocks(self.room)
+        self.sizes = RoomSizes(self.room)
         self.search = SearchIndex()
-        self.derived: tuple[Derived, ...] = (self.room, self.sums, self.search)
+        self.derived: tuple[Derived, ...] = (self.room, self.sums, self.sizes, self.search)
         self.own = OwnTable()
         self.pins = PinTable()
         self.acquaintances = AcquaintanceTables()

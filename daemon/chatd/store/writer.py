@@ -8,6 +8,7 @@ from chatcore.errors import Stopping
 from chatd.store import records
 from chatd.store.batches import Batch, BatchResult, OnResults, Stored
 from chatd.store.faults import describe
+from chatd.store.healing import Healing, forget, is_whole
 from chatd.store.index import MAX_LAG
 from chatd.store.lmdbtypes import Table, Txn
 from chatd.store.queue import Queue
@@ -29,11 +30,17 @@ class Writer:
     """The one thread that writes: it takes all that is queued, commits it, tells of it, and looks again."""
 
     def __init__(
-        self, tables: Tables, position: Position, retention: Retention, on_results: OnResults
+        self,
+        tables: Tables,
+        position: Position,
+        retention: Retention,
+        healing: Healing,
+        on_results: OnResults,
     ) -> None:
         self._tables = tables
         self._position = position
         self._retention = retention
+        self._healing = healing
         self._on_results = on_results
         self._queue = Queue()
         self._lock = threading.Lock()
@@ -51,6 +58,10 @@ class Writer:
         if not taken:
             self._on_results([BatchResult(batch.job, error=str(Stopping()))])
 
+    def nudge(self) -> None:
+        """There is something to heal."""
+        self._queue.nudge()
+
     def stop(self) -> None:
         self._queue.close()
         self._thread.join()
@@ -67,6 +78,7 @@ class Writer:
 
     def _tidy(self, size: int) -> None:
         try:
+            self._healing.work()
             self._retention.work(size)
         except Exception as error:  # noqa: BLE001 - what cannot be removed must not end the thread that keeps
             self._report(error)
@@ -88,7 +100,7 @@ class Writer:
                 return taken
             index.step(self._tables, last_seq)
             pause = 0.0
-        return self._queue.take(self._retention.wait_s)
+        return self._queue.take(0.0 if self._healing.is_due else self._retention.wait_s)
 
     def _tell(self, results: list[BatchResult]) -> None:
         try:
@@ -121,6 +133,7 @@ class Writer:
         seq, stamp = self._position.seq, self._position.stamp
         log: list[tuple[bytes, bytes]] = []
         added: list[Stored] = []
+        damaged: list[tuple[bytes, bytes]] = []
         results = []
         with tables.writing() as txn:
             with txn.cursor(tables.ids) as ids:
@@ -129,7 +142,11 @@ class Writer:
                     for envelope in batch.messages:
                         number = records.pack_u64(seq + 1)
                         if not ids.put(envelope.id, number, overwrite=False):
-                            continue
+                            before = ids.get(envelope.id, default=b"")
+                            if self._is_here(txn, before, envelope.id):
+                                continue
+                            damaged.append((records.room_key(envelope), before))
+                            ids.put(envelope.id, number)
                         seq += 1
                         record = records.encode_record(received, envelope.signature, envelope.payload)
                         log.append((number, record))
@@ -137,11 +154,12 @@ class Writer:
                         stamp = max(stamp, envelope.stamp)
                     added += stored
                     results.append(BatchResult(batch.job, tuple(stored)))
+            forget(tables, txn, damaged)
             _append(txn, tables.log, log)
             for derived in tables.derived:
                 derived.add(txn, added)
             _put_rooms(txn, tables.rooms, group)
-            tables.own.put(txn, tables.ids, [item for batch in group for item in batch.own])
+            own = tables.own.put(txn, tables.ids, [item for batch in group for item in batch.own])
             pins = tables.pins.put(txn, tables.ids, [item for batch in group for item in batch.pins])
             for batch in group:
                 tables.acquaintances.put(txn, batch.people, batch.discouraged)
@@ -149,7 +167,14 @@ class Writer:
                 txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
         self._position.seq, self._position.stamp = seq, stamp
         tables.pins.keys = pins
+        tables.own.settle(own)
+        tables.rooms_version += any(batch.rooms for batch in group)
         return results
+
+    def _is_here(self, txn: Txn, number: bytes, message_id: bytes) -> bool:
+        """Also what this very group brings; what is damaged on disk is not."""
+        of_this_group = len(number) == records.U64_BYTES and records.unpack_u64(number) > self._position.seq
+        return of_this_group or is_whole(self._tables, txn, number, message_id)
 
 
 def _append(txn: Txn, table: Table, items: list[tuple[bytes, bytes]]) -> None:

@@ -202,6 +202,7 @@ ERROR_CODES: dict[type[ChatError], int] = {
     errors.BadClientId: 1013,
     errors.UnknownMessage: 1014,
     errors.TooManyPins: 1015,
+    errors.OutboxFull: 1016,
     errors.RenamedTooOften: 1017,
     errors.UnknownPeer: 1050,
     errors.AmbiguousPeer: 1051,

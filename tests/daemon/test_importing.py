@@ -1,0 +1,43 @@
+"""What a message from a file has to pass before it is stored."""
+
+import base64
+from typing import Any
+
+from chatcore.clock import COUNTER_BITS
+from chatcore.envelopes import Chat, Envelope, seal
+from chatcore.identity import Identity
+from chatcore.ids import RoomId
+from chatcore.names import room_id
+from chatd.importing import Checked, check
+
+AUTHOR = Identity(b"a" * 32)
+TEA = room_id("main", "tea")
+NOW_MS = 1_700_000_000_000
+
+
+def message(age_ms: int) -> Envelope:
+    return seal(AUTHOR, TEA, (NOW_MS - age_ms) << COUNTER_BITS, "ada", Chat("hello"))
+
+
+def line(envelope: Envelope) -> dict[str, Any]:
+    raw = {"payload": envelope.payload, "signature": envelope.signature}
+    return {"room": "tea", **{name: base64.b64encode(value).decode() for name, value in raw.items()}}
+
+
+def checked(*envelopes: Envelope, floor: int = 0) -> Checked:
+    floors: dict[RoomId, int] = {TEA: floor}
+    return check([line(envelope) for envelope in envelopes], "main", NOW_MS, floors.__getitem__)
+
+
+def test_message_with_its_signature_is_taken() -> None:
+    hello = message(1000)
+    assert checked(hello) == Checked({0: hello}, {}, {TEA: "tea"})
+
+
+def test_message_older_than_what_is_kept_is_refused_and_the_rest_taken() -> None:
+    old, young = message(2000), message(1000)
+
+    found = checked(old, young, floor=young.stamp)
+
+    assert found.envelopes == {1: young}
+    assert found.refused == {0: "it is older than this node keeps"}

@@ -50,6 +50,7 @@ from chatcore.events import (
     RoomRecord,
     RumourDue,
     SendText,
+    ServeDue,
     ShuffleDue,
     Started,
     StatesDue,
@@ -57,6 +58,7 @@ from chatcore.events import (
     StrangerRefused,
     TimerFired,
     Verified,
+    WritingPaused,
 )
 from chatcore.gossip import Gossip
 from chatcore.identity import Identity
@@ -271,6 +273,8 @@ class Node:
                 return self._handle_dial_failed(event, now)
             case ReadingPaused():
                 return self._handle_paused(event, now)
+            case WritingPaused():
+                return self._handle_writing(event, now)
             case StrangerRefused():
                 return self._peers.handle_stranger_refused(event)
             case Discovered():
@@ -334,6 +338,8 @@ class Node:
                 return [*mixed, *self._follow(self._peers.retire_spares(self._swarms.active, now), now)]
             case RepairDue():
                 return self._repair.handle_due(now)
+            case ServeDue():
+                return self._repair.handle_serve_due(now)
             case CatchUpDue():
                 return self._catch_up.handle_due(self._linked_rooms(), now)
             case _:
@@ -420,6 +426,11 @@ class Node:
             link.heard = now.mono
             self.conduct.handle_paused(event.link)
         return []
+
+    def _handle_writing(self, event: WritingPaused, now: Now) -> list[Output]:
+        if self._stopping or self.links.get(event.link) is None:
+            return []
+        return self._repair.handle_writing(event.link, now, paused=event.paused)
 
     # Messages of others
 

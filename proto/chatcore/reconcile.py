@@ -15,7 +15,6 @@ from chatcore.index import Index, Sum
 from chatcore.messages import (
     FINGERPRINT_BYTES,
     MAX_COMPARED_RANGES,
-    MAX_FETCH_IDS,
     MAX_LISTED_IDS,
     MAX_PARTS,
     ROOM_TAG_BYTES,
@@ -150,7 +149,7 @@ def _ids(index: Index, room: RoomId, lower: bytes, upper: bytes) -> tuple[Messag
 
 
 def serve_ids(index: Index, room: RoomId, wanted: FetchIds) -> History:
-    found = index.messages(wanted.ids, PAGE_BYTES)
+    found = index.messages(wanted.ids[:PAGE_MESSAGES], PAGE_BYTES)
     return History(wanted.token, b"", tuple([Publish.of(item, 0) for item in found if item.room == room]))
 
 
@@ -238,7 +237,7 @@ class Session:
 
     def _next_fetch(self, *, may_fill: bool) -> FetchIds | FetchRange | None:
         if self.wanted:
-            return FetchIds(self.token, room_tag(self.room), tuple(self.wanted[:MAX_FETCH_IDS]))
+            return FetchIds(self.token, room_tag(self.room), tuple(self.wanted[:PAGE_MESSAGES]))
         if self.gaps and may_fill:
             gap = self.gaps[0]
             return FetchRange(self.token, room_tag(self.room), gap.lower, gap.upper)

@@ -12,11 +12,10 @@ from chatcore.clock import Now
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
 from chatcore.errors import Malformed
-from chatcore.events import JobId, Output, Priority, RepairDue, Send, SetTimer
+from chatcore.events import JobId, Output, Priority, RepairDue, Send, ServeDue, SetTimer
 from chatcore.gossip import Gossip
 from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.index import Index
-from chatcore.limits import TokenBucket
 from chatcore.links import Link, Links
 from chatcore.messages import (
     MAX_TOKEN,
@@ -31,16 +30,14 @@ from chatcore.messages import (
 from chatcore.reconcile import (
     BadHistory,
     Session,
-    answer,
     fingerprint,
     floor,
     horizon,
     room_tag,
-    serve_ids,
-    serve_range,
 )
 from chatcore.rng import Rng
 from chatcore.room import Room
+from chatcore.serving import Serving
 
 MAX_SESSIONS = 16
 """At a time, over all links and rooms; others wait."""
@@ -58,13 +55,6 @@ LOOK_AGAIN_S = 2.0
 BAD_PAUSE_S = 60.0
 """Before a peer is asked again whose answers did not come, or did not fit."""
 
-COMPARES_PER_S = 50.0
-COMPARES_AT_ONCE = 200
-PAGES_PER_S = 200.0
-PAGES_AT_ONCE = 50
-"""What one link may ask of us: each takes up to some milliseconds. One that waits for each page to be on its
-own disk does not come near."""
-
 Key = tuple[LinkId, RoomId]
 
 
@@ -74,14 +64,6 @@ class _Pace:
 
     not_before: float
     fruitless: int = 0
-
-
-@dataclass(slots=True)
-class _Allowance:
-    compares: TokenBucket
-    pages: TokenBucket
-    token: int | None = None
-    """Of the last session it opened."""
 
 
 class Repair:
@@ -108,7 +90,11 @@ class Repair:
         self._sessions: dict[Key, Session] = {}
         self._due: dict[Key, float] = {}
         self._paces: dict[Key, _Pace] = {}
-        self._allowances: dict[LinkId, _Allowance] = {}
+        self._serving = Serving(index)
+        self._serve_at: float | None = None
+        self._tokens: dict[LinkId, int] = {}
+        """Of the last session each peer opened."""
+
         self._asked: dict[MessageId, Session] = {}
         """Ids under way: nothing is asked of two peers at once."""
 
@@ -262,48 +248,51 @@ class Repair:
         if room is None:
             self._counters.refused["not_in_room"] += 1
             return []
-        allowance = self._allowance(link.link, now.mono)
-        bucket = allowance.compares if isinstance(message, Compare) else allowance.pages
-        if not bucket.take(now.mono):
+        if not self._serving.ask(link.link, room, message, now.mono):
             self._counters.blame(link.link, "history_rate")
             return []
-        match message:
-            case Compare():
-                return self._on_compare(link, room, message, allowance, now)
-            case FetchIds():
-                page = serve_ids(self._index, room, message)
-                return [Send((link.link,), page, Priority.HISTORY)]
-            case FetchRange():
-                page = serve_range(self._index, room, message)
-                return [Send((link.link,), page, Priority.BULK)]
+        return self._serve(now)
 
-    def _on_compare(
-        self, link: Link, room: RoomId, message: Compare, allowance: _Allowance, now: Now
-    ) -> list[Output]:
-        reply = answer(self._index, room, message)
+    def handle_serve_due(self, now: Now) -> list[Output]:
+        self._serve_at = None
+        return self._serve(now)
+
+    def handle_writing(self, link: LinkId, now: Now, *, paused: bool) -> list[Output]:
+        """Whether what is queued for a link waits for the peer to read."""
+        self._serving.handle_writing(link, now.mono, paused=paused)
+        return self._serve(now)
+
+    def _serve(self, now: Now) -> list[Output]:
         outputs: list[Output] = []
-        if allowance.token != message.token:
-            allowance.token = message.token
-            session = self._sessions.get((link.link, room))
-            # To a first question of ours that is under way, it will answer with what it has now.
-            asking = session is not None and session.rounds == 1 and bool(session.comparing)
-            if any(reply.answers) and not asking:  # it may have what we lack
-                self._plan((link.link, room), now.mono)
-                outputs = self._go_on(now)
-        # Behind our own question, so that the other side sees that we ask already.
-        return [*outputs, Send((link.link,), reply, Priority.HISTORY)]
+        for item in self._serving.serve(now.mono):
+            if item.room not in self._rooms:
+                continue  # left meanwhile
+            if isinstance(item.reply, Compared):
+                # Behind our own question, so that the other side sees that we ask already.
+                outputs += self._ask_back(item.link, item.room, item.reply, now)
+            bulk = isinstance(item.question, FetchRange)
+            outputs.append(Send((item.link,), item.reply, Priority.BULK if bulk else Priority.HISTORY))
+        due = self._serving.due()
+        if due is not None and (self._serve_at is None or not now.mono < self._serve_at <= due):
+            self._serve_at = due
+            outputs.append(SetTimer(ServeDue(), due))
+        return outputs
+
+    def _ask_back(self, link: LinkId, room: RoomId, reply: Compared, now: Now) -> list[Output]:
+        """Whoever is told of a difference, in the first answer of its session, may have what we lack."""
+        if self._tokens.get(link) == reply.token:
+            return []
+        self._tokens[link] = reply.token
+        session = self._sessions.get((link, room))
+        # To a first question of ours that is under way, it will answer with what it has now.
+        asking = session is not None and session.rounds == 1 and bool(session.comparing)
+        if asking or not any(reply.answers):
+            return []
+        self._plan((link, room), now.mono)
+        return self._go_on(now)
 
     def _room_of(self, link: Link, tag: bytes) -> RoomId | None:
         return next((room for room in link.rooms if room_tag(room) == tag and room in self._rooms), None)
-
-    def _allowance(self, link: LinkId, mono: float) -> _Allowance:
-        found = self._allowances.get(link)
-        if found is None:
-            found = self._allowances[link] = _Allowance(
-                TokenBucket(COMPARES_PER_S, COMPARES_AT_ONCE, mono),
-                TokenBucket(PAGES_PER_S, PAGES_AT_ONCE, mono),
-            )
-        return found
 
     def _on_answer(self, link: Link, message: Compared | History, now: Now) -> list[Output]:
         session = next(
@@ -392,7 +381,8 @@ class Repair:
     # Links go
 
     def handle_link_gone(self, link: LinkId, now: Now) -> list[Output]:
-        self._allowances.pop(link, None)
+        self._serving.handle_link_gone(link)
+        self._tokens.pop(link, None)
         for table in (self._due, self._paces):
             for key in [key for key in table if key[0] == link]:
                 del table[key]

@@ -25,7 +25,6 @@ from chatcore.events import (
 )
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import (
-    MAX_FETCH_IDS,
     Compare,
     Compared,
     FetchIds,
@@ -422,18 +421,6 @@ def test_message_of_another_room_is_not_served() -> None:
 # Peers that misbehave
 
 
-def test_flood_of_questions_is_answered_up_to_its_allowance() -> None:
-    book = Playbook()
-    link = book.neighbour(BOB)
-    question = Compare(1, LOBBY[:8], (Range(b"", HORIZON, reconcile.NOTHING),))
-    outputs = book.receive(link, *[question] * (repair.COMPARES_AT_ONCE + 20))
-    assert len(asked(outputs, Compared)) == repair.COMPARES_AT_ONCE
-    fetch = FetchRange(1, LOBBY[:8], b"", HORIZON)
-    outputs = book.receive(link, *[fetch] * (repair.PAGES_AT_ONCE + 20))
-    assert len(asked(outputs, History)) == repair.PAGES_AT_ONCE
-    assert book.refused["history_rate"] == 40
-
-
 def test_answers_nobody_asked_for_are_ignored() -> None:
     book = Playbook()
     link = book.neighbour(BOB)
@@ -625,11 +612,11 @@ def test_answer_covers_the_whole_range_and_is_bounded(count: int, lower: int, up
         assert upper_bound == span.lower
 
 
-def test_fetch_asks_for_no_more_ids_than_a_message_holds() -> None:
+def test_fetch_asks_for_no_more_ids_than_a_page_holds() -> None:
     network, talk = pair(spoken(1200)[::2], spoken(1200))
     link_up(network, 60.0)
     fetches = [message for message in talk.of(FetchIds, "ann") if isinstance(message, FetchIds)]
-    assert max(len(message.ids) for message in fetches) <= MAX_FETCH_IDS
+    assert max(len(message.ids) for message in fetches) <= reconcile.PAGE_MESSAGES
     assert_same(network)
 
 

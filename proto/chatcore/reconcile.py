@@ -212,7 +212,10 @@ class Session:
     """The other side has, or says it has, what is not stored here."""
 
     put_off: bool = False
-    """Something was left to another session."""
+    """Ids were left to another session."""
+
+    waits: bool = False
+    """Gaps were left as somebody else has the turn to fill them."""
 
     # Asking
 
@@ -243,6 +246,15 @@ class Session:
             return FetchRange(self.token, room_tag(self.room), gap.lower, gap.upper)
         return None
 
+    def drop_come(self, lacking: Lacking) -> None:
+        """The next page is asked without what came by another road."""
+        while self.wanted:
+            asked = self.wanted[:PAGE_MESSAGES]
+            left = lacking(asked)
+            self.wanted[:PAGE_MESSAGES] = left
+            if left:
+                return
+
     @property
     def waiting(self) -> bool:
         """For an answer, or for the disk."""
@@ -265,7 +277,7 @@ class Session:
     # Answers
 
     def on_compared(self, message: Compared, index: Index, lacking: Lacking) -> list[MessageId]:
-        """The ids that are now wanted. Raises BadHistory."""
+        """The ids that we lack, for somebody to be asked for. Raises BadHistory."""
         asked, self.comparing = self.comparing, ()
         if not message.answers or len(message.answers) > len(asked):
             raise BadHistory("an answer to more, or less, than was asked")
@@ -277,9 +289,7 @@ class Session:
         self.todo[:0] = deeper
         self.differed = self.differed or bool(deeper or listed or self.gaps)
         self.lacked = self.lacked or bool(self.gaps) or not index.known(listed).issuperset(listed)
-        found = lacking(listed)
-        self.wanted += found
-        return found
+        return lacking(listed)
 
     def _on_parts(
         self, question: Range, parts: tuple[Part | Listed, ...], index: Index, deeper: list[Range]

@@ -247,7 +247,8 @@ class Node:
                 return self._handle_verified(event, now)
             case Committed(job, stored):
                 news = self._requests.handle_committed(event, now)
-                return [*news, *self._repair.handle_committed(job, len(stored), now)]
+                own = sum(item.envelope.author == self.identity.public_key for item in stored)
+                return [*news, *self._repair.handle_committed(job, len(stored), now, own=own)]
             case CommitFailed(job):
                 notices = self._requests.handle_commit_failed(event, now)
                 return [*notices, *self._repair.handle_commit_failed(job, now)]

@@ -208,11 +208,20 @@ class Session:
     useless: int = 0
     brought: int = 0
     differed: bool = False
+    own: int = 0
+    """Of what it brought, what we said ourselves."""
+
     lacked: bool = False
     """The other side has, or says it has, what is not stored here."""
 
     put_off: bool = False
     """Ids were left to another session."""
+
+    elsewhere: bool = False
+    """Something that it has as well is under way from somebody else."""
+
+    broken: bool = False
+    """It did not have what it listed."""
 
     waits: bool = False
     """Gaps were left as somebody else has the turn to fill them."""
@@ -264,6 +273,12 @@ class Session:
     def left(self) -> bool:
         return bool(self.todo or self.wanted or self.gaps)
 
+    @property
+    def settled(self) -> bool:
+        """All that it has is here, and nothing of it was ours."""
+        open_ends = self.left or self.put_off or self.waits or self.elsewhere or self.broken
+        return not (open_ends or self.own)
+
     def overdue(self, mono: float) -> bool:
         return (bool(self.comparing) and self.compare_due <= mono) or (
             self.fetching is not None and self.fetch_due <= mono
@@ -289,7 +304,9 @@ class Session:
         self.todo[:0] = deeper
         self.differed = self.differed or bool(deeper or listed or self.gaps)
         self.lacked = self.lacked or bool(self.gaps) or not index.known(listed).issuperset(listed)
-        return lacking(listed)
+        found = lacking(listed)
+        self.elsewhere = self.elsewhere or len(found) < len(set(listed) - index.known(listed))
+        return found
 
     def _on_parts(
         self, question: Range, parts: tuple[Part | Listed, ...], index: Index, deeper: list[Range]
@@ -322,6 +339,7 @@ class Session:
         asked, self.fetching = self.fetching, None
         if isinstance(asked, FetchIds):
             came = {item.id for item in message.messages}
+            self.broken = self.broken or not came
             if not came.issubset(asked.ids):
                 raise BadHistory("messages that were not asked for")
             tried = set(asked.ids)

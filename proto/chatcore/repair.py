@@ -214,7 +214,7 @@ class Repair:
             self._plan(key, mono + LOOK_AGAIN_S)
         self._wake(session.room, mono)
         others = [item for item in self._sessions.values() if item.room == session.room]
-        if not (session.lacked or session.left or any(item.brought for item in others)):
+        if session.settled and not any(item.own for item in others):
             self._catch_up.note_whole(session.room)
         if session.lacked and self._catch_up.waiting:
             self._plan(key, mono)  # until there is nothing left to find
@@ -388,12 +388,14 @@ class Repair:
         self._storing[persist] = session
         return []
 
-    def handle_committed(self, job: JobId, stored: int, now: Now) -> list[Output]:
+    def handle_committed(self, job: JobId, stored: int, now: Now, *, own: int = 0) -> list[Output]:
+        """`own`: how many of them we said ourselves."""
         session = self._storing.pop(job, None)
         if session is None:
             return []
         self._counters.repaired += stored
-        if stored:
+        session.own += own
+        if own:
             self._catch_up.note_behind(session.room)
         return self._handle_page_done(session, stored, now)
 

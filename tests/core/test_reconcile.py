@@ -588,6 +588,23 @@ def test_no_more_sessions_than_allowed_are_open_at_a_time() -> None:
     assert len(asked(book.fire(RepairDue()), Compare)) == repair.MAX_SESSIONS
 
 
+def test_bad_peer_that_asks_meanwhile_is_not_asked_again_any_sooner() -> None:
+    book = Playbook()
+    book.index.add(spoken(1)[0])
+    link = dialled(book)
+    question = open_session(book, link)
+    deeper = Part(question.ranges[0].lower, b"f" * 16, 9)
+    ((_, following),) = sent(book.receive(link, Compared(question.token, ((deeper,),))), Compare)
+    book.receive(link, Compare(7, LOBBY[:8], (Range(b"", HORIZON, b"f" * 16),)))  # planned behind this one
+    outputs = book.receive(link, Compared(following.token, ()))
+    assert book.refused["bad_history"] == 1
+    assert not asked(outputs, Compare)
+    book.wait(repair.BAD_PAUSE_S - 1.0)
+    assert not asked(book.fire(RepairDue()), Compare)
+    book.wait(1.0)
+    assert [to for to, _ in asked(book.fire(RepairDue()), Compare)] == [link]
+
+
 # Answering, on its own
 
 

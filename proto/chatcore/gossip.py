@@ -61,7 +61,6 @@ class Gossip:
         self._index = index
         self._inbox = Inbox(config, index, counters, own_key=own_key, mono=mono)
         self._broadcast = Broadcast(config, counters)
-        self._index = index
         self._receipts = Receipts(links)
         self._last_job = 0
         self._checks: dict[JobId, _Check] = {}

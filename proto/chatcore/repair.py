@@ -51,7 +51,7 @@ FRUITLESS_MOST_S = 30.0
 """Before a peer is asked again that differs and had nothing for us: twice as long each time."""
 
 LOOK_AGAIN_S = 2.0
-"""After ids were left to another session, or to the announcer they wait for."""
+"""After something was left to another session."""
 
 BAD_PAUSE_S = 60.0
 """Before a peer is asked again whose answers did not come, or did not fit."""

@@ -11,7 +11,16 @@ from chatcore.clock import Now
 from chatcore.codec import MAX_PLAINTEXT_BYTES
 from chatcore.config import LinkConfig
 from chatcore.errors import HandshakeFailed, RemoteError, SelfDialed, TooSlow
-from chatcore.events import Dial, DialFailed, Input, LinkDown, LinkUp, Received, StrangerRefused
+from chatcore.events import (
+    Dial,
+    DialFailed,
+    Input,
+    LinkDown,
+    LinkUp,
+    Received,
+    StrangerRefused,
+    WritingPaused,
+)
 from chatcore.handshake import Credentials
 from chatcore.ids import LinkId
 from chatcore.messages import Hello
@@ -133,6 +142,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._writable = False
         self.watch_slowness()
+        self._tell_writing()
 
     def resume_writing(self) -> None:
         self._writable = True
@@ -140,6 +150,12 @@ class Connection(asyncio.Protocol):
             self._slow.cancel()
             self._slow = None
         self.flush()
+        if self._writable:
+            self._tell_writing()
+
+    def _tell_writing(self) -> None:
+        if self.link is not None and not self.closing:
+            self._pool.post(WritingPaused(self.link, not self._writable))
 
     # Session in, session out
 

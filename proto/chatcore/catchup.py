@@ -17,13 +17,14 @@ only, and by then others are linked. Where nobody of a room is linked, members a
 
 
 class CatchUp:
-    """The rule: the wait ends `SETTLE_S` after a comparison first found nothing that we lack, if then, in
-    every room where a member is linked, the last comparison to end did so; otherwise as soon as that is so.
+    """The rule: the wait ends `SETTLE_S` after a comparison first found nothing of our own that we lack, if
+    then, in every room where a member is linked, such a finding stands; otherwise as soon as that is so.
 
     Rooms where nobody is linked do not hold it: most likely nobody is there, and whoever is found later is
     compared with like on any other node. With nobody linked at all it goes on. A comparison that brought
-    something takes back what an earlier one said of its room, as that was with somebody who lacked it too;
-    one that was promised what did not come says nothing, or a single liar could hold the wait for ever.
+    something of our own takes back what an earlier one said of its room, as that was with somebody who lacked
+    it too. What others said takes nothing back: a single member that always has something more could hold the
+    wait for ever. One that was promised what did not come, or was left unfinished, says nothing either way.
     """
 
     def __init__(self, *, restored: bool) -> None:
@@ -32,17 +33,18 @@ class CatchUp:
         """A comparison has ended, until somebody looks what that comes to."""
 
         self._whole: set[RoomId] = set()
-        """Rooms in which the last comparison to end found nothing that we lack."""
+        """Rooms in which somebody was found to have nothing of our own that we lack, and nobody since to have
+        something."""
 
         self._settled_at: float | None = None
 
     def note_whole(self, room: RoomId) -> None:
-        """A linked member has nothing in this room that we lack."""
+        """A linked member has nothing of our own in this room that we lack; all else that it has came."""
         self._whole.add(room)
         self.noted = self.waiting
 
     def note_behind(self, room: RoomId) -> None:
-        """A linked member has brought something that we lacked."""
+        """A linked member has brought something of our own that we lacked."""
         self._whole.discard(room)
 
     def handle_noted(self, linked: Collection[RoomId], now: Now) -> list[Output]:

@@ -86,6 +86,11 @@ class RepairDue:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeDue:
+    """There is time again for what was asked about our history."""
+
+
+@dataclass(frozen=True, slots=True)
 class CatchUpDue:
     """Time to look whether a restored node has caught up."""
 
@@ -101,6 +106,7 @@ TimerKey = (
     | StatesDue
     | ShuffleDue
     | RepairDue
+    | ServeDue
     | CatchUpDue
 )
 
@@ -150,6 +156,14 @@ class LinkDown:
 @dataclass(frozen=True, slots=True)
 class ReadingPaused:
     """The shell does not read this link for now, or does again: its silence then proves nothing."""
+
+    link: LinkId
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WritingPaused:
+    """What is sent over this link waits for the peer to read, or does not any more."""
 
     link: LinkId
     paused: bool
@@ -356,6 +370,7 @@ Input = (
     | LinkUp
     | LinkDown
     | ReadingPaused
+    | WritingPaused
     | DialFailed
     | StrangerRefused
     | Discovered

@@ -16,7 +16,17 @@ from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.inbox import Admission, Candidate, Inbox
 from chatcore.index import Index
 from chatcore.links import Link, Links
-from chatcore.messages import REFUSED_EXPIRED, REFUSED_FUTURE, Graft, Ihave, Prune, Publish, Refused, Resume, Roster
+from chatcore.messages import (
+    REFUSED_EXPIRED,
+    REFUSED_FUTURE,
+    Graft,
+    Ihave,
+    Prune,
+    Publish,
+    Refused,
+    Resume,
+    Roster,
+)
 from chatcore.receipts import Receipts, is_author
 from chatcore.recent import short_id
 from chatcore.room import Change, Room, Told
@@ -67,7 +77,6 @@ class Gossip:
         self._counters = counters
         self._inbox = Inbox(config, index, counters, own_key=own_key, mono=mono)
         self._broadcast = Broadcast(config, counters)
-        self._index = index
         self._receipts = Receipts(links)
         self._last_job = 0
         self._checks: dict[JobId, _Check | _RosterCheck] = {}

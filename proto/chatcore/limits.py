@@ -24,6 +24,29 @@ class TokenBucket:
         return True
 
 
+class Meter:
+    """Work that is paid for after it was done: a debt is waited for. `at_once` may be saved."""
+
+    __slots__ = ("_at", "_at_once", "_left", "_per_s")
+
+    def __init__(self, per_s: float, at_once: float, mono: float) -> None:
+        self._per_s = per_s
+        self._at_once = at_once
+        self._left = at_once
+        self._at = mono
+
+    def ready(self, mono: float) -> bool:
+        self._left = min(self._at_once, self._left + (mono - self._at) * self._per_s)
+        self._at = mono
+        return self._left > -1.0  # a unit of slack, so that no rounding makes a timer fire for nothing
+
+    def ready_at(self) -> float:
+        return self._at + max(0.0, -self._left) / self._per_s
+
+    def charge(self, price: float) -> None:
+        self._left -= price
+
+
 class SeenIds:
     """Two generations of ids; the older is forgotten when the younger is full or old enough.
 

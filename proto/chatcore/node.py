@@ -54,6 +54,7 @@ from chatcore.events import (
     RoomRecord,
     RumourDue,
     SendText,
+    ServeDue,
     ShuffleDue,
     Started,
     StatesDue,
@@ -61,6 +62,7 @@ from chatcore.events import (
     StrangerRefused,
     TimerFired,
     Verified,
+    WritingPaused,
 )
 from chatcore.gossip import Gossip
 from chatcore.identity import Identity
@@ -259,7 +261,8 @@ class Node:
                 return self._handle_verified(event, now)
             case Committed(job, stored):
                 news = self._requests.handle_committed(event, now)
-                return [*news, *self._repair.handle_committed(job, len(stored), now)]
+                own = sum(item.envelope.author == self.identity.public_key for item in stored)
+                return [*news, *self._repair.handle_committed(job, len(stored), now, own=own)]
             case CommitFailed(job):
                 notices = self._requests.handle_commit_failed(event, now)
                 return [*notices, *self._repair.handle_commit_failed(job, now)]
@@ -286,6 +289,8 @@ class Node:
                 return self._handle_dial_failed(event, now)
             case ReadingPaused():
                 return self._handle_paused(event, now)
+            case WritingPaused():
+                return self._handle_writing(event, now)
             case StrangerRefused():
                 return self._peers.handle_stranger_refused(event)
             case Discovered():
@@ -349,6 +354,8 @@ class Node:
                 return [*mixed, *self._follow(self._peers.retire_spares(self._swarms.active, now), now)]
             case RepairDue():
                 return self._repair.handle_due(now)
+            case ServeDue():
+                return self._repair.handle_serve_due(now)
             case CatchUpDue():
                 return self._catch_up.handle_due(self._linked_rooms(), now)
             case _:
@@ -447,6 +454,11 @@ class Node:
             link.heard = now.mono
             self.conduct.handle_paused(event.link)
         return []
+
+    def _handle_writing(self, event: WritingPaused, now: Now) -> list[Output]:
+        if self._stopping or self.links.get(event.link) is None:
+            return []
+        return self._repair.handle_writing(event.link, now, paused=event.paused)
 
     # Messages of others
 

@@ -15,7 +15,6 @@ from chatcore.index import Index, Sum
 from chatcore.messages import (
     FINGERPRINT_BYTES,
     MAX_COMPARED_RANGES,
-    MAX_FETCH_IDS,
     MAX_LISTED_IDS,
     MAX_PARTS,
     ROOM_TAG_BYTES,
@@ -150,7 +149,7 @@ def _ids(index: Index, room: RoomId, lower: bytes, upper: bytes) -> tuple[Messag
 
 
 def serve_ids(index: Index, room: RoomId, wanted: FetchIds) -> History:
-    found = index.messages(wanted.ids, PAGE_BYTES)
+    found = index.messages(wanted.ids[:PAGE_MESSAGES], PAGE_BYTES)
     return History(wanted.token, b"", tuple([Publish.of(item, 0) for item in found if item.room == room]))
 
 
@@ -209,11 +208,23 @@ class Session:
     useless: int = 0
     brought: int = 0
     differed: bool = False
+    own: int = 0
+    """Of what it brought, what we said ourselves."""
+
     lacked: bool = False
     """The other side has, or says it has, what is not stored here."""
 
     put_off: bool = False
-    """Something was left to another session."""
+    """Ids were left to another session."""
+
+    elsewhere: bool = False
+    """Something that it has as well is under way from somebody else."""
+
+    broken: bool = False
+    """It did not have what it listed."""
+
+    waits: bool = False
+    """Gaps were left as somebody else has the turn to fill them."""
 
     # Asking
 
@@ -238,11 +249,20 @@ class Session:
 
     def _next_fetch(self, *, may_fill: bool) -> FetchIds | FetchRange | None:
         if self.wanted:
-            return FetchIds(self.token, room_tag(self.room), tuple(self.wanted[:MAX_FETCH_IDS]))
+            return FetchIds(self.token, room_tag(self.room), tuple(self.wanted[:PAGE_MESSAGES]))
         if self.gaps and may_fill:
             gap = self.gaps[0]
             return FetchRange(self.token, room_tag(self.room), gap.lower, gap.upper)
         return None
+
+    def drop_come(self, lacking: Lacking) -> None:
+        """The next page is asked without what came by another road."""
+        while self.wanted:
+            asked = self.wanted[:PAGE_MESSAGES]
+            left = lacking(asked)
+            self.wanted[:PAGE_MESSAGES] = left
+            if left:
+                return
 
     @property
     def waiting(self) -> bool:
@@ -252,6 +272,12 @@ class Session:
     @property
     def left(self) -> bool:
         return bool(self.todo or self.wanted or self.gaps)
+
+    @property
+    def settled(self) -> bool:
+        """All that it has is here, and nothing of it was ours."""
+        open_ends = self.left or self.put_off or self.waits or self.elsewhere or self.broken
+        return not (open_ends or self.own)
 
     def overdue(self, mono: float) -> bool:
         return (bool(self.comparing) and self.compare_due <= mono) or (
@@ -266,7 +292,7 @@ class Session:
     # Answers
 
     def on_compared(self, message: Compared, index: Index, lacking: Lacking) -> list[MessageId]:
-        """The ids that are now wanted. Raises BadHistory."""
+        """The ids that we lack, for somebody to be asked for. Raises BadHistory."""
         asked, self.comparing = self.comparing, ()
         if not message.answers or len(message.answers) > len(asked):
             raise BadHistory("an answer to more, or less, than was asked")
@@ -279,7 +305,7 @@ class Session:
         self.differed = self.differed or bool(deeper or listed or self.gaps)
         self.lacked = self.lacked or bool(self.gaps) or not index.known(listed).issuperset(listed)
         found = lacking(listed)
-        self.wanted += found
+        self.elsewhere = self.elsewhere or len(found) < len(set(listed) - index.known(listed))
         return found
 
     def _on_parts(
@@ -313,6 +339,7 @@ class Session:
         asked, self.fetching = self.fetching, None
         if isinstance(asked, FetchIds):
             came = {item.id for item in message.messages}
+            self.broken = self.broken or not came
             if not came.issubset(asked.ids):
                 raise BadHistory("messages that were not asked for")
             tried = set(asked.ids)

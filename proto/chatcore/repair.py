@@ -12,11 +12,10 @@ from chatcore.clock import Now
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
 from chatcore.errors import Malformed
-from chatcore.events import JobId, Output, Priority, RepairDue, Send, SetTimer
+from chatcore.events import JobId, Output, Priority, RepairDue, Send, ServeDue, SetTimer
 from chatcore.gossip import Gossip
-from chatcore.ids import LinkId, MessageId, RoomId
+from chatcore.ids import LinkId, RoomId
 from chatcore.index import Index
-from chatcore.limits import TokenBucket
 from chatcore.links import Link, Links
 from chatcore.messages import (
     MAX_TOKEN,
@@ -31,16 +30,15 @@ from chatcore.messages import (
 from chatcore.reconcile import (
     BadHistory,
     Session,
-    answer,
     fingerprint,
     floor,
     horizon,
     room_tag,
-    serve_ids,
-    serve_range,
 )
 from chatcore.rng import Rng
 from chatcore.room import Room
+from chatcore.serving import Serving
+from chatcore.turns import ASK_ANOTHER_S, Turns
 
 MAX_SESSIONS = 16
 """At a time, over all links and rooms; others wait."""
@@ -53,17 +51,10 @@ FRUITLESS_MOST_S = 30.0
 """Before a peer is asked again that differs and had nothing for us: twice as long each time."""
 
 LOOK_AGAIN_S = 2.0
-"""After ids were left to another session, or to the announcer they wait for."""
+"""After something was left to another session."""
 
 BAD_PAUSE_S = 60.0
 """Before a peer is asked again whose answers did not come, or did not fit."""
-
-COMPARES_PER_S = 50.0
-COMPARES_AT_ONCE = 200
-PAGES_PER_S = 200.0
-PAGES_AT_ONCE = 50
-"""What one link may ask of us: each takes up to some milliseconds. One that waits for each page to be on its
-own disk does not come near."""
 
 Key = tuple[LinkId, RoomId]
 
@@ -74,14 +65,6 @@ class _Pace:
 
     not_before: float
     fruitless: int = 0
-
-
-@dataclass(slots=True)
-class _Allowance:
-    compares: TokenBucket
-    pages: TokenBucket
-    token: int | None = None
-    """Of the last session it opened."""
 
 
 class Repair:
@@ -108,13 +91,12 @@ class Repair:
         self._sessions: dict[Key, Session] = {}
         self._due: dict[Key, float] = {}
         self._paces: dict[Key, _Pace] = {}
-        self._allowances: dict[LinkId, _Allowance] = {}
-        self._asked: dict[MessageId, Session] = {}
-        """Ids under way: nothing is asked of two peers at once."""
+        self._serving = Serving(index)
+        self._serve_at: float | None = None
+        self._tokens: dict[LinkId, int] = {}
+        """Of the last session each peer opened."""
 
-        self._filling: dict[RoomId, Session] = {}
-        """Who fetches whole ranges of a room: one session at a time."""
-
+        self._turns: dict[RoomId, Turns] = {}
         self._checking: dict[JobId, Session] = {}
         self._storing: dict[JobId, Session] = {}
         self._round_at = 0.0
@@ -139,6 +121,9 @@ class Repair:
         self._timer_at = None
         for session in [item for item in self._sessions.values() if item.overdue(now.mono)]:
             self._fail(session, "silent_history", now)
+        for room_id, turns in self._turns.items():
+            turns.look(now.mono)
+            self._wake(room_id, now.mono)
         if self._round_at <= now.mono:
             self._put_off_round(now.mono)
             for room in self._rooms.values():
@@ -151,23 +136,26 @@ class Repair:
         self._round_at = mono + self._config.repair_every_s * self._rng.uniform(0.8, 1.2)
 
     def _plan(self, key: Key, at: float) -> None:
-        pace = self._paces.get(key)
-        if pace is not None:
-            at = max(at, pace.not_before)
         self._due[key] = min(at, self._due.get(key, at))
+
+    def _due_at(self, key: Key) -> float:
+        """Its pace may have changed since it was planned."""
+        pace = self._paces.get(key)
+        return self._due[key] if pace is None else max(self._due[key], pace.not_before)
 
     def _go_on(self, now: Now) -> list[Output]:
         """Open what is due, and come back for the rest."""
         outputs: list[Output] = []
-        for key in [key for key, at in self._due.items() if at <= now.mono]:
+        for key in [key for key in self._due if self._due_at(key) <= now.mono]:
             if key not in self._sessions and len(self._sessions) < MAX_SESSIONS:
                 del self._due[key]
                 outputs += self._open(key, now)
         return outputs + self._come_back(now)
 
     def _come_back(self, now: Now) -> list[Output]:
-        waiting = [] if len(self._sessions) >= MAX_SESSIONS else list(self._due.items())
-        times = [at for key, at in waiting if key not in self._sessions]
+        waiting = [] if len(self._sessions) >= MAX_SESSIONS else self._due
+        times = [self._due_at(key) for key in waiting if key not in self._sessions]
+        times += [at for turns in self._turns.values() if (at := turns.due()) is not None]
         times += [at for item in self._sessions.values() if (at := item.due()) is not None]
         at = min([*times, self._round_at])
         if self._timer_at is not None and now.mono < self._timer_at <= at:
@@ -178,6 +166,7 @@ class Repair:
     def _open(self, key: Key, now: Now) -> list[Output]:
         link, room = self._links.get(key[0]), key[1]
         if link is None or room not in self._rooms or room not in link.rooms:
+            self._turns_of(room).release(key[0], now.mono, waits=False)
             return []
         lower, upper = floor(self._index, room), horizon(now)
         ours = fingerprint(self._index.fingerprint(room, lower, upper))
@@ -191,20 +180,25 @@ class Repair:
 
     def _ask_on(self, session: Session, now: Now) -> list[Output]:
         """Its next questions, or its end."""
-        may_fill = self._filling.setdefault(session.room, session) is session if session.gaps else True
+        may_fill = not session.gaps or self._turns_of(session.room).take(session.link, now.mono)
+        if session.wanted and session.fetching is None and now.mono - session.started >= ASK_ANOTHER_S:
+            session.drop_come(self._gossip.lacking)
         questions = session.next_questions(now.mono, may_fill=may_fill)
         outputs: list[Output] = [Send((session.link,), item, Priority.HISTORY) for item in questions]
         if not session.waiting:
-            session.put_off = session.put_off or not may_fill
+            session.waits = not may_fill
             self._finish(session, now)
         return outputs
 
     def _finish(self, session: Session, now: Now) -> None:
         """Who brought something shows that others may lack it, or have more."""
-        self._forget(session)
         key, mono = (session.link, session.room), now.mono
+        self._forget(session, mono)
         pace = self._paces.setdefault(key, _Pace(mono))
-        if session.brought or not session.differed:
+        put_off = session.put_off or session.waits
+        if put_off and not session.brought:
+            pace.not_before = mono + LOOK_AGAIN_S  # it had something for us
+        elif session.brought or not session.differed:
             pace.fruitless, pace.not_before = 0, mono
         else:
             pause = min(FRUITLESS_MOST_S, FRUITLESS_S * 2**pace.fruitless)
@@ -215,19 +209,46 @@ class Repair:
                     self._plan((link, session.room), mono)
             if session.left:
                 self._plan(key, mono)
-        if session.put_off:
+                self._let_another_fill(session, mono)
+        if put_off:
             self._plan(key, mono + LOOK_AGAIN_S)
+        self._wake(session.room, mono)
         others = [item for item in self._sessions.values() if item.room == session.room]
-        if not (session.lacked or session.left or any(item.brought for item in others)):
+        if session.settled and not any(item.own for item in others):
             self._catch_up.note_whole(session.room)
         if session.lacked and self._catch_up.waiting:
             self._plan(key, mono)  # until there is nothing left to find
 
+    def _let_another_fill(self, session: Session, mono: float) -> None:
+        """Whoever was asked for as much as one session may bring comes again after somebody else."""
+        turns, room = self._turns_of(session.room), self._rooms.get(session.room)
+        if room is None or turns.next_in_line() is not None:
+            return
+        others = [link for link in room.linked if link != session.link and self._may_ask(link, room.id, mono)]
+        if others:
+            (other,) = self._rng.sample(others, 1)
+            turns.wait(other)
+
+    def _may_ask(self, link: LinkId, room: RoomId, mono: float) -> bool:
+        pace = self._paces.get((link, room))
+        return pace is None or pace.not_before <= mono
+
+    def _wake(self, room: RoomId, mono: float) -> None:
+        """The turn to fill is free: whoever waits longest is asked now."""
+        link = self._turns_of(room).next_in_line()
+        if link is not None and (link, room) not in self._sessions:
+            self._paces.setdefault((link, room), _Pace(mono)).not_before = mono
+            self._plan((link, room), mono)
+
+    def _turns_of(self, room: RoomId) -> Turns:
+        return self._turns.setdefault(room, Turns())
+
     def _fail(self, session: Session, why: str, now: Now) -> None:
         self._counters.repairs_failed += 1
         self._counters.blame(session.link, why)
-        self._forget(session)
+        self._forget(session, now.mono)
         self._paces[session.link, session.room] = _Pace(now.mono + BAD_PAUSE_S)
+        self._wake(session.room, now.mono)
         self._ask_another(session, now)
 
     def _ask_another(self, session: Session, now: Now) -> None:
@@ -237,12 +258,9 @@ class Repair:
         if others and (session.differed or session.left or session.comparing):
             self._plan((self._rng.sample(others, 1)[0], session.room), now.mono)
 
-    def _forget(self, session: Session) -> None:
+    def _forget(self, session: Session, mono: float) -> None:
         self._sessions.pop((session.link, session.room), None)
-        if self._filling.get(session.room) is session:
-            del self._filling[session.room]
-        for item in [item for item, of in self._asked.items() if of is session]:
-            del self._asked[item]
+        self._turns_of(session.room).release(session.link, mono, waits=session.waits)
         for jobs in (self._checking, self._storing):
             for job in [job for job, of in jobs.items() if of is session]:
                 del jobs[job]
@@ -262,48 +280,51 @@ class Repair:
         if room is None:
             self._counters.refused["not_in_room"] += 1
             return []
-        allowance = self._allowance(link.link, now.mono)
-        bucket = allowance.compares if isinstance(message, Compare) else allowance.pages
-        if not bucket.take(now.mono):
+        if not self._serving.ask(link.link, room, message, now.mono):
             self._counters.blame(link.link, "history_rate")
             return []
-        match message:
-            case Compare():
-                return self._on_compare(link, room, message, allowance, now)
-            case FetchIds():
-                page = serve_ids(self._index, room, message)
-                return [Send((link.link,), page, Priority.HISTORY)]
-            case FetchRange():
-                page = serve_range(self._index, room, message)
-                return [Send((link.link,), page, Priority.BULK)]
+        return self._serve(now)
 
-    def _on_compare(
-        self, link: Link, room: RoomId, message: Compare, allowance: _Allowance, now: Now
-    ) -> list[Output]:
-        reply = answer(self._index, room, message)
+    def handle_serve_due(self, now: Now) -> list[Output]:
+        self._serve_at = None
+        return self._serve(now)
+
+    def handle_writing(self, link: LinkId, now: Now, *, paused: bool) -> list[Output]:
+        """Whether what is queued for a link waits for the peer to read."""
+        self._serving.handle_writing(link, now.mono, paused=paused)
+        return self._serve(now)
+
+    def _serve(self, now: Now) -> list[Output]:
         outputs: list[Output] = []
-        if allowance.token != message.token:
-            allowance.token = message.token
-            session = self._sessions.get((link.link, room))
-            # To a first question of ours that is under way, it will answer with what it has now.
-            asking = session is not None and session.rounds == 1 and bool(session.comparing)
-            if any(reply.answers) and not asking:  # it may have what we lack
-                self._plan((link.link, room), now.mono)
-                outputs = self._go_on(now)
-        # Behind our own question, so that the other side sees that we ask already.
-        return [*outputs, Send((link.link,), reply, Priority.HISTORY)]
+        for item in self._serving.serve(now.mono):
+            if item.room not in self._rooms:
+                continue  # left meanwhile
+            if isinstance(item.reply, Compared):
+                # Behind our own question, so that the other side sees that we ask already.
+                outputs += self._ask_back(item.link, item.room, item.reply, now)
+            bulk = isinstance(item.question, FetchRange)
+            outputs.append(Send((item.link,), item.reply, Priority.BULK if bulk else Priority.HISTORY))
+        due = self._serving.due()
+        if due is not None and (self._serve_at is None or not now.mono < self._serve_at <= due):
+            self._serve_at = due
+            outputs.append(SetTimer(ServeDue(), due))
+        return outputs
+
+    def _ask_back(self, link: LinkId, room: RoomId, reply: Compared, now: Now) -> list[Output]:
+        """Whoever is told of a difference, in the first answer of its session, may have what we lack."""
+        if self._tokens.get(link) == reply.token:
+            return []
+        self._tokens[link] = reply.token
+        session = self._sessions.get((link, room))
+        # To a first question of ours that is under way, it will answer with what it has now.
+        asking = session is not None and session.rounds == 1 and bool(session.comparing)
+        if asking or not any(reply.answers):
+            return []
+        self._plan((link, room), now.mono)
+        return self._go_on(now)
 
     def _room_of(self, link: Link, tag: bytes) -> RoomId | None:
         return next((room for room in link.rooms if room_tag(room) == tag and room in self._rooms), None)
-
-    def _allowance(self, link: LinkId, mono: float) -> _Allowance:
-        found = self._allowances.get(link)
-        if found is None:
-            found = self._allowances[link] = _Allowance(
-                TokenBucket(COMPARES_PER_S, COMPARES_AT_ONCE, mono),
-                TokenBucket(PAGES_PER_S, PAGES_AT_ONCE, mono),
-            )
-        return found
 
     def _on_answer(self, link: Link, message: Compared | History, now: Now) -> list[Output]:
         session = next(
@@ -323,7 +344,7 @@ class Repair:
         outputs: list[Output] = []
         try:
             if isinstance(message, Compared):
-                self._on_compared(session, message)
+                self._on_compared(session, message, now)
             else:
                 outputs += self._on_history(session, message, now)
         except BadHistory:
@@ -334,17 +355,19 @@ class Repair:
             raise
         return [*outputs, *self._ask_on(session, now), *self._go_on(now)]
 
-    def _on_compared(self, session: Session, message: Compared) -> None:
+    def _on_compared(self, session: Session, message: Compared, now: Now) -> None:
         found = session.on_compared(message, self._index, self._gossip.lacking)
-        for item in found:
-            self._asked.setdefault(item, session)
-        session.wanted = [item for item in session.wanted if self._asked.get(item) is session]
-        session.put_off = session.put_off or len(session.wanted) < len(found)
+        claimed = self._turns_of(session.room).claim(found, session.link, now.mono)
+        session.wanted += claimed
+        session.put_off = session.put_off or len(claimed) < len(found)
 
     def _on_history(self, session: Session, message: History, now: Now) -> list[Output]:
         if not message.messages and session.wanted:
             self._counters.promises_broken += len(session.wanted)
         session.on_history(message)
+        came = [item.id for item in message.messages]
+        size = sum(len(item.payload) for item in message.messages)
+        self._turns_of(session.room).note_came(session.link, came, size)
         outputs, job = self._gossip.on_history(session.link, message.messages, now)
         session.storing += 1
         if job is not None:
@@ -365,12 +388,14 @@ class Repair:
         self._storing[persist] = session
         return []
 
-    def handle_committed(self, job: JobId, stored: int, now: Now) -> list[Output]:
+    def handle_committed(self, job: JobId, stored: int, now: Now, *, own: int = 0) -> list[Output]:
+        """`own`: how many of them we said ourselves."""
         session = self._storing.pop(job, None)
         if session is None:
             return []
         self._counters.repaired += stored
-        if stored:
+        session.own += own
+        if own:
             self._catch_up.note_behind(session.room)
         return self._handle_page_done(session, stored, now)
 
@@ -378,7 +403,7 @@ class Repair:
         """Our own disk's fault: the next round tries again."""
         session = self._storing.pop(job, None)
         if session is not None:
-            self._forget(session)
+            self._forget(session, now.mono)
         return self._come_back(now) if session is not None else []
 
     def _handle_page_done(self, session: Session, brought: int, now: Now) -> list[Output]:
@@ -392,12 +417,16 @@ class Repair:
     # Links go
 
     def handle_link_gone(self, link: LinkId, now: Now) -> list[Output]:
-        self._allowances.pop(link, None)
+        self._serving.handle_link_gone(link)
+        self._tokens.pop(link, None)
         for table in (self._due, self._paces):
             for key in [key for key in table if key[0] == link]:
                 del table[key]
+        for turns in self._turns.values():
+            turns.release(link, now.mono, waits=False)
         lost = [item for item in self._sessions.values() if item.link == link]
         for session in lost:
-            self._forget(session)
+            self._forget(session, now.mono)
+            self._wake(session.room, now.mono)
             self._ask_another(session, now)
         return self._go_on(now) if lost else []

@@ -238,6 +238,30 @@ def test_member_that_brings_page_after_page_takes_back_what_others_said() -> Non
     assert book.texts == ["1", "0"]
 
 
+def test_member_with_something_new_of_its_own_each_time_does_not_hold_the_wait() -> None:
+    book = Playbook(restored=True)
+    dribbler, honest = book.link(BOB), book.link(CARL)
+    asked = dict(questions(book))
+    news = [chat(BOB, f"{number}", stamp=STAMP + number) for number in range(3)]
+    question = asked[dribbler]
+    book.receive(dribbler, Compared(question.token, ((Listed(b"", tuple([item.id for item in news])),),)))
+    first = History(question.token, b"", (publish(news[0], 0),))
+    book.settle(book.receive(dribbler, first))  # the others come never, or later
+    agree(book, honest, asked[honest])
+    assert book.texts == ["0"]
+    assert ended(settle(book))
+
+
+def test_member_that_has_brought_what_others_said_counts_when_nothing_is_left() -> None:
+    book = Playbook(restored=True)
+    link = book.link(BOB)
+    ((_, question),) = questions(book)
+    news = chat(DORA, "news", stamp=STAMP)
+    book.receive(link, Compared(question.token, ((Listed(b"", (news.id,)),),)))
+    book.settle(book.receive(link, History(question.token, b"", (publish(news, 0),))))
+    assert ended(settle(book))
+
+
 # With members that are nodes themselves
 
 

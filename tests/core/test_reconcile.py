@@ -25,7 +25,6 @@ from chatcore.events import (
 )
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import (
-    MAX_FETCH_IDS,
     Compare,
     Compared,
     FetchIds,
@@ -422,18 +421,6 @@ def test_message_of_another_room_is_not_served() -> None:
 # Peers that misbehave
 
 
-def test_flood_of_questions_is_answered_up_to_its_allowance() -> None:
-    book = Playbook()
-    link = book.neighbour(BOB)
-    question = Compare(1, LOBBY[:8], (Range(b"", HORIZON, reconcile.NOTHING),))
-    outputs = book.receive(link, *[question] * (repair.COMPARES_AT_ONCE + 20))
-    assert len(asked(outputs, Compared)) == repair.COMPARES_AT_ONCE
-    fetch = FetchRange(1, LOBBY[:8], b"", HORIZON)
-    outputs = book.receive(link, *[fetch] * (repair.PAGES_AT_ONCE + 20))
-    assert len(asked(outputs, History)) == repair.PAGES_AT_ONCE
-    assert book.refused["history_rate"] == 40
-
-
 def test_answers_nobody_asked_for_are_ignored() -> None:
     book = Playbook()
     link = book.neighbour(BOB)
@@ -601,6 +588,23 @@ def test_no_more_sessions_than_allowed_are_open_at_a_time() -> None:
     assert len(asked(book.fire(RepairDue()), Compare)) == repair.MAX_SESSIONS
 
 
+def test_bad_peer_that_asks_meanwhile_is_not_asked_again_any_sooner() -> None:
+    book = Playbook()
+    book.index.add(spoken(1)[0])
+    link = dialled(book)
+    question = open_session(book, link)
+    deeper = Part(question.ranges[0].lower, b"f" * 16, 9)
+    ((_, following),) = sent(book.receive(link, Compared(question.token, ((deeper,),))), Compare)
+    book.receive(link, Compare(7, LOBBY[:8], (Range(b"", HORIZON, b"f" * 16),)))  # planned behind this one
+    outputs = book.receive(link, Compared(following.token, ()))
+    assert book.refused["bad_history"] == 1
+    assert not asked(outputs, Compare)
+    book.wait(repair.BAD_PAUSE_S - 1.0)
+    assert not asked(book.fire(RepairDue()), Compare)
+    book.wait(1.0)
+    assert [to for to, _ in asked(book.fire(RepairDue()), Compare)] == [link]
+
+
 # Answering, on its own
 
 
@@ -625,11 +629,11 @@ def test_answer_covers_the_whole_range_and_is_bounded(count: int, lower: int, up
         assert upper_bound == span.lower
 
 
-def test_fetch_asks_for_no_more_ids_than_a_message_holds() -> None:
+def test_fetch_asks_for_no_more_ids_than_a_page_holds() -> None:
     network, talk = pair(spoken(1200)[::2], spoken(1200))
     link_up(network, 60.0)
     fetches = [message for message in talk.of(FetchIds, "ann") if isinstance(message, FetchIds)]
-    assert max(len(message.ids) for message in fetches) <= MAX_FETCH_IDS
+    assert max(len(message.ids) for message in fetches) <= reconcile.PAGE_MESSAGES
     assert_same(network)
 
 

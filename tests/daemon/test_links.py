@@ -22,6 +22,7 @@ from chatcore.events import (
     Received,
     Send,
     StrangerRefused,
+    WritingPaused,
 )
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Goodbye, Ping, Pong, Publish
@@ -278,6 +279,10 @@ async def test_peer_that_reads_slowly_but_reads_is_kept() -> None:
             node.send(link, Ping(number))
             await slow.until(lambda number=number: Ping(number) in slow.received)  # type: ignore[misc]  # bound
             assert connection._slow is None, "its patience ends though the peer has read everything"
+            told = [event for event in node.inputs if isinstance(event, WritingPaused)]
+            assert told == [WritingPaused(link, paused=True), WritingPaused(link, paused=False)] * (
+                number + 1
+            )
         assert slow.failed is None
         assert node.links.dropped == 0
 

@@ -1,18 +1,28 @@
 """Whoever was away gets what it missed: real processes, sockets and stores."""
 
+import asyncio
 import json
+import random
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
 from chatcore.api import MAX_BATCH_REQUESTS
+from chatcore.ids import MessageId
+from chatcore.messages import Compare, FetchIds, FetchRange, LinkMessage, Range
+from chatcore.names import LOBBY, room_id
 from tests.conftest import Spawn
 from tests.support.daemon import Daemon, wait_until
 from tests.support.filled import fill
+from tests.support.peer import Peer
 
 STOPPED_S = 12.0
 """Longer than a link may be silent."""
+
+HOSTILE_STOCK = 30_000
+ANSWERED_S = 5.0
+"""Not the 20 s after which a client gives up, also on a machine that has much else to do."""
 
 
 def history(daemon: Daemon) -> list[dict[str, Any]]:
@@ -116,3 +126,59 @@ def test_node_that_was_suspended_gets_what_was_said_meanwhile(spawn: Spawn) -> N
     bob.process.send_signal(signal.SIGCONT)
     wait_until(lambda: len(bob.texts) == 100, "what bob missed")
     assert bob.texts == texts
+
+
+# Hostile askers
+
+ROOM = room_id("main", LOBBY)
+
+
+def hostile_questions(rng: random.Random) -> list[LinkMessage]:
+    """What takes longest to answer: ranges of many messages that lie on no block's bounds, and pages."""
+    start_ms = time.time_ns() // 1_000_000 - HOSTILE_STOCK * 1000
+
+    def bound() -> bytes:
+        return (start_ms + rng.randrange(HOSTILE_STOCK * 1000) << 16).to_bytes(8, "big")
+
+    spans = [sorted((bound(), bound())) for _ in range(16)]
+    pages: list[LinkMessage] = [FetchRange(1, ROOM[:8], b"", bound()) for _ in range(4)]
+    unknown = FetchIds(1, ROOM[:8], tuple([MessageId(rng.randbytes(32)) for _ in range(256)]))
+    ranges = tuple([Range(lower, upper, b"\7" * 16) for lower, upper in spans])
+    return [*pages, unknown, Compare(rng.randrange(1, 9), ROOM[:8], ranges)]
+
+
+async def flood(address: str, seed: int, *, reading: bool) -> None:
+    """As much as the daemon takes, over and over: whoever is let go of is back with another key."""
+    rng = random.Random(seed)
+    while True:
+        async with Peer.dial(address) as peer:
+            if not reading:
+                peer.stop_reading()
+            try:
+                while peer.failed is None:
+                    await peer.send(*hostile_questions(rng))
+                    peer.received.clear()
+                    await asyncio.sleep(0.02)  # within fifty comparisons and two hundred pages a second
+            except ConnectionError:
+                pass
+
+
+async def test_members_that_ask_for_history_without_end_do_not_keep_the_owner_from_speaking(
+    spawn: Spawn, tmp_path: Path
+) -> None:
+    home = tmp_path / "ann"
+    home.mkdir(mode=0o700)
+    fill(home / "store", HOSTILE_STOCK)
+    ann = spawn(username="ann", home=home)
+    address = ann.address
+    took: list[float] = []
+    async with asyncio.TaskGroup() as group:
+        floods = [group.create_task(flood(address, seed, reading=seed != 2)) for seed in range(3)]
+        end = time.monotonic() + 6.0
+        while time.monotonic() < end:
+            began = time.monotonic()
+            await asyncio.to_thread(ann.call, "message.send", text="hi")
+            took.append(time.monotonic() - began)
+        for task in floods:
+            task.cancel()
+    assert max(took) < ANSWERED_S, max(took)

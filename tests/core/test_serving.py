@@ -1,0 +1,146 @@
+"""Questions about history: each is paid for from its link's share, and waits when nothing is left."""
+
+from collections.abc import Iterable
+
+from chatcore import reconcile, serving
+from chatcore.clock import MAX_SKEW_MS
+from chatcore.events import Output, ServeDue, SetTimer, WritingPaused
+from chatcore.ids import LinkId, MessageId
+from chatcore.limits import Meter
+from chatcore.messages import Compare, Compared, FetchIds, FetchRange, History, Range
+from chatcore.reconcile import PAGE_MESSAGES
+from chatcore.serving import ALL_US_PER_S, LINK_US_PER_S, MAX_WAITING, STALE_S, Serving
+from tests.support.core import BOB, CARL, LOBBY, STAMP, Playbook, chat, identity, of, sent
+from tests.support.sortedindex import SortedIndex, key_of
+
+AUTHOR = identity(77)
+HISTORY = [chat(AUTHOR, f"m{number}", stamp=STAMP - (2000 - number << 26)) for number in range(2000)]
+HORIZON = (STAMP + (MAX_SKEW_MS << 16)).to_bytes(8, "big")
+PAGE = FetchRange(1, LOBBY[:8], b"", HORIZON)
+FIRST, SECOND = LinkId(1), LinkId(2)
+
+
+def with_history() -> Playbook:
+    book = Playbook()
+    for envelope in HISTORY:
+        book.index.add(envelope)
+    return book
+
+
+def index() -> SortedIndex:
+    return with_history().index
+
+
+def costly() -> Compare:
+    """Ranges that lie on no block's bounds and differ."""
+    bounds = [(key_of(HISTORY[at])[:20], key_of(HISTORY[at + 1000])[:20]) for at in range(16)]
+    return Compare(1, LOBBY[:8], tuple([Range(lower, upper, b"\7" * 16) for lower, upper in bounds]))
+
+
+def answers(outputs: Iterable[Output], link: LinkId) -> int:
+    found = [links for kind in (Compared, History) for links, _ in sent(outputs, kind)]
+    return found.count((link,))
+
+
+def served(machine: Serving, mono: float) -> list[LinkId]:
+    return [item.link for item in machine.serve(mono)]
+
+
+def test_meter_lets_a_debt_be_waited_for() -> None:
+    meter = Meter(100.0, 10.0, 0.0)
+    assert meter.ready(0.0)
+    meter.charge(30.0)
+    assert not meter.ready(0.1)
+    assert meter.ready_at() == 0.2
+    assert meter.ready(0.2)
+
+
+def test_costly_questions_are_answered_at_the_rate_of_the_work_they_are() -> None:
+    machine = Serving(index())
+    count = 0
+    for turn in range(1000):  # a hundred a second
+        machine.ask(FIRST, LOBBY, costly(), turn / 100)
+        count += len(served(machine, turn / 100))
+    price = serving._price(costly(), reconcile.answer(index(), LOBBY, costly()))
+    assert price > 5_000
+    assert 8 * LINK_US_PER_S < count * price < 11 * LINK_US_PER_S
+
+
+def test_many_askers_together_take_no_more_than_the_share_of_all() -> None:
+    machine = Serving(index())
+    links = [LinkId(number) for number in range(1, 21)]
+    taken: list[LinkId] = []
+    for turn in range(500):
+        for link in links:
+            machine.ask(link, LOBBY, PAGE, turn / 100)
+        taken += served(machine, turn / 100)
+    price = serving.QUESTION_US + serving.MESSAGE_US * PAGE_MESSAGES
+    assert 4 * ALL_US_PER_S < len(taken) * price < 6 * ALL_US_PER_S
+    shares = [taken.count(link) for link in links]
+    assert max(shares) - min(shares) <= 1
+
+
+def test_newcomer_that_asks_page_after_page_never_waits() -> None:
+    machine = Serving(index())
+    for page in range(60 * 30):  # 7,700 messages a second
+        assert machine.ask(FIRST, LOBBY, PAGE, page / 60)
+        assert served(machine, page / 60) == [FIRST]
+
+
+def test_flooder_is_blamed_and_waits_and_others_are_answered() -> None:
+    book = with_history()
+    flooder, other = book.neighbour(BOB), book.neighbour(CARL)
+    outputs = book.receive(flooder, *[PAGE] * 100)
+    at_once = answers(outputs, flooder)
+    assert at_once < 10
+    assert book.refused["history_rate"] == 100 - at_once - MAX_WAITING
+    book.wait(0.01)
+    assert answers(book.receive(other, costly()), other) == 1
+    rest, waited = 0, 0.0
+    timers = [timer.at for timer in of(outputs, SetTimer) if timer.key == ServeDue()]
+    while timers:
+        waited += timers[-1] - book.now.mono
+        book.wait(timers[-1] - book.now.mono)
+        outputs = book.fire(ServeDue())
+        rest += answers(outputs, flooder)
+        timers = [timer.at for timer in of(outputs, SetTimer) if timer.key == ServeDue()]
+    assert rest == MAX_WAITING
+    assert waited < 1.0
+
+
+def test_peer_that_does_not_take_its_pages_is_read_none_for() -> None:
+    book = with_history()
+    link = book.neighbour(BOB)
+    assert book.handle(WritingPaused(link, paused=True)) == []
+    assert answers(book.receive(link, PAGE, PAGE), link) == 0
+    assert answers(book.handle(WritingPaused(link, paused=False)), link) == 2
+
+
+def test_question_that_waited_too_long_is_left_unanswered() -> None:
+    machine = Serving(index())
+    machine.handle_writing(FIRST, 0.0, paused=True)
+    for _ in range(MAX_WAITING):
+        assert machine.ask(FIRST, LOBBY, PAGE, 0.0)
+    assert not machine.ask(FIRST, LOBBY, PAGE, 1.0)
+    assert machine.ask(FIRST, LOBBY, PAGE, STALE_S)
+    machine.handle_writing(FIRST, STALE_S, paused=False)
+    assert served(machine, STALE_S) == [FIRST]
+
+
+def test_link_that_goes_takes_its_questions_along() -> None:
+    machine = Serving(index())
+    machine.ask(FIRST, LOBBY, PAGE, 0.0)
+    machine.ask(SECOND, LOBBY, PAGE, 0.0)
+    machine.handle_link_gone(FIRST)
+    assert served(machine, 0.0) == [SECOND]
+    assert machine.due() is None
+
+
+def test_page_of_ids_holds_no_more_messages_than_any_other() -> None:
+    small = [chat(AUTHOR, "x", stamp=STAMP - number) for number in range(200)]
+    stock = SortedIndex()
+    for envelope in small:
+        stock.add(envelope)
+    ids = tuple([MessageId(envelope.id) for envelope in small])
+    page = reconcile.serve_ids(stock, LOBBY, FetchIds(1, LOBBY[:8], ids))
+    assert len(page.messages) == PAGE_MESSAGES

@@ -75,6 +75,7 @@ class Gossip:
         self._links = links
         self._clock = clock
         self._counters = counters
+        self._index = index
         self._inbox = Inbox(config, index, counters, own_key=own_key, mono=mono)
         self._broadcast = Broadcast(config, counters)
         self._receipts = Receipts(links)

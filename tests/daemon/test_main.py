@@ -334,10 +334,9 @@ def test_chatd_refuses_a_store_that_is_none(home: Path) -> None:
     before = data.read_bytes()
     done = run(["chatd", "--home", str(home), "--port", "0"], deadline_s=RUN_S)
     *lines, line = done.stderr.splitlines()
-    looked_over = [
-        each for each in lines if json.loads(each)["event"] != "store_checking"
-    ]  # on a slow machine
-    assert [json.loads(each)["event"] for each in looked_over] == ["store_check", "store_damaged"]
+    events = [json.loads(each)["event"] for each in lines]
+    # A slow machine also says how far it is.
+    assert [each for each in events if not each.endswith("ing")] == ["store_check", "store_damaged"]
     assert line.startswith(f"chatd: the store at {home / 'store'} cannot be used: it is damaged, and nothing")
     assert "; restore the folder from a backup" in line
     assert done.returncode == EXIT_FAILED

@@ -39,12 +39,20 @@ def _show_help(ctx: click.Context, _: click.Parameter, value: Any) -> None:
         ctx.exit()
 
 
+def path(value: str) -> str:
+    """For click: a script's unset variable must not stand for some other place."""
+    if not value:
+        raise click.BadParameter("it is empty; name a file or a folder")
+    return value
+
+
 def place_options() -> list[click.Parameter]:
     return [
         click.Option(
             ["--home"],
             metavar="DIR",
             expose_value=False,
+            type=path,
             callback=_remember("home"),
             help="The daemon's folder.  [env: CHATD_HOME]",
         ),
@@ -52,6 +60,7 @@ def place_options() -> list[click.Parameter]:
             ["--socket"],
             metavar="PATH",
             expose_value=False,
+            type=path,
             callback=_remember("socket"),
             help="The daemon's socket.  [env: CHATD_SOCKET]",
         ),

@@ -332,3 +332,17 @@ def test_colour_is_for_terminals_that_want_it(console: Console) -> None:
     console.variables["NO_COLOR"] = "1"
     console.chatctl("history")
     assert "\x1b" not in console.out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("restore", "a.bak", "--home", ""),
+        ("status", "--home", ""),
+        ("id", "--socket", ""),
+        ("export", "-o", ""),
+    ],
+)
+def test_empty_path_stands_for_no_other_place(console: Console, argv: tuple[str, ...]) -> None:
+    assert console.chatctl(*argv) == 3
+    assert "it is empty; name a file or a folder" in console.error

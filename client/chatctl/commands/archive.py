@@ -16,7 +16,7 @@ from chatctl.commands.answering import MISSHAPEN, misshapen
 from chatctl.commands.reading import pages
 from chatctl.failures import BadUsage, ExitStatus, OutputFailed
 from chatctl.invocation import Invocation
-from chatctl.options import Command, utf8
+from chatctl.options import Command, path, utf8
 from chatctl.progress import Progress
 from chatctl.safetext import clean_line
 
@@ -39,7 +39,9 @@ FILE_MODE = 0o600
     ),
 )
 @click.option("--room", "-r", type=utf8, metavar="ROOM", help="Only this room.  [default: all]")
-@click.option("--output", "-o", metavar="FILE", help="Where to; a new file.  [default: standard output]")
+@click.option(
+    "--output", "-o", type=path, metavar="FILE", help="Where to; a new file.  [default: standard output]"
+)
 @click.pass_obj
 def export_command(told: Invocation, room: str | None, output: str | None) -> None:
     """Write messages out, oldest first, each with its author's signature: import takes them back."""

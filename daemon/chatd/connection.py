@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
                     asyncio.get_running_loop().call_soon(self._next_turn)
                 case Failed(error):
                     if isinstance(error, SelfDialed):
-                        self._pool.own_calls.add(self._own_address())
+                        self._pool.own_calls.add(join_address(*self._own_name()))
                     self.fail(error)
 
     def _next_turn(self) -> None:
@@ -171,10 +171,10 @@ class Connection(asyncio.Protocol):
         """Whether messages may still be queued."""
         return self._error is None and not self.closing
 
-    def _own_address(self) -> str:
+    def _own_name(self) -> tuple[str, int]:
         assert self._transport is not None, "failed before it was connected"
-        name = self._transport.get_extra_info("sockname")
-        return join_address(name[0], name[1])
+        name = self._transport.get_extra_info("sockname") or ("", 0)
+        return name[0], name[1]
 
     def _handle_established(self, event: Established) -> None:
         if self._deadline is not None:
@@ -190,6 +190,7 @@ class Connection(asyncio.Protocol):
                 dialled=self._dialled,
                 told=self._hello.rooms,
                 binding=event.binding,
+                local=self._own_name()[0],
             )
         )
 

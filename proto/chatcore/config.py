@@ -86,6 +86,12 @@ class NodeConfig:
     listen_port: int = 0
     """What peers may dial back; 0 means this node does not listen."""
 
+    listen_host: str = ""
+    """The one IP address it listens at; empty when it listens at all of the machine's."""
+
+    advertise: tuple[str, ...] = ()
+    """Where the operator says that it may be dialled, `IP:PORT`; at most one of each scope counts."""
+
     bootstrap: tuple[str, ...] = ()
     link: LinkConfig = field(default_factory=LinkConfig)
     gossip: GossipConfig = field(default_factory=GossipConfig)

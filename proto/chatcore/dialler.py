@@ -24,8 +24,8 @@ from chatcore.events import (
 )
 from chatcore.ids import PeerId
 from chatcore.links import Link, Links
-from chatcore.messages import PeerRecord
 from chatcore.names import normal_address
+from chatcore.records import PeerRecord
 from chatcore.rng import Rng
 
 DIAL_PAUSE_S = 0.25
@@ -142,10 +142,9 @@ class Dialler:
         """Whether the operator asked for it."""
         return self._book.is_kept(address)
 
-    def record_at(self, address: str) -> PeerRecord | None:
+    def peer_at(self, address: str) -> PeerId | None:
         """Who is, or was, behind an address."""
-        peer_id = self._book.peer_at(address)
-        return None if peer_id is None else PeerRecord(peer_id, address)
+        return self._book.peer_at(address)
 
     def unreached(self) -> list[Address]:
         """Addresses this node was told to reach and has no link to."""

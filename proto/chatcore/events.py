@@ -136,6 +136,9 @@ class LinkUp:
     binding: bytes
     """Random, and the same at both ends of the link."""
 
+    local: str = ""
+    """The IP address of this end of the stream; empty where there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkDown:

@@ -17,10 +17,10 @@ from chatcore.messages import (
     MembershipMessage,
     Neighbor,
     NeighborReply,
-    PeerRecord,
     Shuffle,
     ShuffleReply,
 )
+from chatcore.records import PeerRecord
 from chatcore.rng import Rng
 
 MAX_PASSIVE = 128
@@ -195,11 +195,17 @@ class Membership:
 
     def learn(self, records: Collection[PeerRecord]) -> None:
         for record in records:
-            if record.peer_id == self._own or record.peer_id in self._passive:
+            old = self._passive.get(record.peer_id)
+            if record.peer_id == self._own or (old is not None and old.time >= record.time):
                 continue
-            if len(self._passive) >= MAX_PASSIVE:
+            if old is None and len(self._passive) >= MAX_PASSIVE:
                 del self._passive[self._rng.sample(list(self._passive), 1)[0]]
             self._passive[record.peer_id] = record
+
+    def forget_signed_before(self, time: float) -> None:
+        """Who lives there still has said so since, and somebody will pass it on."""
+        for record in [item for item in self._passive.values() if item.time < time]:
+            del self._passive[record.peer_id]
 
     # What neighbours say
 
@@ -229,7 +235,9 @@ class Membership:
         record = link.record
         if record is not None:
             self.learn((record,))
-        reply = NeighborReply(self._room, accepted, self._sample(link))
+        # Whom to try instead; and whoever has next to no neighbours does not know whom else to ask.
+        others = self._sample(link) if urgent or not accepted else ()
+        reply = NeighborReply(self._room, accepted, others)
         return [*outputs, Send((link.link,), reply, Priority.CONTROL)]
 
     def _admit(self, link: Link, mono: float, *, urgent: bool) -> tuple[list[Output], bool]:
@@ -312,9 +320,9 @@ class Membership:
 
     def _sample(self, to: Link) -> tuple[PeerRecord, ...]:
         """Some members for `to`: neighbours and others, itself not among them."""
-        known = {record.peer_id: record for record in self._passive.values()}
+        known = {record.peer_id: record for record in self._passive.values() if record.scope >= to.scope}
         for member in self._members():
-            record = member.record
+            record = member.record_for(to.scope)
             if record is not None:
                 known[record.peer_id] = record
         known.pop(to.peer_id, None)

@@ -13,7 +13,15 @@ from chatcore.clock import HybridClock, Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
-from chatcore.errors import BadSignature, ClosedByPeer, Malformed, NotCaughtUp, RemoteError, Stopping
+from chatcore.errors import (
+    BadSignature,
+    ClosedByPeer,
+    ForgedRecord,
+    Malformed,
+    NotCaughtUp,
+    RemoteError,
+    Stopping,
+)
 from chatcore.events import (
     CatchUpDone,
     CatchUpDue,
@@ -65,7 +73,6 @@ from chatcore.messages import (
     Goodbye,
     Graft,
     History,
-    HistoryMessage,
     Ihave,
     LinkMessage,
     Neighbor,
@@ -91,6 +98,8 @@ from chatcore.rng import Rng
 from chatcore.room import Room
 from chatcore.search import Search
 from chatcore.swarms import Swarms
+from chatcore.vetting import Vetting
+from chatcore.whereabouts import Whereabouts
 
 
 class Node:
@@ -115,7 +124,16 @@ class Node:
         self.links = Links(config.link, identity.peer_id, rng)
         self.rooms: dict[RoomId, Room] = {}
         self._dialler = Dialler(config, identity.peer_id, self.links, self.counters, rng)
-        self._peers = Peers(config.link, self.links, self._dialler, self.counters, rng)
+        vetting = Vetting(identity.peer_id, self.counters)
+        self._peers = Peers(
+            config.link,
+            links=self.links,
+            dialler=self._dialler,
+            vetting=vetting,
+            whereabouts=Whereabouts(identity, config),
+            counters=self.counters,
+            rng=rng,
+        )
         clock = clock or HybridClock()
         self._gossip = Gossip(
             config.gossip,
@@ -136,11 +154,17 @@ class Node:
             outbox=self._outbox,
             links=self.links,
             clock=clock,
+            vetting=vetting,
             counters=self.counters,
             rng=rng,
         )
         self._search = Search(
-            config.gossip.fanout, rooms=self.rooms, links=self.links, counters=self.counters, rng=rng
+            config.gossip.fanout,
+            rooms=self.rooms,
+            links=self.links,
+            vetting=vetting,
+            counters=self.counters,
+            rng=rng,
         )
         self._repair = Repair(
             config.gossip,
@@ -325,9 +349,9 @@ class Node:
         return self._follow(self._peers.drop(link, error, now, farewell=farewell), now)
 
     def _handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
-        record = self._dialler.record_at(event.address)
-        if record is not None:
-            self._swarms.handle_dead(record)
+        peer_id = self._dialler.peer_at(event.address)
+        if peer_id is not None:
+            self._swarms.handle_dead(peer_id)
         return self._dialler.handle_dial_failed(event, now)
 
     def _handle_paused(self, event: ReadingPaused, now: Now) -> list[Output]:
@@ -350,7 +374,10 @@ class Node:
             if type(message) is Publish:
                 publishes.append(message)
             elif self.links.get(event.link) is link:  # not let go of by a message before
-                outputs += self._on_message(link, message, now)
+                try:
+                    outputs += self._on_message(link, message, now)
+                except (Malformed, ForgedRecord) as error:
+                    outputs += self._drop(link, error, now)
         if publishes:
             try:
                 outputs += self._gossip.on_publishes(link, publishes, now)
@@ -374,19 +401,13 @@ class Node:
             case RoomResponse():
                 return self._on_room_response(link, message, now)
             case Compare() | Compared() | FetchIds() | FetchRange() | History():
-                return self._on_history_message(link, message, now)
+                return self._repair.on_message(link, message, now)
             case Rooms(rooms):
                 return self._swarms.on_rooms(link, rooms, now)
             case Goodbye(reason):
                 return self._drop(link, ClosedByPeer(reason), now, farewell=False)
             case _:
                 return self._peers.on_message(link, message, now)
-
-    def _on_history_message(self, link: Link, message: HistoryMessage, now: Now) -> list[Output]:
-        try:
-            return self._repair.on_message(link, message, now)
-        except Malformed as error:
-            return self._drop(link, error, now)
 
     def _on_room_response(self, link: Link, message: RoomResponse, now: Now) -> list[Output]:
         outputs, found = self._search.on_response(link, message, now)

@@ -4,9 +4,10 @@ Tells the dialler what became of its dials. Knows nothing of messages in rooms.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from chatcore.addresses import Scope, host_at, host_bytes, nearness
 from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.counters import Counters
@@ -30,14 +31,18 @@ from chatcore.links import Link, Links
 from chatcore.messages import (
     MAX_PEER_RECORDS,
     Goodbye,
+    Introduction,
     LinkMessage,
-    PeerRecord,
     PeerRequest,
     PeerResponse,
     Ping,
     Pong,
+    Seen,
 )
+from chatcore.records import PeerRecord
 from chatcore.rng import Rng
+from chatcore.vetting import Vetting
+from chatcore.whereabouts import Whereabouts
 
 MAX_SPARES = 4
 SPARE_AFTER_S = 30.0
@@ -89,11 +94,21 @@ class LinkChange:
 
 class Peers:
     def __init__(
-        self, config: LinkConfig, links: Links, dialler: Dialler, counters: Counters, rng: Rng
+        self,
+        config: LinkConfig,
+        *,
+        links: Links,
+        dialler: Dialler,
+        vetting: Vetting,
+        whereabouts: Whereabouts,
+        counters: Counters,
+        rng: Rng,
     ) -> None:
         self._config = config
         self._links = links
         self._dialler = dialler
+        self._vetting = vetting
+        self._whereabouts = whereabouts
         self._counters = counters
         self._rng = rng
         self._stopping = False
@@ -134,10 +149,29 @@ class Peers:
             _changed(link, up=True, reason=""),
             Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL),
         ]
+        host = host_at(link.address)
+        if host_bytes(host) is not None:
+            outputs.append(Send((link.link,), Seen(host), Priority.CONTROL))
+        self._whereabouts.handle_link_up(link)
+        if self._whereabouts.update(now):
+            outputs += self._introduce(self._links)
+        else:
+            outputs += self._introduce([link])
         if link.outbound:
             link.asked_peers = True
             outputs.append(Send((link.link,), PeerRequest(MAX_PEER_RECORDS), Priority.CONTROL))
         return outputs
+
+    def _introduce(self, links: Iterable[Link]) -> list[Output]:
+        """Tell where we are, each as much as its own network goes."""
+        scopes: dict[Scope, list[LinkId]] = {}
+        for link in links:
+            scopes.setdefault(link.scope, []).append(link.link)
+        told = [(tuple(of), self._whereabouts.records_for(scope)) for scope, of in scopes.items()]
+        return [Send(of, Introduction(records), Priority.CONTROL) for of, records in told if records]
+
+    def _say_anew(self, now: Now) -> list[Output]:
+        return self._introduce(self._links) if self._whereabouts.update(now) else []
 
     def _turn_away(self, event: LinkUp, error: RemoteError, now: Now) -> LinkChange:
         """With other addresses to try, where the other side came to get into the network."""
@@ -145,7 +179,7 @@ class Peers:
         if event.dialled is not None:
             self._dialler.handle_turned_away(event.dialled, error, now)
         elif isinstance(error, NodeFull):
-            others = PeerResponse(self._sample(None, MAX_PEER_RECORDS))
+            others = PeerResponse(self._sample(nearness(host_at(event.address)), MAX_PEER_RECORDS))
             outputs.insert(0, Send((event.link,), others, Priority.CONTROL))
         return LinkChange(outputs)
 
@@ -173,6 +207,8 @@ class Peers:
         return LinkChange(outputs, tuple(link for link, _ in losses))
 
     def _lost(self, link: Link, error: RemoteError, now: Now) -> PeerChanged:
+        self._whereabouts.handle_link_gone(link.link)
+        self._vetting.handle_link_gone(link.link)
         wordless = isinstance(error, LinkSilent) or (isinstance(error, ClosedByPeer) and not error.reason)
         self._dialler.handle_lost(link, error, now, wordless=wordless)
         return _changed(link, up=False, reason=str(error))
@@ -209,8 +245,8 @@ class Peers:
             Send((link.link,), self._links.ping(link, now.mono), Priority.CONTROL)
             for link in self._links.to_ping(now.mono)
         ]
-        outputs = [self._next_ping(now), *change.outputs, *pings, *self._dialler.handle_dial_due(now)]
-        return LinkChange(outputs, change.gone)
+        outputs = [self._next_ping(now), *change.outputs, *pings, *self._say_anew(now)]
+        return LinkChange([*outputs, *self._dialler.handle_dial_due(now)], change.gone)
 
     def _next_ping(self, now: Now) -> SetTimer:
         return SetTimer(PingDue(), now.mono + self._config.ping_every_s)
@@ -218,7 +254,7 @@ class Peers:
     # What peers say
 
     def on_message(self, link: Link, message: LinkMessage, now: Now) -> list[Output]:
-        """Everything two neighbours say to each other that is not for a room."""
+        """What two neighbours say to each other that is not for a room. Raises ForgedRecord, Malformed."""
         match message:
             case Ping(nonce):
                 return [Send((link.link,), Pong(nonce), Priority.CONTROL)]
@@ -228,6 +264,12 @@ class Peers:
                 return self._on_peer_request(link, most, now)
             case PeerResponse():
                 return self._on_peer_response(link, message, now)
+            case Seen(host):
+                self._whereabouts.on_seen(link, host)
+                return self._say_anew(now)
+            case Introduction(records):
+                introduced = self._vetting.introduced(link, records, now)
+                link.records = link.records if introduced is None else introduced
             case _:
                 pass  # a type of a newer minor version, or a second hello: nothing for us
         return []
@@ -236,11 +278,11 @@ class Peers:
         if not self._links.may_ask_peers(link, now.mono):
             self._counters.refused["peer_request_rate"] += 1
             return []
-        response = PeerResponse(self._sample(link, min(most, MAX_PEER_RECORDS)))
+        response = PeerResponse(self._sample(link.scope, min(most, MAX_PEER_RECORDS), but=link))
         return [Send((link.link,), response, Priority.CONTROL)]
 
-    def _sample(self, to: Link | None, most: int) -> tuple[PeerRecord, ...]:
-        records = [other.record for other in self._links if other is not to]
+    def _sample(self, scope: Scope, most: int, *, but: Link | None = None) -> tuple[PeerRecord, ...]:
+        records = [other.record_for(scope) for other in self._links if other is not but]
         found = [record for record in records if record is not None]
         return tuple(self._rng.sample(found, min(most, len(found))))
 
@@ -249,7 +291,7 @@ class Peers:
             self._counters.refused["unasked_peers"] += 1
             return []
         link.asked_peers = False
-        self._dialler.learn(message.peers)
+        self._dialler.learn(self._vetting.vet(link, message.peers, now, asked=True))
         return self._dialler.handle_dial_due(now)
 
 

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 
@@ -17,12 +16,12 @@ from chatcore.messages import (
     MembershipMessage,
     Neighbor,
     NeighborReply,
-    PeerRecord,
     Rooms,
     Shuffle,
     ShuffleReply,
 )
 from chatcore.peers import MAX_SPARES, SPARE_AFTER_S
+from chatcore.records import PeerRecord
 from tests.support.core import (
     ANN,
     BOB,
@@ -36,6 +35,7 @@ from tests.support.core import (
     of,
     one,
     sent,
+    signed,
 )
 
 OVERLAY = GossipConfig(full_mesh_below=0)
@@ -46,7 +46,7 @@ GUESTS = 5
 
 
 def records(*numbers: int) -> tuple[PeerRecord, ...]:
-    return tuple(PeerRecord(identity(n).peer_id, f"192.0.2.7:{n}") for n in numbers)
+    return tuple(signed(identity(n), f"192.0.2.7:{n}") for n in numbers)
 
 
 class Hood:
@@ -60,8 +60,8 @@ class Hood:
 
     def link(self, *numbers: int) -> None:
         for number in numbers:
-            up = link_to(identity(number), number, port=number)
-            self.links.add(replace(up, dialled=f"192.0.2.7:{number}"), self.now)
+            up = link_to(identity(number), number, dialled=f"192.0.2.7:{number}")
+            self.links.add(up, self.now).records = records(number)
 
     def at(self, number: int) -> Link:
         link = self.links.get(LinkId(number))
@@ -465,7 +465,7 @@ def test_swap_asks_nobody_who_called_us() -> None:
     hood.link(*range(1, 6))
     choices = hood.choose()
     for number in range(40, 60):
-        hood.links.add(link_to(identity(number), number, port=number), hood.now)
+        hood.links.add(link_to(identity(number), number), hood.now)
 
     for _ in range(50):
         hood.shuffle()
@@ -516,7 +516,7 @@ def test_passive_view_is_bounded_and_newcomers_take_random_places() -> None:
 
 def test_we_are_not_among_those_we_know_of() -> None:
     hood = Hood()
-    hood.membership.learn([PeerRecord(ANN.peer_id, "192.0.2.7:1")])
+    hood.membership.learn([signed(ANN, "192.0.2.7:1")])
 
     assert hood.passive == set()
 

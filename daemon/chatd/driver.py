@@ -39,6 +39,7 @@ from chatcore.events import (
     Request,
     RequestId,
     RoomChanged,
+    SaveAddresses,
     Send,
     SetTimer,
     StateChanged,
@@ -63,6 +64,9 @@ MAX_CHECKERS = 4
 
 MAX_STORE_BACKLOG_BYTES = 16 * 1024 * 1024
 """What may wait for the disk; beyond, no socket is read."""
+
+UNANSWERED = -1
+"""The job of what nobody waits for."""
 
 log = structlog.get_logger()
 
@@ -158,6 +162,8 @@ class Driver:
                     self._verify(output)
                 case Persist():
                     self._persist(output)
+                case SaveAddresses(known, forgotten):
+                    self._store.submit(Batch(UNANSWERED, addresses=known, forgotten=forgotten))
                 case Replied(request, reply):
                     self._answer(request, reply)
                 case Rejected(request, error):
@@ -263,6 +269,10 @@ class Driver:
 
     def _committed(self, results: list[BatchResult]) -> None:
         for result in results:
+            if result.job == UNANSWERED:
+                if result.error is not None:
+                    log.warning("addresses_not_saved", why=result.error)
+                continue
             job = JobId(result.job)
             if result.error is not None:
                 self.post(CommitFailed(job, result.error))

@@ -230,6 +230,7 @@ class Daemon:
             rooms=rooms,
             restored=self._store.restored,
             own=self._store,
+            addresses=self._store.addresses(),
         )
 
     async def _open_socket(self, server: Server) -> None:

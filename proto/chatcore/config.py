@@ -26,6 +26,13 @@ class LinkConfig:
     good_after_s: float = 60.0
     """A link this old has earned a fresh backoff."""
 
+    feeler_every_s: float = 30.0
+    """A random known address is dialled so often, +-20%. Bitcoin takes two minutes; here a feeler also finds
+    the other half of a split network."""
+
+    save_every_s: float = 60.0
+    """What is known of addresses goes to disk so often: what a crash takes is learned again."""
+
     max_peers: int = 50
 
 

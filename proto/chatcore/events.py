@@ -13,6 +13,7 @@ from chatcore.errors import ChatError, LocalError, RemoteError
 from chatcore.ids import LinkId, PeerId, RoomId
 from chatcore.messages import Hello, LinkMessage
 from chatcore.own import OwnMessage
+from chatcore.records import KnownAddress
 
 RequestId = NewType("RequestId", int)
 """Chosen by the shell; each request is answered once, by Replied or Rejected."""
@@ -41,6 +42,16 @@ class PingDue:
 @dataclass(frozen=True, slots=True)
 class DialDue:
     """Some address may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeelerDue:
+    """Time to see whether anybody is at some known address."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesDue:
+    """Time to write which addresses are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,8 @@ class CatchUpDue:
 TimerKey = (
     PingDue
     | DialDue
+    | FeelerDue
+    | AddressesDue
     | PresenceDue
     | IhaveDue
     | GraftDue
@@ -341,6 +354,14 @@ class Persist:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveAddresses:
+    """Keep these for the next start, and forget those. Nobody waits for it, and it may be lost."""
+
+    known: tuple[KnownAddress, ...]
+    forgotten: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SentReply:
     own: OwnMessage
     room: str
@@ -453,6 +474,7 @@ Output = (
     | SetTimer
     | Verify
     | Persist
+    | SaveAddresses
     | Replied
     | Rejected
     | MessageAdded

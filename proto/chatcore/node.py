@@ -7,7 +7,7 @@ passed in, so one seed replays a whole network.
 from collections.abc import Iterable
 from typing import assert_never
 
-from chatcore.addressbook import Address
+from chatcore.addressbook import Address, AddressBook
 from chatcore.catchup import CatchUp
 from chatcore.clock import HybridClock, Now
 from chatcore.config import NodeConfig
@@ -23,6 +23,7 @@ from chatcore.errors import (
     Stopping,
 )
 from chatcore.events import (
+    AddressesDue,
     CatchUpDone,
     CatchUpDue,
     CommitFailed,
@@ -30,6 +31,7 @@ from chatcore.events import (
     Connect,
     DialDue,
     DialFailed,
+    FeelerDue,
     GraftDue,
     IhaveDue,
     ImportMessages,
@@ -59,6 +61,7 @@ from chatcore.events import (
     TimerFired,
     Verified,
 )
+from chatcore.feelers import Feelers
 from chatcore.gossip import Gossip
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, RoomId
@@ -92,6 +95,7 @@ from chatcore.names import LOBBY, room_id
 from chatcore.outbox import Outbox
 from chatcore.own import OwnMessage
 from chatcore.peers import LinkChange, Peers
+from chatcore.records import KnownAddress
 from chatcore.repair import Repair
 from chatcore.requests import Requests
 from chatcore.rng import Rng
@@ -100,6 +104,9 @@ from chatcore.search import Search
 from chatcore.swarms import Swarms
 from chatcore.vetting import Vetting
 from chatcore.whereabouts import Whereabouts
+
+BUCKETS_CONTEXT = b"chatd address buckets 1\0"
+"""What this signs nobody else can know, and it is the same after a restart."""
 
 
 class Node:
@@ -117,14 +124,18 @@ class Node:
         rooms: Iterable[RoomRecord] = (),
         restored: bool = False,
         own: OwnLog | None = None,
+        addresses: Iterable[KnownAddress] = (),
     ) -> None:
         self.identity = identity
         self.config = config
         self.counters = Counters()
         self.links = Links(config.link, identity.peer_id, rng)
         self.rooms: dict[RoomId, Room] = {}
-        self._dialler = Dialler(config, identity.peer_id, self.links, self.counters, rng)
-        vetting = Vetting(identity.peer_id, self.counters)
+        book = AddressBook(config.link, rng, identity.sign(BUCKETS_CONTEXT, b""))
+        book.load(addresses)
+        self._dialler = Dialler(config, self.links, book, self.counters)
+        self._feelers = Feelers(config.link, self.links, book, rng)
+        vetting = Vetting(identity.peer_id, self.links, book, self.counters)
         self._peers = Peers(
             config.link,
             links=self.links,
@@ -270,6 +281,8 @@ class Node:
         outputs = [
             *self._peers.handle_started(now),
             *self._dialler.handle_started(now),
+            self._dialler.next_save(now),
+            self._feelers.next_feeler(now),
             self._swarms.next_presence(now),
             self._swarms.next_shuffle(now),
             *self._repair.handle_started(now),
@@ -281,7 +294,8 @@ class Node:
     def _handle_stop(self, now: Now) -> list[Output]:
         self._stopping = True
         self._dialler.handle_stop()
-        return [*self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now), now)]
+        saved = self._dialler.save()
+        return [*saved, *self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now), now)]
 
     def _handle_timer(self, event: TimerFired, now: Now) -> list[Output]:
         if self._stopping:
@@ -289,6 +303,10 @@ class Node:
         match event.key:
             case PingDue():
                 return self._follow(self._peers.handle_ping_due(now), now)
+            case FeelerDue():
+                return self._feelers.handle_due(now)
+            case AddressesDue():
+                return [*self._dialler.save(), self._dialler.next_save(now)]
             case DialDue():
                 self._swarms.unsettled = True  # some room may seek an address that can be dialled again
                 return self._dialler.handle_dial_due(now)
@@ -412,7 +430,7 @@ class Node:
     def _on_room_response(self, link: Link, message: RoomResponse, now: Now) -> list[Output]:
         outputs, found = self._search.on_response(link, message, now)
         if found is not None:
-            self._swarms.learn(found.room, found.members)
+            self._swarms.learn(found.room, found.members, link.group)
         return outputs
 
     def _handle_verified(self, event: Verified, now: Now) -> list[Output]:

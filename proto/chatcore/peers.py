@@ -26,7 +26,7 @@ from chatcore.events import (
     SetTimer,
     StrangerRefused,
 )
-from chatcore.ids import LinkId
+from chatcore.ids import LinkId, PeerId
 from chatcore.links import Link, Links
 from chatcore.messages import (
     MAX_PEER_RECORDS,
@@ -43,6 +43,12 @@ from chatcore.records import PeerRecord
 from chatcore.rng import Rng
 from chatcore.vetting import Vetting
 from chatcore.whereabouts import Whereabouts
+
+MAX_TOLD_SHARE = 0.23
+LEAST_TOLD = 8
+TOLD_AGAIN_S = 300.0
+"""Of all peers that have answered, nobody is told more than 23% (Bitcoin's MAX_PCT_ADDR_TO_SEND), or 8 where
+that is less; and for 5 minutes everybody is told the same, so that asking often shows no more of them."""
 
 MAX_SPARES = 4
 SPARE_AFTER_S = 30.0
@@ -112,6 +118,9 @@ class Peers:
         self._counters = counters
         self._rng = rng
         self._stopping = False
+        self._told: dict[Scope, tuple[float, list[PeerRecord]]] = {}
+        """Until when everybody of a scope is told the same, and what."""
+
         self._pinged = math.inf
         """When pings were last due; infinite before the start."""
 
@@ -127,7 +136,7 @@ class Peers:
     def handle_link_up(self, event: LinkUp, now: Now) -> LinkChange:
         """The link is in the table afterwards, unless it was one too many."""
         if event.dialled is not None:
-            self._dialler.handle_linked(event.dialled, event.peer_id)
+            self._dialler.handle_linked(event.dialled, event.peer_id, now)
         if self._stopping:
             return self._turn_away(event, ClosedByPeer(STOPPING), now)
         change = LinkChange([])
@@ -179,7 +188,8 @@ class Peers:
         if event.dialled is not None:
             self._dialler.handle_turned_away(event.dialled, error, now)
         elif isinstance(error, NodeFull):
-            others = PeerResponse(self._sample(nearness(host_at(event.address)), MAX_PEER_RECORDS))
+            scope = nearness(host_at(event.address))
+            others = PeerResponse(self._others(event.peer_id, scope, MAX_PEER_RECORDS, now))
             outputs.insert(0, Send((event.link,), others, Priority.CONTROL))
         return LinkChange(outputs)
 
@@ -278,20 +288,35 @@ class Peers:
         if not self._links.may_ask_peers(link, now.mono):
             self._counters.refused["peer_request_rate"] += 1
             return []
-        response = PeerResponse(self._sample(link.scope, min(most, MAX_PEER_RECORDS), but=link))
+        response = PeerResponse(self._others(link.peer_id, link.scope, most, now))
         return [Send((link.link,), response, Priority.CONTROL)]
 
-    def _sample(self, scope: Scope, most: int, *, but: Link | None = None) -> tuple[PeerRecord, ...]:
-        records = [other.record_for(scope) for other in self._links if other is not but]
-        found = [record for record in records if record is not None]
-        return tuple(self._rng.sample(found, min(most, len(found))))
+    def _others(self, asker: PeerId, scope: Scope, most: int, now: Now) -> tuple[PeerRecord, ...]:
+        told = [record for record in self._told_to(scope, now) if record.peer_id != asker]
+        return tuple(told[: min(most, MAX_PEER_RECORDS)])
+
+    def _told_to(self, scope: Scope, now: Now) -> list[PeerRecord]:
+        until, told = self._told.get(scope, (0.0, []))
+        if now.mono < until:
+            return told
+        known = {record.peer_id: record for record in self._dialler.proven() if record.is_current(now)}
+        for link in self._links:
+            record = link.record_for(scope)
+            if record is not None:
+                known[link.peer_id] = record
+        fitting = [record for record in known.values() if record.scope >= scope]
+        most = max(LEAST_TOLD, int(MAX_TOLD_SHARE * len(fitting)))
+        told = self._rng.sample(fitting, min(most, len(fitting)))
+        if len(told) < len(fitting):  # else there is nothing to hide
+            self._told[scope] = (now.mono + TOLD_AGAIN_S, told)
+        return told
 
     def _on_peer_response(self, link: Link, message: PeerResponse, now: Now) -> list[Output]:
         if not link.asked_peers:
             self._counters.refused["unasked_peers"] += 1
             return []
         link.asked_peers = False
-        self._dialler.learn(self._vetting.vet(link, message.peers, now, asked=True))
+        self._vetting.vet(link, message.peers, now, asked=True)
         return self._dialler.handle_dial_due(now)
 
 

@@ -64,6 +64,17 @@ class PeerRecord(NamedTuple):
         return -MAX_AHEAD_S <= age_s <= MAX_AGE_S
 
 
+class KnownAddress(NamedTuple):
+    """An address as it outlives a restart. `source`: the group of who told us; `tried`: somebody answered."""
+
+    address: str
+    peer_id: PeerId
+    record: PeerRecord | None
+    source: bytes
+    tried: bool
+    anchor: bool
+
+
 def sign_record(identity: Identity, address: str, time: int) -> PeerRecord:
     """That the identity may be dialled at an IP address. Raises ValueError for a name."""
     body = identity.public_key + time.to_bytes(TIME_BYTES, "big") + pack_address(address)

@@ -362,7 +362,9 @@ class Repair:
         if session is None:
             return []
         self._counters.repaired += stored
-        return self._handle_page_done(session, stored, now)
+        link, room = self._links.get(session.link), self._rooms.get(session.room)
+        asks = room.handle_brought(link, now) if stored and link is not None and room is not None else []
+        return [*asks, *self._handle_page_done(session, stored, now)]
 
     def handle_commit_failed(self, job: JobId, now: Now) -> list[Output]:
         """Our own disk's fault: the next round tries again."""

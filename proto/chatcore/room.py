@@ -153,9 +153,15 @@ class Room:
             case _:
                 return message
 
-    def learn(self, members: Collection[PeerRecord]) -> None:
-        """Members somebody told us of."""
-        self._membership.learn(members)
+    def learn(self, members: Collection[PeerRecord], source: bytes) -> None:
+        """Members that somebody of the group `source` told us of."""
+        self._membership.learn(members, source)
+
+    def handle_brought(self, link: Link, now: Now) -> list[Output]:
+        """Comparing histories with this link brought something new: nobody near us had it."""
+        asks = self._membership.handle_fetched(link, now.mono)
+        self._manners.note(asks)
+        return asks
 
     def handle_shuffle_due(self, now: Now) -> list[Output]:
         self._membership.forget_signed_before(now.wall_ms / 1000 - MAX_AGE_S)

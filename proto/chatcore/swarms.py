@@ -131,11 +131,11 @@ class Swarms:
         for room in self._rooms.values():
             room.handle_dead(peer_id)
 
-    def learn(self, room_id: RoomId, members: Collection[PeerRecord]) -> None:
+    def learn(self, room_id: RoomId, members: Collection[PeerRecord], source: bytes) -> None:
         room = self._rooms.get(room_id)
         if room is not None:
             self.unsettled = True
-            room.learn(members)
+            room.learn(members, source)
 
     def on_rooms(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
         new, left = rooms - link.rooms, link.rooms - rooms

@@ -5,12 +5,13 @@ Every record that comes in passes here, once for each time it comes. Dials nothi
 
 from collections.abc import Iterable
 
+from chatcore.addressbook import AddressBook
 from chatcore.clock import Now
 from chatcore.counters import Counters
 from chatcore.errors import ForgedRecord, Malformed
 from chatcore.ids import LinkId, PeerId
 from chatcore.limits import TokenBucket
-from chatcore.links import Link
+from chatcore.links import Link, Links
 from chatcore.records import PeerRecord
 
 UNASKED_PER_S = 0.1
@@ -24,8 +25,10 @@ INTRODUCTIONS_BURST = 4
 
 
 class Vetting:
-    def __init__(self, own: PeerId, counters: Counters) -> None:
+    def __init__(self, own: PeerId, links: Links, book: AddressBook, counters: Counters) -> None:
         self._own = own
+        self._links = links
+        self._book = book
         self._counters = counters
         self._unasked: dict[LinkId, TokenBucket] = {}
         self._introductions: dict[LinkId, TokenBucket] = {}
@@ -33,8 +36,12 @@ class Vetting:
     def vet(
         self, link: Link, records: Iterable[PeerRecord], now: Now, *, asked: bool
     ) -> tuple[PeerRecord, ...]:
-        """Those to be taken. Raises ForgedRecord: honest peers check before they hand on."""
-        return tuple([record for record in records if self._may_tell(link, record, now, asked=asked)])
+        """Those to be taken; they stand in the address book. Raises ForgedRecord: honest peers check before
+        they hand on."""
+        taken = tuple([record for record in records if self._may_tell(link, record, now, asked=asked)])
+        for record in taken:
+            self._book.learn(record, link.group, self._links.peer_ids)
+        return taken
 
     def _may_tell(self, link: Link, record: PeerRecord, now: Now, *, asked: bool) -> bool:
         if record.peer_id == self._own:
@@ -43,6 +50,8 @@ class Vetting:
             return self._refuse("stale_record")
         if record.scope < link.scope:
             return self._refuse("lan_address")
+        if self._book.knows(record):
+            return True
         if not asked and not self._bucket(link.link, now.mono).take(now.mono):
             return self._refuse("address_rate")
         if not record.is_signed():

@@ -43,6 +43,7 @@ CHOICES = 5
 """At a fanout of 8: half of it, and one more as long as there are no guests."""
 
 GUESTS = 5
+TELLER = b"group"
 
 
 def records(*numbers: int) -> tuple[PeerRecord, ...]:
@@ -124,7 +125,7 @@ def disconnected(outputs: Iterable[Output]) -> list[int]:
 def test_linked_members_are_asked_first_and_then_it_says_whom_to_link_with() -> None:
     hood = Hood()
     hood.link(1, 2, 3)
-    hood.membership.learn(records(*range(50, 60)))
+    hood.membership.learn(records(*range(50, 60)), TELLER)
 
     asked, wanted = hood.fill()
 
@@ -137,7 +138,7 @@ def test_linked_members_are_asked_first_and_then_it_says_whom_to_link_with() -> 
 def test_enough_choices_ask_for_nobody_more() -> None:
     hood = Hood()
     hood.link(*range(1, 20))
-    hood.membership.learn(records(*range(50, 60)))
+    hood.membership.learn(records(*range(50, 60)), TELLER)
 
     assert len(hood.choose()) == CHOICES
     assert hood.fill() == (set(), ())
@@ -213,7 +214,7 @@ def test_neighbour_that_lets_go_is_replaced_at_once_and_not_asked_for_a_while() 
 def test_small_room_becomes_a_full_mesh() -> None:
     hood = Hood(GossipConfig())
     hood.link(*range(1, 7))
-    hood.membership.learn(records(*range(1, 11)))  # those we are linked with count once
+    hood.membership.learn(records(*range(1, 11)), TELLER)  # those we are linked with count once
 
     asked, wanted = hood.fill()
 
@@ -360,7 +361,7 @@ def test_shuffle_is_answered_with_a_sample_and_both_learn() -> None:
     for hood, first in ((mine, 50), (other, 80)):
         hood.link(1)
         hood.choose()
-        hood.membership.learn(records(*range(first, first + 20)))
+        hood.membership.learn(records(*range(first, first + 20)), TELLER)
 
     ((to, shuffle),) = sent(mine.shuffle(), Shuffle)
     ((back, reply),) = sent(other.hear(1, shuffle), ShuffleReply)
@@ -507,7 +508,7 @@ def test_choice_too_many_is_let_go_when_guests_have_come() -> None:
 def test_passive_view_is_bounded_and_newcomers_take_random_places() -> None:
     hood = Hood()
 
-    hood.membership.learn(records(*range(1, 1001)))
+    hood.membership.learn(records(*range(1, 1001)), TELLER)
 
     assert len(hood.passive) == MAX_PASSIVE
     assert hood.passive & set(records(*range(1, 873)))
@@ -516,7 +517,7 @@ def test_passive_view_is_bounded_and_newcomers_take_random_places() -> None:
 
 def test_we_are_not_among_those_we_know_of() -> None:
     hood = Hood()
-    hood.membership.learn([signed(ANN, "192.0.2.7:1")])
+    hood.membership.learn([signed(ANN, "192.0.2.7:1")], TELLER)
 
     assert hood.passive == set()
 

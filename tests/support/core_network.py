@@ -40,6 +40,7 @@ from chatcore.events import (
     Replied,
     RequestId,
     RoomChanged,
+    SaveAddresses,
     Send,
     SendText,
     SetTimer,
@@ -236,8 +237,8 @@ class Network:
                 member.news.append(output)
             case Replied() | Rejected():
                 member.answers.append(output)
-            case CaughtUp():
-                pass  # no member is restored
+            case CaughtUp() | SaveAddresses():
+                pass  # no member is restored, or started again
             case Notice():
                 member.notices.append(output)
             case _:

@@ -16,6 +16,7 @@ from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
 from chatcore.index import Piece, Sum
 from chatcore.own import OwnMessage
+from chatcore.records import KnownAddress
 from chatd.store import marks, quarantine, records, restored
 from chatd.store.batches import (
     Batch,
@@ -379,6 +380,11 @@ class Store:
         record = None if own is None else txn.get(number, db=self._tables.log)
         stored = None if record is None else self._decode(number, record)
         return None if own is None or stored is None else (own, stored.envelope)
+
+    def addresses(self) -> list[KnownAddress]:
+        """What the node knew of addresses when it last wrote them."""
+        with self._tables.reading() as txn:
+            return self._tables.addresses.read(txn, self._damage)
 
     def rooms(self) -> list[RoomEntry]:
         """Every room ever kept, joined or left."""

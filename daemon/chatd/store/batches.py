@@ -9,6 +9,7 @@ from chatcore.envelopes import Envelope
 from chatcore.errors import LocalError
 from chatcore.ids import RoomId
 from chatcore.own import OwnMessage
+from chatcore.records import KnownAddress
 
 
 class StoreUnusable(LocalError):
@@ -49,6 +50,9 @@ class Batch:
     messages: Sequence[Envelope] = ()
     rooms: Sequence[RoomEntry] = ()
     own: Sequence[OwnMessage] = ()
+    addresses: Sequence[KnownAddress] = ()
+    forgotten: Sequence[str] = ()
+    """Addresses that are known no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import lmdb
 from chatcore.errors import Stopping
 from chatcore.ids import RoomId
 from chatd.store import records
+from chatd.store.addresses import AddressTable
 from chatd.store.batches import StoreUnusable
 from chatd.store.blocks import Blocks
 from chatd.store.damage import DamageLog
@@ -31,7 +32,7 @@ MAX_TABLES = 16
 MAX_MAP_BYTES = 1024**4
 """The map is address space, not disk: 1 TiB is far beyond a chat's history and fits every 64-bit machine."""
 
-SEALED_TABLES = ("meta", "own", "rooms")
+SEALED_TABLES = ("addresses", "meta", "own", "rooms")
 """What says more than the log does, and so is saved from a damaged file too: every value has its checksum."""
 
 LAST_STAMP_KEY = b"last_stamp"
@@ -78,6 +79,7 @@ class Tables:
         self.search = SearchIndex()
         self.derived: tuple[Derived, ...] = (self.room, self.sums, self.search)
         self.own = OwnTable()
+        self.addresses = AddressTable()
         self._env = lmdb.open(
             str(folder),
             map_size=min(map_bytes, max_map_bytes),
@@ -122,6 +124,7 @@ class Tables:
         for derived in self.derived:
             derived.open(self._env, txn, create=create)
         self.own.open(self._env, txn)
+        self.addresses.open(self._env, txn)
 
     def open_sealed(self, names: Iterable[str]) -> None:
         """Fill `sealed` with these tables, made where they are missing."""

@@ -170,6 +170,7 @@ class Writer:
             for derived in tables.derived:
                 derived.add(txn, added)
             _put_rooms(txn, tables.rooms, group)
+            tables.addresses.put(txn, group)
             tables.own.put(txn, tables.ids, [item for batch in group for item in batch.own])
             if stamp > self._position.stamp:
                 txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
@@ -192,7 +193,8 @@ def _put_rooms(txn: Txn, table: Table, group: list[Batch]) -> None:
 
 def _queued_bytes(batch: Batch) -> int:
     payloads = sum([len(envelope.payload) for envelope in batch.messages])
-    return payloads + MESSAGE_OVERHEAD_BYTES * (1 + len(batch.messages) + len(batch.rooms) + len(batch.own))
+    others = len(batch.messages) + len(batch.rooms) + len(batch.own) + len(batch.addresses)
+    return payloads + MESSAGE_OVERHEAD_BYTES * (1 + others)
 
 
 def _failed(group: list[Batch], why: str) -> list[BatchResult]:

@@ -27,8 +27,8 @@ MAX_PASSIVE = 128
 """Known members beyond our neighbours."""
 
 MAX_OF_ONE_TELLER = 16
-"""Of them, those that one group has named. A newcomer beyond takes a random one's place of the same teller, or
-in a full view of the teller with most: a flood pushes out itself, and little of it is handed on."""
+"""Of them, those that one group has named. A newcomer beyond takes a random place of the same teller; in a full
+view, of the teller with most. A flood pushes out itself, and little of it is handed on."""
 
 SAMPLE = 8
 """Records in a reply or a shuffle."""
@@ -263,7 +263,7 @@ class Membership:
         record = link.record
         if record is not None:
             self.learn((record,), link.group)
-        # Whom to try instead; and whoever is new, or has next to no neighbours, does not know whom else to ask.
+        # Whom to try instead; and whoever is new, or all but alone, does not know whom else to ask.
         others = self._sample(link) if urgent or not accepted or link.link not in self._answered else ()
         self._answered.add(link.link)
         reply = NeighborReply(self._room, accepted, others)

@@ -10,7 +10,14 @@ from chatcore.errors import Unreachable
 from chatcore.events import Dial, DialFailed, Output, SetTimer, ShuffleDue
 from chatcore.ids import LinkId
 from chatcore.links import Link, Links
-from chatcore.membership import ASK_AGAIN_S, MAX_PASSIVE, SAMPLE, URGENT_EVERY_S, Membership
+from chatcore.membership import (
+    ASK_AGAIN_S,
+    MAX_OF_ONE_TELLER,
+    MAX_PASSIVE,
+    SAMPLE,
+    URGENT_EVERY_S,
+    Membership,
+)
 from chatcore.messages import (
     Disconnect,
     MembershipMessage,
@@ -508,11 +515,22 @@ def test_choice_too_many_is_let_go_when_guests_have_come() -> None:
 def test_passive_view_is_bounded_and_newcomers_take_random_places() -> None:
     hood = Hood()
 
-    hood.membership.learn(records(*range(1, 1001)), TELLER)
+    for number in range(1, 1001):
+        hood.membership.learn(records(number), bytes([number % 20]))
 
     assert len(hood.passive) == MAX_PASSIVE
     assert hood.passive & set(records(*range(1, 873)))
     assert set(records(1000)) <= hood.passive
+
+
+def test_flood_of_one_group_takes_the_places_of_none_but_its_own() -> None:
+    hood = Hood()
+    hood.membership.learn(records(*range(1, 11)), TELLER)
+
+    hood.membership.learn(records(*range(100, 900)), b"flood")
+
+    assert len(hood.passive) == 10 + MAX_OF_ONE_TELLER
+    assert set(records(*range(1, 11))) <= hood.passive
 
 
 def test_we_are_not_among_those_we_know_of() -> None:

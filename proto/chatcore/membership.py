@@ -27,8 +27,8 @@ MAX_PASSIVE = 128
 """Known members beyond our neighbours."""
 
 MAX_OF_ONE_TELLER = 16
-"""Of them, those that one group has named. A newcomer beyond takes a random place of the same teller; in a full
-view, of the teller with most. A flood pushes out itself, and little of it is handed on."""
+"""Of them, those that one group has named. A newcomer beyond takes a random place of the same teller; in a
+full view, of the teller with most. A flood pushes out itself, and little of it is handed on."""
 
 SAMPLE = 8
 """Records in a reply or a shuffle."""
@@ -51,10 +51,11 @@ class Neighbour:
 
 @dataclass(slots=True)
 class _Known:
-    """A member, and the group of who named it first."""
+    """A member, and the group of who named it first. `met`: we have been linked with it, so it is there."""
 
     record: PeerRecord
     source: bytes
+    met: bool = False
 
 
 class Membership:
@@ -202,6 +203,8 @@ class Membership:
             self._passive.pop(link.peer_id, None)
         elif record is not None:
             self.learn((record,), link.group)
+            if link.peer_id in self._passive:
+                self._passive[link.peer_id].met = True
 
     def handle_dead(self, peer_id: PeerId) -> None:
         """Nobody answers at its address."""
@@ -348,8 +351,13 @@ class Membership:
         return math.inf if link is None or link.rtt_s is None else link.rtt_s
 
     def _sample(self, to: Link) -> tuple[PeerRecord, ...]:
-        """Some members for `to`: neighbours and others, itself not among them."""
-        known = {record.peer_id: record for record in self.passive if record.scope >= to.scope}
+        """Some members for `to`, itself not among them: those we are or were linked with. What we have only
+        heard may be made up, and would come back to us from those we told."""
+        known = {
+            peer_id: known.record
+            for peer_id, known in self._passive.items()
+            if known.met and known.record.scope >= to.scope
+        }
         for member in self._members():
             record = member.record_for(to.scope)
             if record is not None:

@@ -45,9 +45,9 @@ from chatcore.vetting import Vetting
 from chatcore.whereabouts import Whereabouts
 
 MAX_TOLD_SHARE = 0.23
-LEAST_TOLD = 8
+LEAST_TOLD = 32
 TOLD_AGAIN_S = 300.0
-"""Of all peers that have answered, nobody is told more than 23% (Bitcoin's MAX_PCT_ADDR_TO_SEND), or 8 where
+"""Of all peers that have answered, nobody is told more than 23% (Bitcoin's MAX_PCT_ADDR_TO_SEND), or 32 where
 that is less; and for 5 minutes everybody is told the same, so that asking often shows no more of them."""
 
 MAX_SPARES = 4

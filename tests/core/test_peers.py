@@ -644,7 +644,7 @@ def test_peer_request_is_answered_with_where_others_may_be_dialled() -> None:
     }
 
 
-@pytest.mark.parametrize(("asked", "given"), [(0, 0), (3, 3), (9, 9), (255, 9)])
+@pytest.mark.parametrize(("asked", "given"), [(0, 0), (3, 3), (32, 32), (255, 32)])
 def test_peer_request_is_answered_with_a_quarter_of_all_and_no_more_than_asked_for(
     asked: int, given: int
 ) -> None:

@@ -17,9 +17,9 @@ from tests.sim.network import WALL_START_MS, World
 from tests.sim.overlay import Plan, bring_up
 from tests.sim.results import Result
 
-NODES = 50
-SETTLE_S = 300.0
-"""Ten feelers: the victim is the host that all others dialled."""
+NODES = 150
+SETTLE_S = 120.0
+"""Some feelers: the victim is the host that all others dialled, and knows nobody by its own dials."""
 
 POISON = 50_000
 ATTACKERS = 16

@@ -370,9 +370,12 @@ class Repair:
         if session is None:
             return []
         self._counters.repaired += stored
+        link, room = self._links.get(session.link), self._rooms.get(session.room)
+        asks: list[Output] = []
         if stored:
             self._catch_up.note_behind(session.room)
-        return self._handle_page_done(session, stored, now)
+            asks = room.handle_brought(link, now) if link is not None and room is not None else []
+        return [*asks, *self._handle_page_done(session, stored, now)]
 
     def handle_commit_failed(self, job: JobId, now: Now) -> list[Output]:
         """Our own disk's fault: the next round tries again."""

@@ -4,7 +4,7 @@ Joins membership and presence in plain sight; neither knows the other.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chatcore.clock import HybridClock, Now, is_stale
 from chatcore.config import NodeConfig
@@ -12,13 +12,15 @@ from chatcore.counters import Counters
 from chatcore.envelopes import Announce, Body, Envelope, Join, Leave, seal
 from chatcore.events import MemberChanged, Output, Priority, Send
 from chatcore.identity import Identity, peer_id_of
-from chatcore.ids import LinkId, RoomId
+from chatcore.ids import LinkId, PeerId, RoomId
 from chatcore.links import Link, Links
 from chatcore.manners import Manners
 from chatcore.membership import Membership
-from chatcore.messages import Disconnect, MembershipMessage, NeighborReply, PeerRecord, Publish
+from chatcore.messages import Disconnect, MembershipMessage, NeighborReply, Publish, Shuffle, ShuffleReply
 from chatcore.presence import Member, Presence
+from chatcore.records import MAX_AGE_S, PeerRecord
 from chatcore.rng import Rng
+from chatcore.vetting import Vetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Room:
         clock: HybridClock,
         config: NodeConfig,
         links: Links,
+        vetting: Vetting,
         counters: Counters,
         rng: Rng,
         mono: float,
@@ -52,6 +55,7 @@ class Room:
         self._clock = clock
         self._config = config
         self._links = links
+        self._vetting = vetting
         self._counters = counters
         self._manners = Manners(config.gossip)
         self._membership = Membership(room_id, config.gossip, links, own=identity.peer_id, rng=rng, mono=mono)
@@ -123,13 +127,14 @@ class Room:
         """The peer is no longer linked, or no longer in the room."""
         self._membership.handle_link_gone(link)
 
-    def handle_dead(self, record: PeerRecord) -> None:
-        self._membership.handle_dead(record.peer_id)
+    def handle_dead(self, peer_id: PeerId) -> None:
+        self._membership.handle_dead(peer_id)
 
     def on_message(self, link: Link, message: MembershipMessage, now: Now) -> list[Output]:
+        """Raises ForgedRecord."""
         objection = self._manners.objection(link.link, message, now.mono)
         if objection is None:
-            outputs = self._membership.on_message(link, message, now.mono)
+            outputs = self._membership.on_message(link, self._vetted(link, message, now), now.mono)
         else:
             self._counters.blame(link.link, objection)
             outputs = []
@@ -138,11 +143,28 @@ class Room:
             outputs.append(Send((link.link,), Disconnect(self.id), Priority.CONTROL))
         return outputs
 
-    def learn(self, members: Collection[PeerRecord]) -> None:
-        """Members somebody told us of."""
-        self._membership.learn(members)
+    def _vetted(self, link: Link, message: MembershipMessage, now: Now) -> MembershipMessage:
+        """With those members only that are to be taken from that peer."""
+        match message:
+            case Shuffle(_, members):
+                return replace(message, members=self._vetting.vet(link, members, now, asked=False))
+            case NeighborReply() | ShuffleReply():
+                return replace(message, members=self._vetting.vet(link, message.members, now, asked=True))
+            case _:
+                return message
+
+    def learn(self, members: Collection[PeerRecord], source: bytes) -> None:
+        """Members that somebody of the group `source` told us of."""
+        self._membership.learn(members, source)
+
+    def handle_brought(self, link: Link, now: Now) -> list[Output]:
+        """Comparing histories with this link brought something new: nobody near us had it."""
+        asks = self._membership.handle_fetched(link, now.mono)
+        self._manners.note(asks)
+        return asks
 
     def handle_shuffle_due(self, now: Now) -> list[Output]:
+        self._membership.forget_signed_before(now.wall_ms / 1000 - MAX_AGE_S)
         outputs = self._membership.handle_shuffle_due(now.mono)
         self._manners.note(outputs)
         return outputs

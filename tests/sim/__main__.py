@@ -31,7 +31,7 @@ FAULT_MOST_NODES = 500
 """Rows with faults are measured up to here unless they are asked for by name."""
 
 QUIET_ROWS = ("spread", "lean")
-SMALL_ROWS = ("forged", "split6", "sizes")
+SMALL_ROWS = ("forged", "poison", "split6", "sizes")
 """Worlds of their own, whatever the number of nodes: done once for each seed."""
 
 

@@ -84,5 +84,8 @@ FIGURES = (
     Figure("drop50", "p99_ms", "50% drop silently, active view 12: p99", "ms", _all(400), digits=0),
     Figure("forged", "lost", "10,000 forged requests: own choices lost", "", _all(0), digits=0),
     Figure("forged", "taken", "10,000 forged requests: active view taken", "%", digits=0),
+    Figure("poison", "dials_1", "50,000 poisoned addresses of 1 group: of dials", "%", _all(10), digits=1),
+    Figure("poison", "dials_4", "  of 4 groups", "%", _all(27), digits=1),
+    Figure("poison", "dials_16", "  of 16 groups", "%", _all(45), digits=1),
     Figure("forged", "answered", "10,000 forged requests: answered", "", digits=0),
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tests.sim import faults
+from tests.sim import faults, poison
 from tests.sim.hosts import Host
 from tests.sim.measure import (
     alive,
@@ -18,6 +18,7 @@ from tests.sim.measure import (
 )
 from tests.sim.network import World
 from tests.sim.overlay import Graph, Plan, components, degrees, eccentricity_s, graph_of, want_copies
+from tests.sim.poison import poisoned
 from tests.sim.repairs import compared, healed, six, two
 from tests.sim.results import Result, delivery_curve, histogram, mean, middle, with_fanout
 from tests.sim.scenario import SPREADING_S, chat, measured_chat, some_authors, text_of, trails_of
@@ -168,6 +169,7 @@ ROWS: dict[str, Row] = {
     "lie20": Row(partial(dropping, share=0.20, announces=True)),
     "drop50": Row(partial(dropping, share=0.50), partial(with_fanout, fanout=12)),
     "forged": Row(begged, small_world),
+    "poison": Row(poisoned, poison.small_world),
 }
 
 

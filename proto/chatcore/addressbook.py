@@ -119,7 +119,7 @@ class AddressBook:
         """Who lived at a kept address when we last heard of it."""
         entry = self._kept.get(address)
         if entry is not None:
-            entry.peer_id = peer_id
+            self._settle_peer(entry, peer_id)
 
     # Found on the local network
 
@@ -293,12 +293,20 @@ class AddressBook:
         entry = self._book.get(address)
         if entry is not None:
             entry.dialling = False
-            entry.peer_id = peer_id
+            self._settle_peer(entry, peer_id)
             entry.reason = entry.kind = None
             entry.answered = True
             entry.answered_at = mono
             self._find(entry)
             self._promote(entry)
+
+    def _settle_peer(self, entry: Address, peer_id: PeerId) -> None:
+        """Who answered lives there; what somebody else has signed of it does not hold."""
+        if entry.peer_id not in (None, peer_id):
+            if self._new_of.get(entry.peer_id) == entry.address:
+                del self._new_of[entry.peer_id]
+            entry.record = None
+        entry.peer_id = peer_id
 
     def handle_failed(
         self,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from chatcore.addresses import Scope, group_at, host_at, nearness
+from chatcore.addresses import Scope, group_at, host_at, host_bytes, nearness
 from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.events import LinkUp
@@ -71,8 +71,13 @@ class Link:
 
     @property
     def home(self) -> str:
-        """Where it was dialled, or says that it listens; empty when neither is known."""
-        return self.dialled or (self.record.address if self.record else "")
+        """Where it was dialled, or says that it listens at the host it comes from; empty when neither is known.
+
+        Anybody can sign that it lives where somebody else does, and be kept away for something else then.
+        """
+        host = host_bytes(host_at(self.address))
+        said = [record.address for record in self.records if host_bytes(host_at(record.address)) == host]
+        return self.dialled or (said[0] if said else "")
 
     @property
     def outbound(self) -> bool:

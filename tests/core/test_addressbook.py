@@ -352,7 +352,96 @@ def test_only_what_changed_is_written() -> None:
     assert forgotten == (HERE,)
 
 
+# Found on the local network
+
+
+def test_noted_address_is_dialled_by_whoever_noted_it_alone() -> None:
+    book = a_book()
+    book.note(HERE)
+
+    assert due(book, 0.0, (), 8) == []
+    assert book.pick(0.0, ()) is book.feel(0.0, ()) is None
+    assert book.next_due((), learned_too=True) is None
+    assert book.take(HERE, 0.0)
+
+
+def test_noted_address_never_reaches_the_disk() -> None:
+    book = a_book()
+    book.note(HERE)
+    book.take(HERE, 0.0)
+    book.handle_failed(HERE, 0.0, "no")
+    book.withdraw(HERE)
+
+    assert book.unsaved() == ((), ())
+    assert book.next_try(HERE) is None
+
+
+def test_note_changes_nothing_of_a_known_address() -> None:
+    book = a_book()
+    book.learn(signed(BOB, HERE), TELLER)
+    book.note(HERE)
+    book.withdraw(HERE)
+
+    assert book.knows(signed(BOB, HERE))
+    assert due(book, 0.0, (), 1) == [HERE]
+
+
+def test_noted_address_where_somebody_answered_is_one_like_any_other() -> None:
+    book = a_book()
+    book.note(HERE)
+    book.handle_linked(HERE, BOB.peer_id)
+    book.learn(signed(BOB, HERE), TELLER)
+    book.withdraw(HERE)
+
+    assert is_tried(book, HERE)
+    assert book.proven() == [signed(BOB, HERE)]
+
+
+def test_noted_address_that_somebody_signs_keeps_what_became_of_its_dials() -> None:
+    book = a_book()
+    book.note(HERE)
+    book.handle_failed(HERE, 100.0, "no")
+    book.learn(signed(BOB, HERE), TELLER)
+    book.withdraw(HERE)
+
+    assert book.peer_at(HERE) == BOB.peer_id
+    assert pause(book, 100.0) > 0.0
+    assert [item.address for item in book.unsaved()[0]] == [HERE]
+
+
+def test_withdrawn_address_that_the_operator_asked_for_stays() -> None:
+    book = a_book()
+    book.note(HERE)
+    book.keep(HERE)
+    book.withdraw(HERE)
+
+    assert due(book, 0.0, (), 0) == [HERE]
+
+
 # The rest
+
+
+def test_record_of_somebody_else_than_who_answered_does_not_hold() -> None:
+    book = a_book()
+    book.learn(signed(CARL, HERE), TELLER)
+    book.keep(HERE)
+    book.handle_linked(HERE, BOB.peer_id)
+
+    assert book.proven() == []
+    book.learn(signed(CARL, THERE), TELLER)
+    assert book.peer_at(THERE) == CARL.peer_id
+    assert book.peer_at(HERE) == BOB.peer_id
+
+
+def test_address_kept_no_more_is_not_dialled() -> None:
+    book = a_book()
+    book.keep(HERE)
+    book.handle_linked(HERE, BOB.peer_id)
+    assert book.kept_of(BOB.peer_id) == [HERE]
+
+    assert book.unkeep(HERE)
+    assert not book.unkeep(HERE)
+    assert due(book, 0.0, (), 8) == []
 
 
 def test_news_of_unknown_addresses_is_ignored() -> None:

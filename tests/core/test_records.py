@@ -5,11 +5,13 @@ import pytest
 from chatcore.addresses import Scope
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
+from chatcore.dialler import FEW_LINKS
+from chatcore.discouraged import Discouraged
 from chatcore.errors import ForgedRecord
-from chatcore.events import CloseLink, Dial, PingDue
+from chatcore.events import BlockPeer, CloseLink, Dial, Discovered, FeelerDue, PingDue
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
-from chatcore.links import Links
+from chatcore.links import PEER_REQUEST_EVERY_S, Links
 from chatcore.messages import (
     Introduction,
     LinkMessage,
@@ -366,3 +368,93 @@ def test_newest_record_of_a_peer_wins() -> None:
         book.wait(10.0)
 
     assert [record.address for record in book.node.rooms[LOBBY].known] == ["203.0.113.2:1"]
+
+
+# Those we do not link with
+
+
+def keeping_away(*peers: Identity, address: str = "") -> Playbook:
+    until_ms = START.wall_ms + 3_600_000
+    return Playbook(
+        discouraged=[Discouraged(peer.peer_id, address, "", "forged messages", until_ms) for peer in peers]
+    )
+
+
+def test_two_forged_records_keep_a_peer_away() -> None:
+    book = Playbook()
+    for _ in range(2):
+        book.link_up(BOB, dialled=FRIEND)
+        book.receive(book.newest, PeerResponse((forged(CARL, HERE),)))
+
+    assert one(book.link_up(BOB), CloseLink).error.kind == "discouraged"
+
+
+def test_flood_of_introductions_keeps_a_peer_away() -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+    record = signed(BOB, HERE)
+
+    outputs = [item for _ in range(110) for item in book.receive(bob, Introduction((record,)))]
+
+    assert one(outputs, CloseLink).error.kind == "discouraged"
+
+
+def test_records_of_a_discouraged_peer_are_neither_dialled_nor_handed_on() -> None:
+    book = keeping_away(CARL)
+    bob = book.link(BOB, dialled=FRIEND)
+
+    assert of(book.receive(bob, PeerResponse((signed(CARL, HERE),))), Dial) == []
+    assert of(book.receive(bob, Shuffle(LOBBY, (signed(CARL, HERE),))), Dial) == []
+
+    dora = book.link(DORA)
+    outputs = book.receive(dora, PeerRequest(32)) + book.receive(dora, RoomRequest(LOBBY, 7, 1))
+    told = [record for _, answer in sent(outputs, PeerResponse) for record in answer.peers]
+    told += [record for _, answer in sent(outputs, RoomResponse) for record in answer.members]
+    assert CARL.peer_id not in {record.peer_id for record in told}
+
+
+def test_peer_that_answered_and_is_blocked_now_is_told_of_no_more() -> None:
+    book = Playbook()
+    book.link_up(CARL, dialled=HERE, port=8080)
+    dora = book.link(DORA)
+    ((_, before),) = sent(book.receive(dora, PeerRequest(32)), PeerResponse)
+    assert [record.peer_id for record in before.peers] == [CARL.peer_id]
+
+    book.settle(book.handle(BlockPeer(book.next_request(), CARL.peer_id, "carl", blocked=True)))
+    book.wait(PEER_REQUEST_EVERY_S)
+
+    ((_, after),) = sent(book.receive(dora, PeerRequest(32)), PeerResponse)
+    assert after.peers == ()
+    outputs = book.receive(dora, RoomRequest(LOBBY, 7, 1))
+    assert [answer for _, answer in sent(outputs, RoomResponse)] == []
+
+
+def test_feelers_leave_those_alone_whom_we_do_not_link_with() -> None:
+    book = Playbook()
+    book.link_up(CARL, dialled=HERE, port=8080)
+    for number in range(FEW_LINKS):
+        book.link_up(identity(100 + number))
+    book.settle(book.handle(BlockPeer(book.next_request(), CARL.peer_id, "carl", blocked=True)))
+    book.wait(1.0)
+
+    assert [of(book.fire(FeelerDue()), Dial) for _ in range(20)] == [[]] * 20
+
+
+def test_found_node_is_not_called_where_a_discouraged_peer_has_answered() -> None:
+    book = Playbook()
+    book.link_up(CARL, dialled=HERE, port=8080)
+    book.settle(book.handle(BlockPeer(book.next_request(), CARL.peer_id, "carl", blocked=True)))
+
+    assert of(book.handle(Discovered(((HERE,),))), Dial) == []
+
+
+def test_where_a_peer_claims_to_live_keeps_nobody_else_away() -> None:
+    book = Playbook()
+    bob = book.link(BOB, address="198.51.100.1:4")
+    book.receive(bob, Introduction((signed(BOB, HERE),)))
+
+    link = book.node.links.get(bob)
+    assert link is not None
+    assert link.home == ""
+    book.receive(bob, Introduction((signed(BOB, "198.51.100.1:9"),)))
+    assert link.home == "198.51.100.1:9"

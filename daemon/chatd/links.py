@@ -6,6 +6,7 @@ Performs Send, CloseLink and Dial. Knows connections, not what is said on them.
 import asyncio
 from collections.abc import Callable
 
+from chatcore.addresses import host_at, host_bytes
 from chatcore.clock import Now
 from chatcore.codec import encode_message
 from chatcore.config import LinkConfig
@@ -103,6 +104,9 @@ class Links:
         host, port = split_address(address)
         try:
             async with asyncio.timeout(DIAL_TIMEOUT_S):
+                if host_bytes(host) is not None:  # also one with the network of a link-local address
+                    await loop.create_connection(lambda: Connection(self, output), host, port)
+                    return
                 sock = await connect(host, port, self._tried.get(address, ()))
                 await loop.create_connection(lambda: Connection(self, output), sock=sock)
         except NoneLeft:
@@ -116,7 +120,8 @@ class Links:
         Of a name, the other addresses are tried at once: one of them may be our own, another an old one.
         """
         tried = self._tried.setdefault(output.address, set())
-        if self._stopping or there == output.address or there in tried:
+        is_name = host_bytes(host_at(output.address)) is None
+        if self._stopping or not is_name or there in tried:
             self._end_dial(output, error)
         else:
             tried.add(there)

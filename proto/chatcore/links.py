@@ -71,7 +71,7 @@ class Link:
 
     @property
     def home(self) -> str:
-        """Where it was dialled, or says that it listens at the host it comes from; empty when neither is known.
+        """Where it was dialled, or says that it listens at the host it comes from; empty where neither is so.
 
         Anybody can sign that it lives where somebody else does, and be kept away for something else then.
         """

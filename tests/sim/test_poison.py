@@ -17,8 +17,10 @@ def test_poisoned_node_still_finds_those_that_are_there(monkeypatch: pytest.Monk
 
     poison._poison(world, victim, 16)
 
+    share = 100 * poison._share_of_dials(world, victim, ear)  # it writes what it knows when it stops
+
     saved = [address for address in ear.saved if world.at_address(address) is None]
     (most,) = [figure.goal(50) for figure in FIGURES if figure.name == "dials_16"]
     assert most is not None
     assert saved  # else nothing was ever taken, and nothing is shown
-    assert 100 * poison._share_of_dials(world, victim, ear) <= most
+    assert share <= most

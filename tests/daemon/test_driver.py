@@ -362,6 +362,7 @@ async def test_peer_hears_goodbye_when_the_node_stops() -> None:
 
 async def test_failed_write_is_remembered_until_one_succeeds() -> None:
     async with running() as (shell, _):
+        await shell.send("what was written at the start is on disk")
         shell.driver.take_results([BatchResult(shell.store.last_seq(), error="no space left")])
         done = asyncio.Event()
         with pytest.MonkeyPatch.context() as patch:

@@ -110,9 +110,9 @@ def test_chat_commands_answer(ann: Daemon, bob: Daemon) -> None:
             "/rooms",
         ):
             terminal.wait_for(command)
-        assert "from before" in terminal.text
+        terminal.wait_for("//text")  # the last line of the list
         terminal.enter("/clear")
-        terminal.wait_gone("from before")
+        terminal.wait_gone("//text")
         terminal.wait_for("#lobby>")
         terminal.enter("/peers")
         terminal.wait_for("bob")

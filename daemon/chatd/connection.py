@@ -13,7 +13,6 @@ from chatcore.config import LinkConfig
 from chatcore.errors import HandshakeFailed, RemoteError, SelfDialed, TooSlow
 from chatcore.events import (
     Dial,
-    DialFailed,
     Input,
     LinkDown,
     LinkUp,
@@ -61,6 +60,7 @@ class Pool(Protocol):
     def post(self, event: Input, /) -> None: ...
     def now(self) -> Now: ...
     def hello(self) -> Hello: ...
+    def handle_dial_failed(self, output: Dial, there: str, error: RemoteError, /) -> None: ...
     def add_stranger(self, connection: "Connection") -> None: ...
     def add_link(self, connection: "Connection") -> LinkId: ...
     def remove(self, connection: "Connection") -> None: ...
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, pool: Pool, dial: Dial | None = None) -> None:
         self._pool = pool
-        self._dialled = None if dial is None else dial.address
+        self._dial = dial
         self._hello = pool.hello()
         self._session = Session(
             pool.credentials,
@@ -132,8 +132,8 @@ class Connection(asyncio.Protocol):
         error = self._error or HandshakeFailed("the connection was lost")
         if self.link is not None:
             self._pool.post(LinkDown(self.link, error))
-        elif self._dialled is not None:
-            self._pool.post(DialFailed(self._dialled, error))
+        elif self._dial is not None:
+            self._pool.handle_dial_failed(self._dial, self.address, error)
         elif self.address in self._pool.own_calls:
             self._pool.own_calls.remove(self.address)  # the end that dialled has told already
         else:
@@ -175,7 +175,7 @@ class Connection(asyncio.Protocol):
                     asyncio.get_running_loop().call_soon(self._next_turn)
                 case Failed(error):
                     if isinstance(error, SelfDialed):
-                        self._pool.own_calls.add(self._own_address())
+                        self._pool.own_calls.add(join_address(*self._own_name()))
                     self.fail(error)
 
     def _next_turn(self) -> None:
@@ -185,14 +185,19 @@ class Connection(asyncio.Protocol):
             self.update_reading()
 
     @property
+    def dialled(self) -> str | None:
+        """The address that the node asked for."""
+        return None if self._dial is None else self._dial.address
+
+    @property
     def writing(self) -> bool:
         """Whether messages may still be queued."""
         return self._error is None and not self.closing
 
-    def _own_address(self) -> str:
+    def _own_name(self) -> tuple[str, int]:
         assert self._transport is not None, "failed before it was connected"
-        name = self._transport.get_extra_info("sockname")
-        return join_address(name[0], name[1])
+        name = self._transport.get_extra_info("sockname") or ("", 0)
+        return name[0], name[1]
 
     def _handle_established(self, event: Established) -> None:
         if self._deadline is not None:
@@ -205,9 +210,10 @@ class Connection(asyncio.Protocol):
                 event.peer_id,
                 event.hello,
                 address=self.address,
-                dialled=self._dialled,
+                dialled=self.dialled,
                 told=self._hello.rooms,
                 binding=event.binding,
+                local=self._own_name()[0],
             )
         )
 

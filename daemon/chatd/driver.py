@@ -41,6 +41,7 @@ from chatcore.events import (
     Request,
     RequestId,
     RoomChanged,
+    SaveAddresses,
     Send,
     SetTimer,
     StateChanged,
@@ -69,6 +70,9 @@ three times as much of it."""
 
 MAX_STORE_BACKLOG_BYTES = 16 * 1024 * 1024
 """What may wait for the disk; beyond, no socket is read."""
+
+UNANSWERED = -1
+"""The job of what nobody waits for."""
 
 log = structlog.get_logger()
 
@@ -177,6 +181,8 @@ class Driver:
                     self._verify(output)
                 case Persist():
                     self._persist(output)
+                case SaveAddresses(known, forgotten):
+                    self._store.submit(Batch(UNANSWERED, addresses=known, forgotten=forgotten))
                 case Replied(request, reply):
                     self._answer(request, reply)
                 case Rejected(request, error):
@@ -294,8 +300,12 @@ class Driver:
 
     def _committed(self, results: list[BatchResult]) -> None:
         for result in results:
-            job = JobId(result.job)
             self.write_error = result.error
+            if result.job == UNANSWERED:
+                if result.error is not None:
+                    log.warning("addresses_not_saved", why=result.error)
+                continue
+            job = JobId(result.job)
             if result.error is not None:
                 self.post(CommitFailed(job, result.error))
             else:

@@ -6,6 +6,7 @@ Performs Send, CloseLink and Dial. Knows connections, not what is said on them.
 import asyncio
 from collections.abc import Callable
 
+from chatcore.addresses import host_at, host_bytes
 from chatcore.clock import Now
 from chatcore.codec import encode_message
 from chatcore.config import LinkConfig
@@ -17,6 +18,7 @@ from chatcore.messages import Hello
 from chatcore.names import join_address, split_address
 from chatd.addresses import Scope, scope_of
 from chatd.connection import Connection
+from chatd.dialling import NoneLeft, connect
 
 MAX_CALLERS = 128
 """Callers that have not yet proved who they are; the oldest makes way for a new one. Whom we call is not
@@ -55,6 +57,9 @@ class Links:
         self._strangers: dict[Connection, None] = {}
         self._dirty: dict[Connection, None] = {}
         self._dials: set[asyncio.Task[None]] = set()
+        self._tried: dict[str, set[str]] = {}
+        """For each name being dialled, which of its addresses have answered in vain."""
+
         self._server: asyncio.Server | None = None
         self._stopping = False
         self._all_closed = asyncio.Event()
@@ -86,19 +91,45 @@ class Links:
             await self._server.start_serving()
 
     def dial(self, output: Dial) -> None:
-        task = self._group.create_task(self._dial(output), name=f"dial {output.address}")
+        self._start_dial(output, None)
+
+    def _start_dial(self, output: Dial, last: RemoteError | None) -> None:
+        task = self._group.create_task(self._dial(output, last), name=f"dial {output.address}")
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
-    async def _dial(self, output: Dial) -> None:
+    async def _dial(self, output: Dial, last: RemoteError | None) -> None:
         address = output.address
         loop = asyncio.get_running_loop()
         host, port = split_address(address)
         try:
             async with asyncio.timeout(DIAL_TIMEOUT_S):
-                await loop.create_connection(lambda: Connection(self, output), host, port)
+                if host_bytes(host) is not None:  # also one with the network of a link-local address
+                    await loop.create_connection(lambda: Connection(self, output), host, port)
+                    return
+                sock = await connect(host, port, self._tried.get(address, ()))
+                await loop.create_connection(lambda: Connection(self, output), sock=sock)
+        except NoneLeft:
+            self._end_dial(output, last or Unreachable("it has no address"))
         except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
-            self.post(DialFailed(address, Unreachable(_why(error))))
+            self._end_dial(output, last or Unreachable(_why(error)))
+
+    def handle_dial_failed(self, output: Dial, there: str, error: RemoteError) -> None:
+        """Somebody answered at `there` and it is no link.
+
+        Of a name, the other addresses are tried at once: one of them may be our own, another an old one.
+        """
+        tried = self._tried.setdefault(output.address, set())
+        is_name = host_bytes(host_at(output.address)) is None
+        if self._stopping or not is_name or there in tried:
+            self._end_dial(output, error)
+        else:
+            tried.add(there)
+            self._start_dial(output, error)
+
+    def _end_dial(self, output: Dial, error: RemoteError) -> None:
+        self._tried.pop(output.address, None)
+        self.post(DialFailed(output.address, error))
 
     # What connections tell
 
@@ -119,6 +150,7 @@ class Links:
         self._last_id += 1
         link = LinkId(self._last_id)
         self.forget_stranger(connection)
+        self._tried.pop(connection.dialled or "", None)
         self._open[link] = connection
         if connection.inbound:
             self.called_from.add(scope_of(connection.address))

@@ -20,6 +20,7 @@ import structlog
 import uvloop
 
 from chatcore import __version__
+from chatcore.addresses import is_everywhere
 from chatcore.clock import HybridClock
 from chatcore.errors import LocalError
 from chatcore.events import RoomRecord, Started, Stop
@@ -178,7 +179,8 @@ class Daemon:
         driver = Driver(store)
         links = self._links(driver)
         listen = await self._listen(links)
-        driver.attach(self._node(driver, split_address(listen)[1]), links)
+        host, port = split_address(listen)
+        driver.attach(self._node(driver, "" if is_everywhere(host) else host, port), links)
         backups = Backups(self._settings)
         discovery = self._discovery(driver, links)
         methods = Methods(
@@ -240,8 +242,10 @@ class Daemon:
                 f"cannot listen on {host}, port {port}: {why}", "check --host and --port"
             ) from error
 
-    def _node(self, driver: Driver, port: int) -> Node:
-        config = replace(self._settings.node, listen_port=port, user_agent=f"chatd/{__version__}")
+    def _node(self, driver: Driver, host: str, port: int) -> Node:
+        config = replace(
+            self._settings.node, listen_host=host, listen_port=port, user_agent=f"chatd/{__version__}"
+        )
         rooms = [
             RoomRecord(entry.room_id, entry.name, entry.joined)
             for entry in self._store.rooms()
@@ -260,6 +264,7 @@ class Daemon:
             own=self._store,
             people=self._store.people(),
             discouraged=self._store.discouraged(),
+            addresses=self._store.addresses(),
         )
 
     async def _open_socket(self, server: Server) -> None:

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from chatcore import names
+from chatcore.addresses import scope_at
 from chatcore.config import GossipConfig, LinkConfig, NodeConfig
 from chatcore.errors import LocalError
 from chatcore.paths import MAX_SOCKET_PATH_BYTES, Paths
@@ -67,6 +68,12 @@ _FLAGS = (
         help="Listen here.",
     ),
     _number("--port", 0, names.MAX_PORT, 8080, "Listen on this port; 0 takes any free one."),
+    click.option(
+        "--advertise",
+        multiple=True,
+        metavar="IP:PORT",
+        help="Tell peers to dial this node there; repeatable.  [default: what it finds out]",
+    ),
     click.option("--username", "-u", metavar="NAME", help="What others see.  [default: your login]"),
     click.option("--bootstrap", multiple=True, metavar="HOST:PORT", help="A peer to start with; repeatable."),
     click.option(
@@ -150,6 +157,7 @@ def load(context: click.Context, values: dict[str, Any]) -> Settings:
         node=NodeConfig(
             network=names.network_name(values["network"]),
             username=names.username(values["username"] or _login()),
+            advertise=tuple(_advertised(address) for address in values["advertise"]),
             bootstrap=tuple(names.normal_address(address) for address in values["bootstrap"]),
             link=LinkConfig(max_peers=values["max_peers"]),
             gossip=GossipConfig(fanout=values["fanout"], ttl=values["ttl"]),
@@ -169,6 +177,15 @@ def _socket(context: click.Context, values: dict[str, Any], paths: Paths) -> str
     if flag("home"):
         return paths.socket
     return os.environ.get("CHATD_SOCKET") or paths.socket
+
+
+def _advertised(address: str) -> str:
+    normal = names.normal_address(address)
+    if scope_at(normal) is None:
+        raise BadSettings(
+            f"--advertise {address}: nobody can be dialled there", "write IP:PORT; names do not serve"
+        )
+    return normal
 
 
 def _login() -> str:

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgpack
 
+from chatcore.addresses import host_bytes, host_of
 from chatcore.envelopes import MAX_PAYLOAD_BYTES, message_id
-from chatcore.errors import BadAddress, Malformed
+from chatcore.errors import Malformed
 from chatcore.frames import MAX_FRAME_BYTES
 from chatcore.identity import SIGNATURE_BYTES
-from chatcore.ids import DIGEST_BYTES, MessageId, PeerId, RoomId
+from chatcore.ids import DIGEST_BYTES, MessageId, RoomId
 from chatcore.messages import (
     FINGERPRINT_BYTES,
     MAX_BOUND_BYTES,
@@ -24,6 +25,7 @@ from chatcore.messages import (
     MAX_FETCH_IDS,
     MAX_HISTORY_MESSAGES,
     MAX_HOPS,
+    MAX_INTRODUCTIONS,
     MAX_LISTED_IDS,
     MAX_MINOR,
     MAX_NONCE,
@@ -50,13 +52,13 @@ from chatcore.messages import (
     History,
     HistoryMessage,
     Ihave,
+    Introduction,
     LinkMessage,
     Listed,
     MembershipMessage,
     Neighbor,
     NeighborReply,
     Part,
-    PeerRecord,
     PeerRequest,
     PeerResponse,
     Ping,
@@ -72,12 +74,14 @@ from chatcore.messages import (
     Rooms,
     Roster,
     RosterRequest,
+    Seen,
     Shuffle,
     ShuffleReply,
     ToldWord,
     UnknownMessage,
 )
-from chatcore.names import MAX_ADDRESS_BYTES, MAX_NETWORK_BYTES, MAX_PORT, MAX_USERNAME_BYTES, normal_address
+from chatcore.names import MAX_NETWORK_BYTES, MAX_PORT, MAX_USERNAME_BYTES
+from chatcore.records import PeerRecord, open_record
 from chatcore.wire import pack, unpack_array
 
 NOISE_TAG_BYTES = 16
@@ -93,6 +97,8 @@ TYPE_PEER_REQUEST = 5
 TYPE_PEER_RESPONSE = 6
 TYPE_ROOM_REQUEST = 7
 TYPE_ROOM_RESPONSE = 8
+TYPE_SEEN = 9
+TYPE_INTRODUCTION = 10
 TYPE_PUBLISH = 16
 TYPE_IHAVE = 17
 TYPE_GRAFT = 18
@@ -152,14 +158,8 @@ def encode_message(message: LinkMessage) -> bytes:
             return pack((TYPE_PONG, nonce) if wall_ms is None else (TYPE_PONG, nonce, wall_ms))
         case Rooms(rooms):
             return pack((TYPE_ROOMS, sorted(rooms)))
-        case PeerRequest(most):
-            return pack((TYPE_PEER_REQUEST, most))
-        case PeerResponse(peers):
-            return pack((TYPE_PEER_RESPONSE, _pack_records(peers)))
-        case RoomRequest(room, nonce, hops):
-            return pack((TYPE_ROOM_REQUEST, room, nonce, hops))
-        case RoomResponse(nonce, members):
-            return pack((TYPE_ROOM_RESPONSE, nonce, _pack_records(members)))
+        case PeerRequest() | PeerResponse() | RoomRequest() | RoomResponse() | Seen() | Introduction():
+            return _encode_whereabouts(message)
         case Ihave(ids) | Graft(ids) | Prune(ids) | Resume(ids) | Receipt(ids):
             return pack((_TYPES_OF_IDS[type(message)], b"".join(ids)))
         case Refused(id_, reason, detail):
@@ -174,6 +174,25 @@ def encode_message(message: LinkMessage) -> bytes:
             return pack((TYPE_ROSTER, room, int(last), words))
         case UnknownMessage(type_):
             raise ValueError(f"type {type_} has no encoding here")
+
+
+_Whereabouts = PeerRequest | PeerResponse | RoomRequest | RoomResponse | Seen | Introduction
+
+
+def _encode_whereabouts(message: _Whereabouts) -> bytes:
+    match message:
+        case PeerRequest(most):
+            return pack((TYPE_PEER_REQUEST, most))
+        case PeerResponse(peers):
+            return pack((TYPE_PEER_RESPONSE, _pack_records(peers)))
+        case RoomRequest(room, nonce, hops):
+            return pack((TYPE_ROOM_REQUEST, room, nonce, hops))
+        case RoomResponse(nonce, members):
+            return pack((TYPE_ROOM_RESPONSE, nonce, _pack_records(members)))
+        case Seen(host):
+            return pack((TYPE_SEEN, host_bytes(host)))
+        case Introduction(records):
+            return pack((TYPE_INTRODUCTION, _pack_records(records)))
 
 
 def _encode_membership(message: MembershipMessage) -> bytes:
@@ -212,8 +231,8 @@ def _pack_part(part: Part | Listed) -> tuple[bytes, bytes] | tuple[bytes, bytes,
     return (part.lower, part.fingerprint, part.count)
 
 
-def _pack_records(records: Iterable[PeerRecord]) -> list[tuple[bytes, str]]:
-    return [(record.peer_id, record.address) for record in records]
+def _pack_records(records: Iterable[PeerRecord]) -> list[bytes]:
+    return [record.signed for record in records]
 
 
 def pack_batches(encoded: Iterable[bytes]) -> list[bytes]:
@@ -330,8 +349,8 @@ def _decode_hello(item: list[Any]) -> Hello:
     )
 
 
-def _records(item: list[Any], index: int) -> tuple[PeerRecord, ...]:
-    return tuple([_peer_record(value) for value in _list(item, index, MAX_PEER_RECORDS)])
+def _records(item: list[Any], index: int, most: int = MAX_PEER_RECORDS) -> tuple[PeerRecord, ...]:
+    return tuple([_peer_record(value) for value in _list(item, index, most)])
 
 
 def _short_ids(item: list[Any]) -> tuple[bytes, ...]:
@@ -357,13 +376,17 @@ def _room(item: list[Any]) -> RoomId:
 
 
 def _peer_record(value: Any) -> PeerRecord:
-    if type(value) is not list or len(value) < 2:
-        raise Malformed("a peer record without its fields")
+    if type(value) is not bytes:
+        raise Malformed("a peer record that is not bytes")
+    return open_record(value)
+
+
+def _decode_seen(item: list[Any]) -> Seen:
+    value = _field(item, 1)
     try:
-        address = normal_address(_str(value[1], MAX_ADDRESS_BYTES))
-    except BadAddress as error:
-        raise Malformed("a peer record without an address") from error
-    return PeerRecord(PeerId(_digest(value[0])), address)
+        return Seen(host_of(value if type(value) is bytes else b""))
+    except ValueError as error:
+        raise Malformed("not an IP address") from error
 
 
 def _token(item: list[Any]) -> int:
@@ -464,6 +487,8 @@ _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
         _room(item), _int(item, 2, MAX_NONCE), _int(item, 3, MAX_HOPS)
     ),
     TYPE_ROOM_RESPONSE: lambda item: RoomResponse(_int(item, 1, MAX_NONCE), _records(item, 2)),
+    TYPE_SEEN: _decode_seen,
+    TYPE_INTRODUCTION: lambda item: Introduction(_records(item, 1, MAX_INTRODUCTIONS)),
     TYPE_IHAVE: lambda item: Ihave(_short_ids(item)),
     TYPE_GRAFT: lambda item: Graft(_short_ids(item)),
     TYPE_PRUNE: lambda item: Prune(_short_ids(item)),

@@ -26,6 +26,13 @@ class LinkConfig:
     good_after_s: float = 60.0
     """A link this old has earned a fresh backoff."""
 
+    feeler_every_s: float = 30.0
+    """A random known address is dialled so often, +-20%. Bitcoin takes two minutes; here a feeler also finds
+    the other half of a split network."""
+
+    save_every_s: float = 60.0
+    """What is known of addresses goes to disk so often: what a crash takes is learned again."""
+
     max_peers: int = 50
 
 
@@ -85,6 +92,12 @@ class NodeConfig:
     user_agent: str = "chatd"
     listen_port: int = 0
     """What peers may dial back; 0 means this node does not listen."""
+
+    listen_host: str = ""
+    """The one IP address it listens at; empty when it listens at all of the machine's."""
+
+    advertise: tuple[str, ...] = ()
+    """Where the operator says that it may be dialled, `IP:PORT`; at most one of each scope counts."""
 
     bootstrap: tuple[str, ...] = ()
     link: LinkConfig = field(default_factory=LinkConfig)

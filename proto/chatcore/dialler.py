@@ -5,12 +5,14 @@ Joins the address book and the table of links; neither knows the other. Knows no
 
 from collections.abc import Collection, Iterable
 
-from chatcore.addressbook import Address, AddressBook
+from chatcore.addressbook import ANCHORS, Address, AddressBook
+from chatcore.addresses import scope_at
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
 from chatcore.errors import LocalError, NotLinked, PeerRefused, RemoteError, SelfDialed, WrongPeer
 from chatcore.events import (
+    AddressesDue,
     Connect,
     ConnectReply,
     Dial,
@@ -23,13 +25,14 @@ from chatcore.events import (
     Output,
     Rejected,
     Replied,
+    SaveAddresses,
     SetTimer,
 )
 from chatcore.ids import PeerId
 from chatcore.lan import Lan
 from chatcore.links import Link, Links
-from chatcore.messages import PeerRecord
 from chatcore.names import normal_address
+from chatcore.records import PeerRecord
 from chatcore.rng import Rng
 from chatcore.shunned import Shunned
 
@@ -38,24 +41,27 @@ DIAL_PAUSE_S = 0.25
 FEW_LINKS = 3
 """With fewer, addresses from peer exchange are dialled for themselves; otherwise rooms say whom they want."""
 
+DIALS_WHEN_ALONE = 8
+"""At once, while there is no link at all: after a restart much of what is known may be gone, and a dial takes
+10 s where nothing answers."""
+
 
 class Dialler:
     def __init__(
         self,
         config: NodeConfig,
-        own: PeerId,
         links: Links,
+        book: AddressBook,
         counters: Counters,
         rng: Rng,
         *,
         shunned: Shunned,
     ) -> None:
         self._config = config
-        self._own = own
         self._links = links
         self._shunned = shunned
         self._counters = counters
-        self._book = AddressBook(config.link, rng)
+        self._book = book
         self._lan = Lan(rng)
         self._lan_at: float | None = None
         """When the next node of the local network may be dialled."""
@@ -70,7 +76,7 @@ class Dialler:
             self._book.keep(normal_address(address))
         for record in self._shunned.discouraged(now.mono):
             # The book then knows who lives there, and so whom not to dial.
-            self._book.handle_linked(record.address, record.peer_id)
+            self._book.expect(record.address, record.peer_id)
         return self.handle_dial_due(now)
 
     def handle_stop(self) -> None:
@@ -115,7 +121,7 @@ class Dialler:
         if self._stopping or self._links.full:
             return []
         avoided = self._avoided(now)
-        room = FEW_LINKS - len(self._links)
+        room = FEW_LINKS - len(self._links) if len(self._links) else DIALS_WHEN_ALONE
         outputs: list[Output] = [
             Dial(entry.address, entry.expected) for entry in self._book.due(now.mono, avoided, room)
         ]
@@ -134,8 +140,7 @@ class Dialler:
 
     def handle_discovered(self, event: Discovered, now: Now) -> list[Output]:
         for address in self._lan.handle_discovered(event.nodes):
-            if self._book.peer_at(address) is None:  # nobody has ever answered there
-                self._book.forget(address)
+            self._book.withdraw(address)
         return self.handle_dial_due(now)
 
     def _dial_lan(self, now: Now) -> list[Output]:
@@ -144,13 +149,16 @@ class Dialler:
         if len(self._lan) == 0:
             return []
         linked = {link.dialled for link in self._links} | {
-            link.record.address for link in self._links if link.record is not None
+            record.address for link in self._links for record in link.records
         }
+        shunned = self._shunned.peer_ids(now.mono)
         outputs: list[Output] = []
         calls = self._lan.call(now.mono, linked)
         waits = [] if calls.more_at is None else [calls.more_at]
         for address in calls.addresses:
-            self._book.learn(address, None, self._links.peer_ids)
+            self._book.note(address)
+            if self._book.peer_at(address) in shunned:
+                continue
             if self._book.take(address, now.mono):
                 outputs.append(Dial(address, None))
             elif (at := self._book.next_try(address)) is not None:
@@ -167,14 +175,15 @@ class Dialler:
         elif isinstance(event.error, WrongPeer):
             self._book.forget(event.address)
         else:
-            self._book.handle_failed(event.address, now.mono, str(event.error), event.error.kind)
+            reason, kind = str(event.error), event.error.kind
+            self._book.handle_failed(event.address, now.mono, reason, self._links.peer_ids, kind=kind)
             self._lan.handle_failed(event.address)
         self._counters.refuse(event.error)
         notice = Notice("dial_failed", event.address, event.error)
         return [notice, *self.handle_dial_due(now)]
 
-    def handle_linked(self, address: str, peer_id: PeerId) -> None:
-        self._book.handle_linked(address, peer_id)
+    def handle_linked(self, address: str, peer_id: PeerId, now: Now) -> None:
+        self._book.handle_linked(address, peer_id, now.mono)
         self._lan.handle_answered(address)
 
     def handle_turned_away(self, address: str, error: RemoteError, now: Now) -> None:
@@ -185,7 +194,7 @@ class Dialler:
         """Whoever dialled, that peer is not dialled again before a pause: it may be on its way out."""
         record = link.record
         if link.dialled is None and record is not None:
-            self._book.learn(record.address, record.peer_id, self._links.peer_ids)
+            self._book.learn(record, link.group, self._links.peer_ids)
         address = link.dialled or (record and record.address)
         # Who called only says where it listens: that must not spoil somebody else's address.
         if address and (link.dialled is not None or self._book.peer_at(address) == link.peer_id):
@@ -193,11 +202,6 @@ class Dialler:
             self._book.handle_lost(address, now.mono, lived_s, str(error), wordless=wordless)
 
     # Where to dial
-
-    def learn(self, records: Iterable[PeerRecord]) -> None:
-        for record in records:
-            if record.peer_id != self._own:
-                self._book.learn(record.address, record.peer_id, self._links.peer_ids)
 
     def seek(self, records: Iterable[PeerRecord], now: Now) -> list[Output]:
         """Members of a room that it wants to be linked with: dial those that may be, come back for others."""
@@ -208,7 +212,8 @@ class Dialler:
         avoided = self._avoided(now)
         for record in records:
             if record.peer_id not in avoided:
-                self._book.learn(record.address, record.peer_id, self._links.peer_ids)
+                if self._book.peer_at(record.address) is None:
+                    self._book.learn(record, record.group, self._links.peer_ids)
                 if self._book.take(record.address, now.mono):
                     outputs.append(Dial(record.address, record.peer_id))
                 elif (at := self._book.next_try(record.address)) is not None:
@@ -222,10 +227,33 @@ class Dialler:
         """Whether the operator asked for it."""
         return self._book.is_kept(address)
 
-    def record_at(self, address: str) -> PeerRecord | None:
+    def peer_at(self, address: str) -> PeerId | None:
         """Who is, or was, behind an address."""
-        peer_id = self._book.peer_at(address)
-        return None if peer_id is None else PeerRecord(peer_id, address)
+        return self._book.peer_at(address)
+
+    def proven(self) -> list[PeerRecord]:
+        """Where peers are that have answered."""
+        return self._book.proven()
+
+    # What outlives a restart
+
+    def next_save(self, now: Now) -> SetTimer:
+        return SetTimer(AddressesDue(), now.mono + self._config.link.save_every_s)
+
+    def save(self) -> list[Output]:
+        """What has changed since the last time, with the links that have held longest for anchors."""
+        held = [link for link in self._links if link.outbound]
+        places = [self._place(link) for link in held]
+        anchors = [address for address in places if address is not None][:ANCHORS]
+        if anchors:  # else the last ones stay
+            self._book.set_anchors(anchors)
+        known, forgotten = self._book.unsaved()
+        return [SaveAddresses(known, forgotten)] if known or forgotten else []
+
+    def _place(self, link: Link) -> str | None:
+        if link.dialled is not None and scope_at(link.dialled) is not None:
+            return link.dialled
+        return link.record and link.record.address
 
     def unreached(self) -> list[Address]:
         """Addresses this node was told to reach and has no link to."""

@@ -380,6 +380,13 @@ class BadSignature(RemoteError):
         super().__init__("a message whose signature does not fit its author")
 
 
+class ForgedRecord(RemoteError):
+    kind = "forged_record"
+
+    def __init__(self) -> None:
+        super().__init__("an address that its peer did not sign")
+
+
 class ClosedByPeer(RemoteError):
     """The other side ended the link; `reason` is its own word where it gave one."""
 

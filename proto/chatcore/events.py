@@ -15,6 +15,7 @@ from chatcore.ids import LinkId, MessageId, PeerId, RoomId
 from chatcore.messages import Hello, LinkMessage
 from chatcore.own import OwnMessage
 from chatcore.people import Person
+from chatcore.records import KnownAddress
 
 RequestId = NewType("RequestId", int)
 """Chosen by the shell; each request is answered once, by Replied or Rejected."""
@@ -43,6 +44,16 @@ class PingDue:
 @dataclass(frozen=True, slots=True)
 class DialDue:
     """Some address may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeelerDue:
+    """Time to see whether anybody is at some known address."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesDue:
+    """Time to write which addresses are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,8 @@ class CatchUpDue:
 TimerKey = (
     PingDue
     | DialDue
+    | FeelerDue
+    | AddressesDue
     | PresenceDue
     | IhaveDue
     | GraftDue
@@ -143,6 +156,9 @@ class LinkUp:
     told: frozenset[RoomId]
     binding: bytes
     """Random, and the same at both ends of the link."""
+
+    local: str = ""
+    """The IP address of this end of the stream; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,6 +465,14 @@ class Persist:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveAddresses:
+    """Keep these for the next start, and forget those. Nobody waits for it, and it may be lost."""
+
+    known: tuple[KnownAddress, ...]
+    forgotten: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SentReply:
     own: OwnMessage
     room: str
@@ -612,6 +636,7 @@ Output = (
     | SetTimer
     | Verify
     | Persist
+    | SaveAddresses
     | Replied
     | Rejected
     | MessageAdded

@@ -7,12 +7,13 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from chatcore.addresses import Scope, group_at, host_at, host_bytes, nearness
 from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.events import LinkUp
 from chatcore.ids import LinkId, PeerId, RoomId
-from chatcore.messages import MAX_WALL_MS, PeerRecord, Ping, Pong
-from chatcore.names import join_address, split_address
+from chatcore.messages import MAX_WALL_MS, Ping, Pong
+from chatcore.records import PeerRecord
 from chatcore.rng import Rng
 
 PEER_REQUEST_EVERY_S = 10.0
@@ -32,13 +33,22 @@ class Link:
     dialled: str | None
     listen_port: int
     rooms: frozenset[RoomId]
-    record: PeerRecord | None
-    """Where others may dial this peer; None when it does not listen."""
+    scope: Scope
+    """From how far away it comes, which is what it may tell of, and be told."""
+
+    group: bytes
+    """Whose network it comes from."""
+
+    local: str
+    """The IP address of our own end."""
 
     binding: bytes
     since: float
     heard: float
     """When anything last came, on the monotonic clock."""
+
+    records: tuple[PeerRecord, ...] = ()
+    """Where others may dial this peer, by its own word, nearest first; none while it does not say."""
 
     paused: bool = False
     """Not read for now, by our own choice."""
@@ -61,12 +71,26 @@ class Link:
 
     @property
     def home(self) -> str:
-        """Where it was dialled, or says that it listens; empty when neither is known."""
-        return self.dialled or (self.record.address if self.record else "")
+        """Where it was dialled, or says that it listens at the host it comes from; empty where neither is so.
+
+        Anybody can sign that it lives where somebody else does, and be kept away for something else then.
+        """
+        host = host_bytes(host_at(self.address))
+        said = [record.address for record in self.records if host_bytes(host_at(record.address)) == host]
+        return self.dialled or (said[0] if said else "")
 
     @property
     def outbound(self) -> bool:
         return self.dialled is not None
+
+    @property
+    def record(self) -> PeerRecord | None:
+        """Where we may dial it."""
+        return self.records[0] if self.records else None
+
+    def record_for(self, scope: Scope) -> PeerRecord | None:
+        """Where somebody of that scope may dial it."""
+        return next((record for record in self.records if record.scope >= scope), None)
 
     def clock_ahead_ms(self, now: Now) -> int | None:
         """How far the peer says that its clock is ahead of ours; None when it has not said."""
@@ -144,7 +168,9 @@ class Links:
             dialled=event.dialled,
             listen_port=event.hello.listen_port,
             rooms=event.hello.rooms,
-            record=_record(event),
+            scope=nearness(host_at(event.address)),
+            group=group_at(event.address),
+            local=event.local,
             binding=event.binding,
             since=mono,
             heard=mono,
@@ -225,12 +251,3 @@ def _note_clock(link: Link, wall_ms: int | None, mono: float) -> None:
 def _told(now: Now) -> int:
     """A clock that is out of its mind still has to fit the message."""
     return min(max(now.wall_ms, 0), MAX_WALL_MS)
-
-
-def _record(event: LinkUp) -> PeerRecord | None:
-    if event.hello.listen_port == 0:
-        return None
-    if event.dialled is not None:
-        return PeerRecord(event.peer_id, event.dialled)
-    host = split_address(event.address)[0]
-    return PeerRecord(event.peer_id, join_address(host, event.hello.listen_port))

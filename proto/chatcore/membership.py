@@ -17,14 +17,18 @@ from chatcore.messages import (
     MembershipMessage,
     Neighbor,
     NeighborReply,
-    PeerRecord,
     Shuffle,
     ShuffleReply,
 )
+from chatcore.records import PeerRecord
 from chatcore.rng import Rng
 
 MAX_PASSIVE = 128
-"""Known members beyond our neighbours; a newcomer to a full view takes a random one's place."""
+"""Known members beyond our neighbours."""
+
+MAX_OF_ONE_TELLER = 16
+"""Of them, those that one group has named. A newcomer beyond takes a random place of the same teller; in a
+full view, of the teller with most. A flood pushes out itself, and little of it is handed on."""
 
 SAMPLE = 8
 """Records in a reply or a shuffle."""
@@ -45,6 +49,15 @@ class Neighbour:
     since: float
 
 
+@dataclass(slots=True)
+class _Known:
+    """A member, and the group of who named it first. `met`: we have been linked with it, so it is there."""
+
+    record: PeerRecord
+    source: bytes
+    met: bool = False
+
+
 class Membership:
     def __init__(
         self, room: RoomId, config: GossipConfig, links: Links, *, own: PeerId, rng: Rng, mono: float
@@ -56,8 +69,9 @@ class Membership:
         self._rng = rng
         self._born = mono
         self._active: dict[LinkId, Neighbour] = {}
-        self._passive: dict[PeerId, PeerRecord] = {}
+        self._passive: dict[PeerId, _Known] = {}
         self._asked: dict[LinkId, float] = {}
+        self._answered: set[LinkId] = set()
         self._waiting: dict[LinkId, float] = {}
         self._swapping = False
         self._evicted_at = -URGENT_EVERY_S
@@ -74,7 +88,7 @@ class Membership:
 
     @property
     def passive(self) -> Collection[PeerRecord]:
-        return self._passive.values()
+        return [known.record for known in self._passive.values()]
 
     def _members(self) -> Collection[Link]:
         """Linked peers that are in the room."""
@@ -149,7 +163,7 @@ class Membership:
         return [self._ask(link, mono) for link in chosen], self._unlinked(wanted - len(chosen))
 
     def _unlinked(self, most: int) -> list[PeerRecord]:
-        records = [record for record in self._passive.values() if self._links.to(record.peer_id) is None]
+        records = [record for record in self.passive if self._links.to(record.peer_id) is None]
         return self._rng.sample(records, min(most, len(records)))
 
     def _ask(self, link: Link, mono: float, *, urgent: bool = False) -> Output:
@@ -182,24 +196,47 @@ class Membership:
         """The peer is remembered, unless it left the room: it may come back, and its address was good."""
         self._active.pop(link.link, None)
         self._asked.pop(link.link, None)
+        self._answered.discard(link.link)
         self._waiting.pop(link.link, None)
         record = link.record
         if self._room not in link.rooms:
             self._passive.pop(link.peer_id, None)
         elif record is not None:
-            self.learn((record,))
+            self.learn((record,), link.group)
+            if link.peer_id in self._passive:
+                self._passive[link.peer_id].met = True
 
     def handle_dead(self, peer_id: PeerId) -> None:
         """Nobody answers at its address."""
         self._passive.pop(peer_id, None)
 
-    def learn(self, records: Collection[PeerRecord]) -> None:
+    def learn(self, records: Collection[PeerRecord], source: bytes) -> None:
+        """`source`: the group of who names them."""
         for record in records:
-            if record.peer_id == self._own or record.peer_id in self._passive:
-                continue
-            if len(self._passive) >= MAX_PASSIVE:
-                del self._passive[self._rng.sample(list(self._passive), 1)[0]]
-            self._passive[record.peer_id] = record
+            old = self._passive.get(record.peer_id)
+            if old is not None:
+                if old.record.time < record.time:
+                    old.record = record
+            elif record.peer_id != self._own:
+                self._make_room(source)
+                self._passive[record.peer_id] = _Known(record, source)
+
+    def _make_room(self, source: bytes) -> None:
+        tellers: dict[bytes, list[PeerId]] = {}
+        for peer_id, known in self._passive.items():
+            tellers.setdefault(known.source, []).append(peer_id)
+        crowd = tellers.get(source, [])
+        if len(crowd) < MAX_OF_ONE_TELLER:
+            if len(self._passive) < MAX_PASSIVE:
+                return
+            most = max(map(len, tellers.values()))
+            crowd = [peer_id for named in tellers.values() if len(named) == most for peer_id in named]
+        del self._passive[self._rng.sample(crowd, 1)[0]]
+
+    def forget_signed_before(self, time: float) -> None:
+        """Who lives there still has said so since, and somebody will pass it on."""
+        for peer_id in [of for of, known in self._passive.items() if known.record.time < time]:
+            del self._passive[peer_id]
 
     # What neighbours say
 
@@ -215,10 +252,10 @@ class Membership:
                 return []
             case Shuffle(_, members):
                 answer = ShuffleReply(self._room, self._sample(link))
-                self.learn(members)
+                self.learn(members, link.group)
                 return [Send((link.link,), answer, Priority.CONTROL)]
             case ShuffleReply(_, members):
-                self.learn(members)
+                self.learn(members, link.group)
                 return []
 
     def _on_neighbor(self, link: Link, mono: float, *, urgent: bool) -> list[Output]:
@@ -228,8 +265,11 @@ class Membership:
             outputs, accepted = self._admit(link, mono, urgent=urgent)
         record = link.record
         if record is not None:
-            self.learn((record,))
-        reply = NeighborReply(self._room, accepted, self._sample(link))
+            self.learn((record,), link.group)
+        # Whom to try instead; and whoever is new, or all but alone, does not know whom else to ask.
+        others = self._sample(link) if urgent or not accepted or link.link not in self._answered else ()
+        self._answered.add(link.link)
+        reply = NeighborReply(self._room, accepted, others)
         return [*outputs, Send((link.link,), reply, Priority.CONTROL)]
 
     def _admit(self, link: Link, mono: float, *, urgent: bool) -> tuple[list[Output], bool]:
@@ -254,7 +294,7 @@ class Membership:
         return [Send((evicted,), Disconnect(self._room), Priority.CONTROL)]
 
     def _on_reply(self, link: Link, reply: NeighborReply, mono: float) -> list[Output]:
-        self.learn(reply.members)
+        self.learn(reply.members, link.group)
         if self._asked.pop(link.link, None) is None:
             return []  # unasked, or too late: it must not bring back what was given up
         if not reply.accepted:
@@ -311,10 +351,15 @@ class Membership:
         return math.inf if link is None or link.rtt_s is None else link.rtt_s
 
     def _sample(self, to: Link) -> tuple[PeerRecord, ...]:
-        """Some members for `to`: neighbours and others, itself not among them."""
-        known = {record.peer_id: record for record in self._passive.values()}
+        """Some members for `to`, itself not among them: those we are or were linked with. What we have only
+        heard may be made up, and would come back to us from those we told."""
+        known = {
+            peer_id: known.record
+            for peer_id, known in self._passive.items()
+            if known.met and known.record.scope >= to.scope
+        }
         for member in self._members():
-            record = member.record
+            record = member.record_for(to.scope)
             if record is not None:
                 known[record.peer_id] = record
         known.pop(to.peer_id, None)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chatcore.envelopes import Envelope
-from chatcore.ids import MessageId, PeerId, RoomId
+from chatcore.ids import MessageId, RoomId
+from chatcore.records import PeerRecord
 
 MAX_ROOMS = 256
 MAX_CAPABILITIES = 32
@@ -15,6 +16,7 @@ MAX_CAPABILITY_BYTES = 32
 MAX_USER_AGENT_BYTES = 64
 MAX_REASON_BYTES = 128
 MAX_PEER_RECORDS = 32
+MAX_INTRODUCTIONS = 3
 MAX_HOPS = 255
 SHORT_ID_BYTES = 8
 MAX_SHORT_IDS = 1024
@@ -92,12 +94,6 @@ class PeerRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerRecord:
-    peer_id: PeerId
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
 class PeerResponse:
     peers: tuple[PeerRecord, ...]
 
@@ -117,6 +113,20 @@ class RoomResponse:
 
     nonce: int
     members: tuple[PeerRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The IP address that the sender sees the receiver's end of this link at."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """Where the sender itself may be dialled, nearest first; replaces what it said before."""
+
+    records: tuple[PeerRecord, ...]
 
 
 class Publish(NamedTuple):
@@ -186,7 +196,7 @@ class Neighbor:
 
 @dataclass(frozen=True, slots=True)
 class NeighborReply:
-    """The answer, and in any case some other members to try."""
+    """The answer; some other members to try with a refusal, and for whoever asked urgently."""
 
     room: RoomId
     accepted: bool
@@ -347,5 +357,7 @@ LinkMessage = (
     | PeerResponse
     | RoomRequest
     | RoomResponse
+    | Seen
+    | Introduction
     | UnknownMessage
 )

@@ -7,7 +7,7 @@ passed in, so one seed replays a whole network.
 from collections.abc import Iterable
 from typing import assert_never
 
-from chatcore.addressbook import Address
+from chatcore.addressbook import Address, AddressBook
 from chatcore.catchup import CatchUp
 from chatcore.clock import HybridClock, Now
 from chatcore.conduct import Conduct
@@ -15,8 +15,17 @@ from chatcore.config import NodeConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
 from chatcore.discouraged import Discouraged, DiscouragedList
-from chatcore.errors import BadSignature, ClosedByPeer, LocalError, Malformed, RemoteError, Stopping
+from chatcore.errors import (
+    BadSignature,
+    ClosedByPeer,
+    ForgedRecord,
+    LocalError,
+    Malformed,
+    RemoteError,
+    Stopping,
+)
 from chatcore.events import (
+    AddressesDue,
     BlockPeer,
     CatchUpDone,
     CatchUpDue,
@@ -27,6 +36,7 @@ from chatcore.events import (
     DialFailed,
     Discovered,
     EndLink,
+    FeelerDue,
     GraftDue,
     IhaveDue,
     ImportMessages,
@@ -64,6 +74,7 @@ from chatcore.events import (
     Verified,
     WritingPaused,
 )
+from chatcore.feelers import Feelers
 from chatcore.gossip import Gossip
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, RoomId
@@ -78,7 +89,6 @@ from chatcore.messages import (
     Goodbye,
     Graft,
     History,
-    HistoryMessage,
     Ihave,
     LinkMessage,
     Neighbor,
@@ -102,6 +112,7 @@ from chatcore.outbox import Outbox
 from chatcore.own import OwnMessage
 from chatcore.peers import Drop, LinkChange, Peers
 from chatcore.people import People, Person
+from chatcore.records import KnownAddress
 from chatcore.repair import Repair
 from chatcore.requests import Requests
 from chatcore.rng import Rng
@@ -109,6 +120,11 @@ from chatcore.room import Room
 from chatcore.search import Search
 from chatcore.shunned import Shunned
 from chatcore.swarms import Swarms
+from chatcore.vetting import Vetting
+from chatcore.whereabouts import Whereabouts
+
+BUCKETS_CONTEXT = b"chatd address buckets 1\0"
+"""What this signs nobody else can know, and it is the same after a restart."""
 
 
 class Node:
@@ -128,6 +144,7 @@ class Node:
         own: OwnLog | None = None,
         people: Iterable[Person] = (),
         discouraged: Iterable[Discouraged] = (),
+        addresses: Iterable[KnownAddress] = (),
     ) -> None:
         self.identity = identity
         self.config = config
@@ -137,10 +154,21 @@ class Node:
         self.people = People(people)
         self.discouraged = DiscouragedList(discouraged, now)
         self._shunned = Shunned(self.people, self.discouraged)
-        self._dialler = Dialler(
-            config, identity.peer_id, self.links, self.counters, rng, shunned=self._shunned
+        book = AddressBook(config.link, rng, identity.sign(BUCKETS_CONTEXT, b""))
+        book.load(addresses)
+        self._dialler = Dialler(config, self.links, book, self.counters, rng, shunned=self._shunned)
+        self._feelers = Feelers(config.link, self.links, book, rng, shunned=self._shunned)
+        vetting = Vetting(identity.peer_id, self.links, book, self.counters, shunned=self._shunned)
+        self._peers = Peers(
+            config.link,
+            links=self.links,
+            dialler=self._dialler,
+            vetting=vetting,
+            whereabouts=Whereabouts(identity, config),
+            shunned=self._shunned,
+            counters=self.counters,
+            rng=rng,
         )
-        self._peers = Peers(config.link, self.links, self._dialler, self.counters, rng, shunned=self._shunned)
         self.conduct = Conduct(self.links, self.counters, self.discouraged, self._shunned)
         self._nickname = Nickname(config.username, now.mono)
         clock = clock or HybridClock()
@@ -164,11 +192,17 @@ class Node:
             outbox=self._outbox,
             links=self.links,
             clock=clock,
+            vetting=vetting,
             counters=self.counters,
             rng=rng,
         )
         self._search = Search(
-            config.gossip.fanout, rooms=self.rooms, links=self.links, counters=self.counters, rng=rng
+            config.gossip.fanout,
+            rooms=self.rooms,
+            links=self.links,
+            vetting=vetting,
+            counters=self.counters,
+            rng=rng,
         )
         self._catch_up = CatchUp(restored=restored)
         self._repair = Repair(
@@ -310,6 +344,8 @@ class Node:
         outputs = [
             *self._peers.handle_started(now),
             *self._dialler.handle_started(now),
+            self._dialler.next_save(now),
+            self._feelers.next_feeler(now),
             self._swarms.next_presence(now),
             self._swarms.next_shuffle(now),
             *self._repair.handle_started(now),
@@ -323,7 +359,8 @@ class Node:
     def _handle_stop(self, now: Now) -> list[Output]:
         self._stopping = True
         self._dialler.handle_stop()
-        return [*self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now), now)]
+        saved = self._dialler.save()
+        return [*saved, *self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now), now)]
 
     def _handle_timer(self, event: TimerFired, now: Now) -> list[Output]:
         if self._stopping:
@@ -332,6 +369,10 @@ class Node:
             case PingDue():
                 proving = self.conduct.handle_ping_due(now)
                 return self._follow(self._peers.handle_ping_due(proving, now), now)
+            case FeelerDue():
+                return self._feelers.handle_due(now)
+            case AddressesDue():
+                return [*self._dialler.save(), self._dialler.next_save(now)]
             case DialDue():
                 self._swarms.unsettled = True  # some room may seek an address that can be dialled again
                 return self._dialler.handle_dial_due(now)
@@ -408,8 +449,8 @@ class Node:
             refusal = self._shunned.refusal(link.peer_id, now.mono)
             if refusal is not None:
                 outputs += self._drop(link, refusal, now)
-                if link.record is not None:
-                    self._swarms.handle_dead(link.record)
+        for peer_id in self._shunned.peer_ids(now.mono):
+            self._swarms.handle_dead(peer_id)
         return outputs
 
     # Links
@@ -442,9 +483,9 @@ class Node:
         return self._follow(self._peers.drop(link, error, now, farewell=farewell), now)
 
     def _handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
-        record = self._dialler.record_at(event.address)
-        if record is not None:
-            self._swarms.handle_dead(record)
+        peer_id = self._dialler.peer_at(event.address)
+        if peer_id is not None:
+            self._swarms.handle_dead(peer_id)
         return self._dialler.handle_dial_failed(event, now)
 
     def _handle_paused(self, event: ReadingPaused, now: Now) -> list[Output]:
@@ -473,7 +514,10 @@ class Node:
             if type(message) is Publish:
                 publishes.append(message)
             elif self.links.get(event.link) is link:  # not let go of by a message before
-                outputs += self._on_message(link, message, now)
+                try:
+                    outputs += self._on_message(link, message, now)
+                except (Malformed, ForgedRecord) as error:
+                    outputs += self._drop(link, error, now)
         if publishes:
             self.conduct.on_publishes(link.link, publishes)
             try:
@@ -500,11 +544,11 @@ class Node:
             case RoomResponse():
                 return self._on_room_response(link, message, now)
             case Compare() | Compared() | FetchIds() | FetchRange() | History():
-                return self._on_history_message(link, message, now)
+                return self._repair.on_message(link, message, now)
             case RosterRequest():
                 return self._swarms.on_roster_request(link, message, now)
             case Roster():
-                return self._on_roster(link, message, now)
+                return self._gossip.on_roster(link, message, now)
             case Rooms(rooms):
                 return self._swarms.on_rooms(link, rooms, now)
             case Goodbye(reason):
@@ -512,22 +556,10 @@ class Node:
             case _:
                 return self._peers.on_message(link, message, now)
 
-    def _on_history_message(self, link: Link, message: HistoryMessage, now: Now) -> list[Output]:
-        try:
-            return self._repair.on_message(link, message, now)
-        except Malformed as error:
-            return self._drop(link, error, now)
-
-    def _on_roster(self, link: Link, message: Roster, now: Now) -> list[Output]:
-        try:
-            return self._gossip.on_roster(link, message, now)
-        except Malformed as error:
-            return self._drop(link, error, now)
-
     def _on_room_response(self, link: Link, message: RoomResponse, now: Now) -> list[Output]:
         outputs, found = self._search.on_response(link, message, now)
         if found is not None:
-            self._swarms.learn(found.room, found.members)
+            self._swarms.learn(found.room, found.members, link.group)
         return outputs
 
     def _handle_verified(self, event: Verified, now: Now) -> list[Output]:

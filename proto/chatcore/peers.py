@@ -5,9 +5,10 @@ Tells the dialler what became of its dials. Knows nothing of messages in rooms.
 
 import math
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from chatcore.addresses import Scope, host_at, host_bytes, nearness
 from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.counters import Counters
@@ -26,20 +27,30 @@ from chatcore.events import (
     SetTimer,
     StrangerRefused,
 )
-from chatcore.ids import LinkId
+from chatcore.ids import LinkId, PeerId
 from chatcore.links import Link, Links
 from chatcore.messages import (
     MAX_PEER_RECORDS,
     Goodbye,
+    Introduction,
     LinkMessage,
-    PeerRecord,
     PeerRequest,
     PeerResponse,
     Ping,
     Pong,
+    Seen,
 )
+from chatcore.records import PeerRecord
 from chatcore.rng import Rng
 from chatcore.shunned import Shunned
+from chatcore.vetting import Vetting
+from chatcore.whereabouts import Whereabouts
+
+MAX_TOLD_SHARE = 0.23
+LEAST_TOLD = 32
+TOLD_AGAIN_S = 300.0
+"""Of all peers that have answered, nobody is told more than 23% (Bitcoin's MAX_PCT_ADDR_TO_SEND), or 32 where
+that is less; and for 5 minutes everybody is told the same, so that asking often shows no more of them."""
 
 MAX_SPARES = 4
 SPARE_AFTER_S = 30.0
@@ -105,21 +116,28 @@ class Peers:
     def __init__(
         self,
         config: LinkConfig,
+        *,
         links: Links,
         dialler: Dialler,
+        vetting: Vetting,
+        whereabouts: Whereabouts,
+        shunned: Shunned,
         counters: Counters,
         rng: Rng,
-        *,
-        shunned: Shunned,
     ) -> None:
         self._config = config
         self._links = links
         self._dialler = dialler
+        self._vetting = vetting
+        self._whereabouts = whereabouts
         self._shunned = shunned
         self.drops: deque[Drop] = deque(maxlen=MAX_DROPS)
         self._counters = counters
         self._rng = rng
         self._stopping = False
+        self._told: dict[Scope, tuple[float, list[PeerRecord]]] = {}
+        """Until when everybody of a scope is told the same, and what."""
+
         self._pinged = math.inf
         """When pings were last due; infinite before the start."""
 
@@ -135,7 +153,7 @@ class Peers:
     def handle_link_up(self, event: LinkUp, now: Now) -> LinkChange:
         """The link is in the table afterwards, unless it was one too many."""
         if event.dialled is not None:
-            self._dialler.handle_linked(event.dialled, event.peer_id)
+            self._dialler.handle_linked(event.dialled, event.peer_id, now)
         if self._stopping:
             return self._turn_away(event, ClosedByPeer(STOPPING), now)
         refusal = self._shunned.refusal(event.peer_id, now.mono)
@@ -162,10 +180,29 @@ class Peers:
             _changed(link, up=True, reason=""),
             Send((link.link,), self._links.ping(link, now), Priority.CONTROL),
         ]
+        host = host_at(link.address)
+        if host_bytes(host) is not None:
+            outputs.append(Send((link.link,), Seen(host), Priority.CONTROL))
+        self._whereabouts.handle_link_up(link)
+        if self._whereabouts.update(now):
+            outputs += self._introduce(self._links)
+        else:
+            outputs += self._introduce([link])
         if link.outbound:
             link.asked_peers = True
             outputs.append(Send((link.link,), PeerRequest(MAX_PEER_RECORDS), Priority.CONTROL))
         return outputs
+
+    def _introduce(self, links: Iterable[Link]) -> list[Output]:
+        """Tell where we are, each as much as its own network goes."""
+        scopes: dict[Scope, list[LinkId]] = {}
+        for link in links:
+            scopes.setdefault(link.scope, []).append(link.link)
+        told = [(tuple(of), self._whereabouts.records_for(scope)) for scope, of in scopes.items()]
+        return [Send(of, Introduction(records), Priority.CONTROL) for of, records in told if records]
+
+    def _say_anew(self, now: Now) -> list[Output]:
+        return self._introduce(self._links) if self._whereabouts.update(now) else []
 
     def _turn_away(self, event: LinkUp, error: RemoteError, now: Now) -> LinkChange:
         """With other addresses to try, where the other side came to get into the network."""
@@ -173,7 +210,8 @@ class Peers:
         if event.dialled is not None:
             self._dialler.handle_turned_away(event.dialled, error, now)
         elif isinstance(error, NodeFull):
-            others = PeerResponse(self._sample(None, MAX_PEER_RECORDS))
+            scope = nearness(host_at(event.address))
+            others = PeerResponse(self._others(event.peer_id, scope, MAX_PEER_RECORDS, now))
             outputs.insert(0, Send((event.link,), others, Priority.CONTROL))
         return LinkChange(outputs)
 
@@ -201,6 +239,8 @@ class Peers:
         return LinkChange(outputs, tuple(link for link, _ in losses))
 
     def _lost(self, link: Link, error: RemoteError, now: Now) -> PeerChanged:
+        self._whereabouts.handle_link_gone(link.link)
+        self._vetting.handle_link_gone(link.link)
         wordless = isinstance(error, LinkSilent) or (isinstance(error, ClosedByPeer) and not error.reason)
         self._dialler.handle_lost(link, error, now, wordless=wordless)
         self.drops.append(Drop(link, str(error), now.mono))
@@ -241,8 +281,8 @@ class Peers:
             for link in self._links
             if link.link in due
         ]
-        outputs = [self._next_ping(now), *change.outputs, *pings, *self._dialler.handle_dial_due(now)]
-        return LinkChange(outputs, change.gone)
+        outputs = [self._next_ping(now), *change.outputs, *pings, *self._say_anew(now)]
+        return LinkChange([*outputs, *self._dialler.handle_dial_due(now)], change.gone)
 
     def _next_ping(self, now: Now) -> SetTimer:
         return SetTimer(PingDue(), now.mono + self._config.ping_every_s)
@@ -250,7 +290,7 @@ class Peers:
     # What peers say
 
     def on_message(self, link: Link, message: LinkMessage, now: Now) -> list[Output]:
-        """Everything two neighbours say to each other that is not for a room."""
+        """What two neighbours say to each other that is not for a room. Raises ForgedRecord, Malformed."""
         match message:
             case Ping():
                 return [Send((link.link,), self._links.on_ping(link, message, now), Priority.CONTROL)]
@@ -260,6 +300,12 @@ class Peers:
                 return self._on_peer_request(link, most, now)
             case PeerResponse():
                 return self._on_peer_response(link, message, now)
+            case Seen(host):
+                self._whereabouts.on_seen(link, host)
+                return self._say_anew(now)
+            case Introduction(records):
+                introduced = self._vetting.introduced(link, records, now)
+                link.records = link.records if introduced is None else introduced
             case _:
                 pass  # a type of a newer minor version, or a second hello: nothing for us
         return []
@@ -268,20 +314,36 @@ class Peers:
         if not self._links.may_ask_peers(link, now.mono):
             self._counters.blame(link.link, "peer_request_rate")
             return []
-        response = PeerResponse(self._sample(link, min(most, MAX_PEER_RECORDS)))
+        response = PeerResponse(self._others(link.peer_id, link.scope, most, now))
         return [Send((link.link,), response, Priority.CONTROL)]
 
-    def _sample(self, to: Link | None, most: int) -> tuple[PeerRecord, ...]:
-        records = [other.record for other in self._links if other is not to]
-        found = [record for record in records if record is not None]
-        return tuple(self._rng.sample(found, min(most, len(found))))
+    def _others(self, asker: PeerId, scope: Scope, most: int, now: Now) -> tuple[PeerRecord, ...]:
+        hidden = {asker, *self._shunned.peer_ids(now.mono)}
+        told = [record for record in self._told_to(scope, now) if record.peer_id not in hidden]
+        return tuple(told[: min(most, MAX_PEER_RECORDS)])
+
+    def _told_to(self, scope: Scope, now: Now) -> list[PeerRecord]:
+        until, told = self._told.get(scope, (0.0, []))
+        if now.mono < until:
+            return told
+        known = {record.peer_id: record for record in self._dialler.proven() if record.is_current(now)}
+        for link in self._links:
+            record = link.record_for(scope)
+            if record is not None:
+                known[link.peer_id] = record
+        fitting = [record for record in known.values() if record.scope >= scope]
+        most = max(LEAST_TOLD, int(MAX_TOLD_SHARE * len(fitting)))
+        told = self._rng.sample(fitting, min(most, len(fitting)))
+        if len(told) < len(fitting):  # else there is nothing to hide
+            self._told[scope] = (now.mono + TOLD_AGAIN_S, told)
+        return told
 
     def _on_peer_response(self, link: Link, message: PeerResponse, now: Now) -> list[Output]:
         if not link.asked_peers:
             self._counters.blame(link.link, "unasked_peers")
             return []
         link.asked_peers = False
-        self._dialler.learn(message.peers)
+        self._vetting.vet(link, message.peers, now, asked=True)
         return self._dialler.handle_dial_due(now)
 
 

@@ -395,9 +395,13 @@ class Repair:
             return []
         self._counters.repaired += stored
         session.own += own
+        link, room = self._links.get(session.link), self._rooms.get(session.room)
+        asks: list[Output] = []
         if own:
             self._catch_up.note_behind(session.room)
-        return self._handle_page_done(session, stored, now)
+        if stored:
+            asks = room.handle_brought(link, now) if link is not None and room is not None else []
+        return [*asks, *self._handle_page_done(session, stored, now)]
 
     def handle_commit_failed(self, job: JobId, now: Now) -> list[Output]:
         """Our own disk's fault: the next round tries again."""

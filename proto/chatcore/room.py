@@ -4,7 +4,7 @@ Joins membership and presence in plain sight; neither knows the other.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chatcore.clock import HybridClock, Now, is_future, is_stale, wall_ms_of
 from chatcore.config import NodeConfig
@@ -13,7 +13,7 @@ from chatcore.envelopes import Announce, Body, Envelope, Join, Leave, open_envel
 from chatcore.errors import Malformed
 from chatcore.events import MemberChanged, Movement, Output, Priority, Send
 from chatcore.identity import Identity, peer_id_of
-from chatcore.ids import LinkId, RoomId
+from chatcore.ids import LinkId, PeerId, RoomId
 from chatcore.links import Link, Links
 from chatcore.manners import Manners
 from chatcore.membership import Membership
@@ -21,14 +21,17 @@ from chatcore.messages import (
     Disconnect,
     MembershipMessage,
     NeighborReply,
-    PeerRecord,
     Publish,
     Roster,
+    Shuffle,
+    ShuffleReply,
     ToldWord,
 )
 from chatcore.nickname import Nickname
 from chatcore.presence import Former, Member, Passage, Presence
+from chatcore.records import MAX_AGE_S, PeerRecord
 from chatcore.rng import Rng
+from chatcore.vetting import Vetting
 from chatcore.welcome import MAX_WORDS, Welcome
 
 
@@ -62,6 +65,7 @@ class Room:
         clock: HybridClock,
         config: NodeConfig,
         links: Links,
+        vetting: Vetting,
         counters: Counters,
         rng: Rng,
         mono: float,
@@ -73,6 +77,7 @@ class Room:
         self._clock = clock
         self._config = config
         self._links = links
+        self._vetting = vetting
         self._counters = counters
         self._manners = Manners(config.gossip)
         self._membership = Membership(room_id, config.gossip, links, own=identity.peer_id, rng=rng, mono=mono)
@@ -152,13 +157,14 @@ class Room:
         """The peer is no longer linked, or no longer in the room."""
         self._membership.handle_link_gone(link)
 
-    def handle_dead(self, record: PeerRecord) -> None:
-        self._membership.handle_dead(record.peer_id)
+    def handle_dead(self, peer_id: PeerId) -> None:
+        self._membership.handle_dead(peer_id)
 
     def on_message(self, link: Link, message: MembershipMessage, now: Now) -> list[Output]:
+        """Raises ForgedRecord."""
         objection = self._manners.objection(link.link, message, now.mono)
         if objection is None:
-            outputs = self._membership.on_message(link, message, now.mono)
+            outputs = self._membership.on_message(link, self._vetted(link, message, now), now.mono)
         else:
             self._counters.blame(link.link, objection)
             outputs = []
@@ -167,11 +173,28 @@ class Room:
             outputs.append(Send((link.link,), Disconnect(self.id), Priority.CONTROL))
         return outputs
 
-    def learn(self, members: Collection[PeerRecord]) -> None:
-        """Members somebody told us of."""
-        self._membership.learn(members)
+    def _vetted(self, link: Link, message: MembershipMessage, now: Now) -> MembershipMessage:
+        """With those members only that are to be taken from that peer."""
+        match message:
+            case Shuffle(_, members):
+                return replace(message, members=self._vetting.vet(link, members, now, asked=False))
+            case NeighborReply() | ShuffleReply():
+                return replace(message, members=self._vetting.vet(link, message.members, now, asked=True))
+            case _:
+                return message
+
+    def learn(self, members: Collection[PeerRecord], source: bytes) -> None:
+        """Members that somebody of the group `source` told us of."""
+        self._membership.learn(members, source)
+
+    def handle_brought(self, link: Link, now: Now) -> list[Output]:
+        """Comparing histories with this link brought something new: nobody near us had it."""
+        asks = self._membership.handle_fetched(link, now.mono)
+        self._manners.note(asks)
+        return asks
 
     def handle_shuffle_due(self, now: Now) -> list[Output]:
+        self._membership.forget_signed_before(now.wall_ms / 1000 - MAX_AGE_S)
         outputs = self._membership.handle_shuffle_due(now.mono)
         self._manners.note(outputs)
         return outputs

@@ -32,6 +32,7 @@ LATE = frozenset({"future", "stale"})
 WEIGHTS = {
     "bad_signature": 60.0,
     "malformed": 60.0,
+    "forged_record": 60.0,
     BROKEN_PROMISE: 25.0,
     "bad_history": 10.0,
     "unasked_history": 2.0,
@@ -45,6 +46,8 @@ WEIGHTS = {
     "peer_request_rate": 1.0,
     "neighbor_rate": 1.0,
     "shuffle_rate": 1.0,
+    "introduction_rate": 1.0,
+    "address_rate": 0.25,
 }
 """By the kinds that `Counters.refused` counts; what is not here is nobody's fault.
 
@@ -52,11 +55,15 @@ A forged or malformed message proves something by itself, since honest nodes che
 it takes two: a flipped bit in somebody's memory is no crime.
 Of broken promises it takes five, each of them proved by an answered ping. Beyond a rate limit it takes a
 hundred within minutes: an honest peer does not come near the limits, and a flood has that many in a second.
+Addresses beyond theirs weigh less: they count one by one, and come by the dozen. Stale ones, and those of a
+LAN that is not ours, weigh nothing: our clock may be the wrong one, and with a NAT between them two ends may
+not agree on how near they are.
 """
 
 WORDS = {
     "bad_signature": "forged messages",
     "malformed": "malformed messages",
+    "forged_record": "forged addresses",
     BROKEN_PROMISE: "messages announced and not delivered",
     "bad_history": "wrong answers about history",
     "unasked_history": "history nobody asked for",

@@ -13,9 +13,11 @@ from chatcore.events import Output, Priority, Send
 from chatcore.ids import LinkId, RoomId
 from chatcore.limits import TokenBucket
 from chatcore.links import Link, Links
-from chatcore.messages import PeerRecord, RoomRequest, RoomResponse
+from chatcore.messages import RoomRequest, RoomResponse
+from chatcore.records import PeerRecord
 from chatcore.rng import Rng
 from chatcore.room import Room
+from chatcore.vetting import Vetting
 
 WALK_HOPS = 6
 """Peers one walk comes to, as far as HyParView's join walks (Leitao et al. 2007, section 5.1)."""
@@ -76,11 +78,19 @@ class _Need:
 
 class Search:
     def __init__(
-        self, fanout: int, *, rooms: Mapping[RoomId, Room], links: Links, counters: Counters, rng: Rng
+        self,
+        fanout: int,
+        *,
+        rooms: Mapping[RoomId, Room],
+        links: Links,
+        vetting: Vetting,
+        counters: Counters,
+        rng: Rng,
     ) -> None:
         self._few = max(2, fanout // 2)
         self._rooms = rooms
         self._links = links
+        self._vetting = vetting
         self._counters = counters
         self._rng = rng
         self._needs: dict[RoomId, _Need] = {}
@@ -155,10 +165,12 @@ class Search:
 
     def _known(self, room_id: RoomId, asker: Link) -> list[PeerRecord]:
         room = self._rooms.get(room_id)
-        known = {} if room is None else {record.peer_id: record for record in room.known}
+        listed = () if room is None else room.known
+        known = {record.peer_id: record for record in listed if record.scope >= asker.scope}
         for link in self._links.in_room(room_id):
-            if link.record is not None:
-                known[link.peer_id] = link.record
+            record = link.record_for(asker.scope)
+            if record is not None:
+                known[link.peer_id] = record
         known.pop(asker.peer_id, None)
         return list(known.values())
 
@@ -167,16 +179,21 @@ class Search:
         return Send((link.link,), RoomRequest(question.room, nonce, hops - 1), Priority.CONTROL)
 
     def on_response(self, link: Link, response: RoomResponse, now: Now) -> tuple[list[Output], Found | None]:
+        """Raises ForgedRecord."""
         question = self._question(response.nonce, now)
         if question is None or not question.answers.get(link.link):
             self._counters.blame(link.link, "unasked_members")
             return [], None
         question.answers[link.link] -= 1
+        members = self._vetting.vet(link, response.members, now, asked=True)
         if question.back is None:
-            return [], Found(question.room, response.members)
-        if self._links.get(question.back) is None:
+            return [], Found(question.room, members)
+        back = self._links.get(question.back)
+        if back is None:
             return [], None
-        return [Send((question.back,), response, Priority.CONTROL)], None
+        told = tuple(record for record in members if record.scope >= back.scope)
+        answer = RoomResponse(response.nonce, told)
+        return [Send((question.back,), answer, Priority.CONTROL)] if told else [], None
 
     def _question(self, nonce: int, now: Now) -> _Question | None:
         question = self._questions.get(nonce)

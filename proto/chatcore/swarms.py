@@ -20,13 +20,15 @@ from chatcore.events import (
 )
 from chatcore.gossip import Gossip
 from chatcore.identity import Identity
-from chatcore.ids import LinkId, RoomId
+from chatcore.ids import LinkId, PeerId, RoomId
 from chatcore.links import Link, Links
-from chatcore.messages import MembershipMessage, PeerRecord, Rooms, RosterRequest
+from chatcore.messages import MembershipMessage, Rooms, RosterRequest
 from chatcore.nickname import Nickname
 from chatcore.outbox import Outbox
+from chatcore.records import PeerRecord
 from chatcore.rng import Rng
 from chatcore.room import Change, Room
+from chatcore.vetting import Vetting
 
 
 class Swarms:
@@ -41,6 +43,7 @@ class Swarms:
         outbox: Outbox,
         links: Links,
         clock: HybridClock,
+        vetting: Vetting,
         counters: Counters,
         rng: Rng,
     ) -> None:
@@ -52,6 +55,7 @@ class Swarms:
         self._outbox = outbox
         self._links = links
         self._clock = clock
+        self._vetting = vetting
         self._counters = counters
         self._rng = rng
         self.unsettled = False
@@ -80,6 +84,7 @@ class Swarms:
             clock=self._clock,
             config=self._config,
             links=self._links,
+            vetting=self._vetting,
             counters=self._counters,
             rng=self._rng,
             mono=now.mono,
@@ -124,17 +129,17 @@ class Swarms:
         for room in self._rooms.values():
             room.handle_link_gone(link)
 
-    def handle_dead(self, record: PeerRecord) -> None:
-        """Nobody answers there."""
+    def handle_dead(self, peer_id: PeerId) -> None:
+        """Nobody answers at its address."""
         self.unsettled = True
         for room in self._rooms.values():
-            room.handle_dead(record)
+            room.handle_dead(peer_id)
 
-    def learn(self, room_id: RoomId, members: Collection[PeerRecord]) -> None:
+    def learn(self, room_id: RoomId, members: Collection[PeerRecord], source: bytes) -> None:
         room = self._rooms.get(room_id)
         if room is not None:
             self.unsettled = True
-            room.learn(members)
+            room.learn(members, source)
 
     def on_rooms(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
         new, left = rooms - link.rooms, link.rooms - rooms

@@ -6,8 +6,11 @@ import msgpack
 from hypothesis import strategies as st
 
 from chatcore import messages
+from chatcore.addresses import pack_address, scope_of
 from chatcore.envelopes import MAX_INTERVAL_S, MAX_PAYLOAD_BYTES, Announce, Chat, Join, Leave, message_id
 from chatcore.ids import MessageId, PeerId, RoomId
+from chatcore.names import join_address
+from chatcore.records import PeerRecord, open_record
 
 digests = st.binary(min_size=32, max_size=32)
 room_ids = digests.map(RoomId)
@@ -58,9 +61,31 @@ publishes = st.builds(
     st.binary(min_size=1, max_size=200) | st.just(bytes(MAX_PAYLOAD_BYTES)),
     st.binary(min_size=64, max_size=64),
 )
+ip_addresses = st.one_of(
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6).map(str).filter(lambda host: not host.startswith("::ffff:")),
+).filter(lambda host: scope_of(host) is not None)
+"""Where somebody can be dialled."""
+
+
+def _record(public_key: bytes, host: str, port: int, time: int, signature: bytes) -> PeerRecord:
+    address = pack_address(join_address(host, port))
+    return open_record(public_key + time.to_bytes(4, "big") + address + signature)
+
+
 records = st.lists(
-    st.builds(messages.PeerRecord, peer_ids, addresses), max_size=messages.MAX_PEER_RECORDS
+    st.builds(
+        _record,
+        digests,
+        ip_addresses,
+        ports,
+        st.integers(0, 2**32 - 1),
+        st.binary(min_size=64, max_size=64),
+    ),
+    max_size=messages.MAX_PEER_RECORDS,
 ).map(tuple)
+"""As they come: who signed them is another question."""
+
 short_ids = st.one_of(
     st.lists(
         st.binary(min_size=messages.SHORT_ID_BYTES, max_size=messages.SHORT_ID_BYTES), min_size=1, max_size=9
@@ -120,6 +145,8 @@ link_messages = st.one_of(
     st.builds(
         messages.RoomRequest, room_ids, st.integers(0, messages.MAX_NONCE), st.integers(0, messages.MAX_HOPS)
     ),
+    ip_addresses.map(messages.Seen),
+    records.map(lambda several: messages.Introduction(several[: messages.MAX_INTRODUCTIONS])),
     st.builds(messages.RoomResponse, st.integers(0, messages.MAX_NONCE), records),
     short_ids.map(messages.Ihave),
     short_ids.map(messages.Graft),

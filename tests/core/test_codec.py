@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chatcore.codec import MAX_BATCH_MESSAGES, MAX_PLAINTEXT_BYTES, decode_batch, encode_message, pack_batches
 from chatcore.envelopes import MAX_PAYLOAD_BYTES, Envelope
 from chatcore.errors import Malformed, RemoteError
-from chatcore.ids import PeerId, RoomId
+from chatcore.ids import RoomId
 from chatcore.messages import (
     MAX_ROOMS,
     MAX_SHORT_IDS,
@@ -19,10 +19,10 @@ from chatcore.messages import (
     Graft,
     Hello,
     Ihave,
+    Introduction,
     LinkMessage,
     Neighbor,
     NeighborReply,
-    PeerRecord,
     PeerRequest,
     PeerResponse,
     Ping,
@@ -35,17 +35,18 @@ from chatcore.messages import (
     RoomRequest,
     RoomResponse,
     Rooms,
+    Seen,
     Shuffle,
     ShuffleReply,
     UnknownMessage,
 )
+from chatcore.records import sign_record
 from chatcore.wire import pack
 from tests.core.strategies import link_messages, mutations, packed, structures, with_a_wrong_item
 from tests.support.core import BOB, chat
 
 ROOM = RoomId(bytes(range(32)))
-PEER = PeerId(bytes(range(32, 64)))
-RECORD = PeerRecord(PEER, "a.example:1")
+RECORD = sign_record(BOB, "192.0.2.1:80", 1_700_000_000)
 HELLO = Hello(0, ("x",), "main", "chatd/0.1", 8080, "ann", frozenset({ROOM}))
 
 
@@ -67,9 +68,11 @@ def batch(*items: Any) -> bytes:
         (Pong(7, 2**48 - 1), [3, 7, 2**48 - 1]),
         (Rooms(frozenset({ROOM})), [4, [bytes(ROOM)]]),
         (PeerRequest(32), [5, 32]),
-        (PeerResponse((RECORD,)), [6, [[bytes(PEER), "a.example:1"]]]),
+        (PeerResponse((RECORD,)), [6, [RECORD.signed]]),
+        (Seen("192.0.2.1"), [9, bytes([192, 0, 2, 1])]),
+        (Introduction((RECORD,)), [10, [RECORD.signed]]),
         (RoomRequest(ROOM, 9, 5), [7, bytes(ROOM), 9, 5]),
-        (RoomResponse(9, (RECORD,)), [8, 9, [[bytes(PEER), "a.example:1"]]]),
+        (RoomResponse(9, (RECORD,)), [8, 9, [RECORD.signed]]),
         (Ihave((b"8 bytes.", b"and more")), [17, b"8 bytes.and more"]),
         (Graft((b"8 bytes.",)), [18, b"8 bytes."]),
         (Resume((b"8 bytes.",)), [25, b"8 bytes."]),
@@ -80,10 +83,10 @@ def batch(*items: Any) -> bytes:
         (NeighborReply(ROOM, accepted=False, members=()), [21, bytes(ROOM), 0, []]),
         (
             NeighborReply(ROOM, accepted=True, members=(RECORD,)),
-            [21, bytes(ROOM), 1, [[bytes(PEER), "a.example:1"]]],
+            [21, bytes(ROOM), 1, [RECORD.signed]],
         ),
         (Disconnect(ROOM), [22, bytes(ROOM)]),
-        (Shuffle(ROOM, (RECORD,)), [23, bytes(ROOM), [[bytes(PEER), "a.example:1"]]]),
+        (Shuffle(ROOM, (RECORD,)), [23, bytes(ROOM), [RECORD.signed]]),
         (ShuffleReply(ROOM, ()), [24, bytes(ROOM), []]),
     ],
 )
@@ -163,7 +166,7 @@ def test_empty_batch_is_malformed() -> None:
         decode_batch(b"\x90")
 
 
-@pytest.mark.parametrize("type_", [9, 15, 99, 255])
+@pytest.mark.parametrize("type_", [11, 15, 99, 255])
 def test_unknown_type_is_carried_on(type_: int) -> None:
     assert decode_batch(batch([type_, "whatever", [1]])) == (UnknownMessage(type_),)
 
@@ -174,7 +177,7 @@ def test_unknown_type_is_carried_on(type_: int) -> None:
         ([2, 7, 5, "new"], Ping(7, 5)),
         ([1, "bye", 1, 2], Goodbye("bye")),
         ([4, [bytes(ROOM)], 0], Rooms(frozenset({ROOM}))),
-        ([6, [[bytes(PEER), "a.example:1", "new"]], 0], PeerResponse((PeerRecord(PEER, "a.example:1"),))),
+        ([6, [RECORD.signed], 0], PeerResponse((RECORD,))),
     ],
 )
 def test_further_fields_are_ignored(fields: list[Any], message: LinkMessage) -> None:
@@ -185,10 +188,9 @@ def test_room_named_twice_counts_once() -> None:
     assert decode_batch(batch([4, [bytes(ROOM), bytes(ROOM)]])) == (Rooms(frozenset({ROOM})),)
 
 
-def test_address_of_a_peer_is_taken_in_its_one_spelling() -> None:
-    decoded = decode_batch(batch([6, [[bytes(PEER), "A.Example:0080"]]]))
-
-    assert decoded == (PeerResponse((PeerRecord(PEER, "a.example:80"),)),)
+def spoilt(address: bytes) -> bytes:
+    """The record with another address in it."""
+    return RECORD.signed[:36] + address + RECORD.signed[-64:]
 
 
 HELLO_FIELDS = [0, 0, [], "main", "agent", 0, "ann", []]
@@ -229,20 +231,28 @@ def hello_with(index: int, value: Any) -> list[Any]:
         [5, 33],
         [6],
         [6, [5]],
-        [6, [[bytes(PEER)]]],
-        [6, [[bytes(31), "a.example:1"]]],
-        [6, [[bytes(PEER), "a.example"]]],
-        [6, [[bytes(PEER), b"a.example:1"]]],
-        [6, [[bytes(PEER), "a" * 260 + ":1"]]],
-        [6, [[bytes(PEER), "a.example:1"]] * 33],
+        [6, [RECORD.signed.decode("latin1")]],
+        [6, [RECORD.signed[:-1]]],
+        [6, [RECORD.signed + b"!"]],
+        [6, [spoilt(bytes([127, 0, 0, 1, 0, 0]))]],  # no port
+        [6, [spoilt(bytes([0, 0, 0, 0, 0, 80]))]],
+        [6, [spoilt(bytes([239, 0, 0, 1, 0, 80]))]],  # a group of hosts
+        [6, [spoilt(bytes(10) + bytes([255, 255, 192, 0, 2, 1, 0, 80]))]],  # IPv4 written as IPv6
+        [6, [spoilt(bytes([254, 128]) + bytes(14) + bytes([0, 80]))]],  # everybody's own
+        [9],
+        [9, "192.0.2.1"],
+        [9, bytes(5)],
+        [10],
+        [10, [RECORD.signed] * 4],
+        [6, [RECORD.signed] * 33],
         [7, bytes(ROOM), 9],
         [7, bytes(31), 9, 5],
         [7, bytes(ROOM), -1, 5],
         [7, bytes(ROOM), 9, 256],
         [8, 9],
-        [8, 9, [[bytes(PEER)]]],
+        [8, 9, [b""]],
         [8, 2**64 - 1.0, []],
-        [8, 9, [[bytes(PEER), "a.example:1"]] * 33],
+        [8, 9, [RECORD.signed] * 33],
         [26],
         [26, b""],
         [26, b"7 bytes"],
@@ -278,14 +288,14 @@ def hello_with(index: int, value: Any) -> list[Any]:
         [20, bytes(ROOM), True],
         [21, bytes(ROOM), 1],
         [21, bytes(ROOM), -1, []],
-        [21, bytes(ROOM), 1, [[bytes(PEER), "a.example"]]],
-        [21, bytes(ROOM), 1, [[bytes(PEER), "a.example:1"]] * 33],
+        [21, bytes(ROOM), 1, ["a.example:1"]],
+        [21, bytes(ROOM), 1, [RECORD.signed] * 33],
         [22],
         [22, "x" * 32],
         [23, bytes(ROOM)],
-        [23, bytes(ROOM), [[bytes(PEER)]]],
+        [23, bytes(ROOM), [b""]],
         [24, bytes(33), []],
-        [24, bytes(ROOM), [[bytes(PEER), "a.example:1"]] * 33],
+        [24, bytes(ROOM), [RECORD.signed] * 33],
         HELLO_FIELDS[:7],
         hello_with(1, 65_536),
         hello_with(2, ["x"] * 33),

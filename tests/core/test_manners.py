@@ -5,12 +5,13 @@ from chatcore.events import Dial, ShuffleDue
 from chatcore.identity import Identity
 from chatcore.ids import PeerId
 from chatcore.manners import MAX_UNANSWERED
-from chatcore.messages import Disconnect, Neighbor, NeighborReply, PeerRecord, Shuffle, ShuffleReply
-from tests.support.core import BOB, CARL, DORA, LOBBY, Playbook, identity, of, sent
+from chatcore.messages import Disconnect, Neighbor, NeighborReply, Shuffle, ShuffleReply
+from chatcore.records import PeerRecord
+from tests.support.core import BOB, CARL, DORA, LOBBY, Playbook, identity, of, sent, signed
 
 
 def record(who: Identity) -> PeerRecord:
-    return PeerRecord(who.peer_id, "far.example:1")
+    return signed(who, "198.51.100.1:1")
 
 
 def known(book: Playbook) -> set[PeerId]:

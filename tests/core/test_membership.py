@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 
@@ -11,18 +10,25 @@ from chatcore.errors import Unreachable
 from chatcore.events import Dial, DialFailed, Output, SetTimer, ShuffleDue
 from chatcore.ids import LinkId
 from chatcore.links import Link, Links
-from chatcore.membership import ASK_AGAIN_S, MAX_PASSIVE, SAMPLE, URGENT_EVERY_S, Membership
+from chatcore.membership import (
+    ASK_AGAIN_S,
+    MAX_OF_ONE_TELLER,
+    MAX_PASSIVE,
+    SAMPLE,
+    URGENT_EVERY_S,
+    Membership,
+)
 from chatcore.messages import (
     Disconnect,
     MembershipMessage,
     Neighbor,
     NeighborReply,
-    PeerRecord,
     Rooms,
     Shuffle,
     ShuffleReply,
 )
 from chatcore.peers import MAX_SPARES, SPARE_AFTER_S
+from chatcore.records import PeerRecord
 from tests.support.core import (
     ANN,
     BOB,
@@ -36,6 +42,7 @@ from tests.support.core import (
     of,
     one,
     sent,
+    signed,
 )
 
 OVERLAY = GossipConfig(full_mesh_below=0)
@@ -43,10 +50,11 @@ CHOICES = 5
 """At a fanout of 8: half of it, and one more as long as there are no guests."""
 
 GUESTS = 5
+TELLER = b"group"
 
 
 def records(*numbers: int) -> tuple[PeerRecord, ...]:
-    return tuple(PeerRecord(identity(n).peer_id, f"192.0.2.7:{n}") for n in numbers)
+    return tuple(signed(identity(n), f"192.0.2.7:{n}") for n in numbers)
 
 
 class Hood:
@@ -60,8 +68,8 @@ class Hood:
 
     def link(self, *numbers: int) -> None:
         for number in numbers:
-            up = link_to(identity(number), number, port=number)
-            self.links.add(replace(up, dialled=f"192.0.2.7:{number}"), self.now)
+            up = link_to(identity(number), number, dialled=f"192.0.2.7:{number}")
+            self.links.add(up, self.now).records = records(number)
 
     def at(self, number: int) -> Link:
         link = self.links.get(LinkId(number))
@@ -124,7 +132,7 @@ def disconnected(outputs: Iterable[Output]) -> list[int]:
 def test_linked_members_are_asked_first_and_then_it_says_whom_to_link_with() -> None:
     hood = Hood()
     hood.link(1, 2, 3)
-    hood.membership.learn(records(*range(50, 60)))
+    hood.membership.learn(records(*range(50, 60)), TELLER)
 
     asked, wanted = hood.fill()
 
@@ -137,7 +145,7 @@ def test_linked_members_are_asked_first_and_then_it_says_whom_to_link_with() -> 
 def test_enough_choices_ask_for_nobody_more() -> None:
     hood = Hood()
     hood.link(*range(1, 20))
-    hood.membership.learn(records(*range(50, 60)))
+    hood.membership.learn(records(*range(50, 60)), TELLER)
 
     assert len(hood.choose()) == CHOICES
     assert hood.fill() == (set(), ())
@@ -213,7 +221,7 @@ def test_neighbour_that_lets_go_is_replaced_at_once_and_not_asked_for_a_while() 
 def test_small_room_becomes_a_full_mesh() -> None:
     hood = Hood(GossipConfig())
     hood.link(*range(1, 7))
-    hood.membership.learn(records(*range(1, 11)))  # those we are linked with count once
+    hood.membership.learn(records(*range(1, 11)), TELLER)  # those we are linked with count once
 
     asked, wanted = hood.fill()
 
@@ -360,14 +368,17 @@ def test_shuffle_is_answered_with_a_sample_and_both_learn() -> None:
     for hood, first in ((mine, 50), (other, 80)):
         hood.link(1)
         hood.choose()
-        hood.membership.learn(records(*range(first, first + 20)))
+        hood.membership.learn(records(*range(first, first + 10)), TELLER)  # of whom it has only heard
+        hood.link(*range(first + 10, first + 10 + SAMPLE))
+        for number in range(first + 10, first + 10 + SAMPLE):
+            hood.lose(number)
 
     ((to, shuffle),) = sent(mine.shuffle(), Shuffle)
     ((back, reply),) = sent(other.hear(1, shuffle), ShuffleReply)
     mine.hear(1, reply)
 
     assert to == back == (1,)
-    for members, given in ((shuffle.members, range(50, 70)), (reply.members, range(80, 100))):
+    for members, given in ((shuffle.members, range(60, 70)), (reply.members, range(90, 100))):
         assert len(set(members)) == SAMPLE
         assert set(members) <= set(records(*given))  # and not the partner itself
     assert set(shuffle.members) <= other.passive
@@ -465,7 +476,7 @@ def test_swap_asks_nobody_who_called_us() -> None:
     hood.link(*range(1, 6))
     choices = hood.choose()
     for number in range(40, 60):
-        hood.links.add(link_to(identity(number), number, port=number), hood.now)
+        hood.links.add(link_to(identity(number), number), hood.now)
 
     for _ in range(50):
         hood.shuffle()
@@ -507,16 +518,27 @@ def test_choice_too_many_is_let_go_when_guests_have_come() -> None:
 def test_passive_view_is_bounded_and_newcomers_take_random_places() -> None:
     hood = Hood()
 
-    hood.membership.learn(records(*range(1, 1001)))
+    for number in range(1, 1001):
+        hood.membership.learn(records(number), bytes([number % 20]))
 
     assert len(hood.passive) == MAX_PASSIVE
     assert hood.passive & set(records(*range(1, 873)))
     assert set(records(1000)) <= hood.passive
 
 
+def test_flood_of_one_group_takes_the_places_of_none_but_its_own() -> None:
+    hood = Hood()
+    hood.membership.learn(records(*range(11, 21)), TELLER)
+
+    hood.membership.learn(records(*range(100, 900)), b"flood")
+
+    assert len(hood.passive) == 10 + MAX_OF_ONE_TELLER
+    assert set(records(*range(11, 21))) <= hood.passive
+
+
 def test_we_are_not_among_those_we_know_of() -> None:
     hood = Hood()
-    hood.membership.learn([PeerRecord(ANN.peer_id, "192.0.2.7:1")])
+    hood.membership.learn([signed(ANN, "192.0.2.7:1")], TELLER)
 
     assert hood.passive == set()
 
@@ -572,8 +594,7 @@ def test_node_dials_the_members_its_neighbours_name_and_forgets_the_dead() -> No
         (record.address, record.peer_id) for record in named
     ]
     book.handle(DialFailed(named[0].address, Unreachable("no route")))
-    ((_, reply),) = sent(book.receive(book.newest, Shuffle(LOBBY, ())), ShuffleReply)
-    assert reply.members == named[1:]
+    assert tuple(book.node.rooms[LOBBY].known) == named[1:]
 
 
 def test_neighbour_that_leaves_the_room_is_one_no_more() -> None:

@@ -45,13 +45,13 @@ from chatcore.messages import (
     MAX_PEER_RECORDS,
     Goodbye,
     Neighbor,
-    PeerRecord,
     PeerRequest,
     PeerResponse,
     Ping,
     Pong,
     Publish,
     Rooms,
+    Seen,
 )
 from chatcore.peers import LinkReplaced
 from tests.support.core import (
@@ -70,10 +70,11 @@ from tests.support.core import (
     one,
     publish,
     sent,
+    signed,
     written,
 )
 
-FRIEND = "friend.example:8080"
+FRIEND = "198.51.100.9:8080"
 BROKEN = Publish(1, message_id(b"\x90"), b"\x90", bytes(64))
 
 
@@ -88,7 +89,7 @@ def dial_timer(outputs: list[Output]) -> float | None:
 
 
 def records(count: int) -> PeerResponse:
-    return PeerResponse(tuple(PeerRecord(identity(500 + n).peer_id, f"192.0.2.{n}:1") for n in range(count)))
+    return PeerResponse(tuple(signed(identity(500 + n), f"192.0.2.{n + 1}:1") for n in range(count)))
 
 
 # Links up
@@ -104,6 +105,7 @@ def test_link_up_is_told_pinged_and_hears_of_us() -> None:
     assert outputs == [
         PeerChanged(BOB.peer_id, "somebody", "192.0.2.7:40000", outbound=False, up=True, reason=""),
         Send((book.newest,), ping, Priority.CONTROL),
+        Send((book.newest,), Seen("192.0.2.7"), Priority.CONTROL),
         Send((book.newest,), here, Priority.LIVE),
         Send((book.newest,), Neighbor(LOBBY, urgent=True), Priority.CONTROL),
     ]
@@ -364,7 +366,7 @@ def test_link_beyond_the_most_is_turned_away_with_goodbye() -> None:
 
     outputs = book.link_up(BOB)
 
-    others = PeerResponse((PeerRecord(CARL.peer_id, FRIEND),))
+    others = PeerResponse((signed(CARL, FRIEND),))
     assert outputs == [
         Send((book.newest,), others, Priority.CONTROL),
         Send((book.newest,), Goodbye("all 2 places for peers are taken"), Priority.BULK),
@@ -416,7 +418,7 @@ def test_address_dialled_while_full_backs_off() -> None:
 def test_bootstrap_addresses_are_dialled_at_start_in_their_one_spelling() -> None:
     book = Playbook(bootstrap=("Friend.Example:8080", "[2001:DB8::0:1]:9"), started=False)
 
-    assert dials(book.handle(Started())) == [FRIEND, "[2001:db8::1]:9"]
+    assert dials(book.handle(Started())) == ["friend.example:8080", "[2001:db8::1]:9"]
 
 
 def test_node_without_addresses_dials_nobody_and_waits_for_nothing() -> None:
@@ -456,7 +458,7 @@ def test_address_being_dialled_is_not_dialled_twice() -> None:
 def test_connect_dials_now_and_answers() -> None:
     book = Playbook()
 
-    assert book.handle(Connect(book.next_request(), "Friend.example:8080")) == [
+    assert book.handle(Connect(book.next_request(), " 198.51.100.9:8080 ")) == [
         Replied(book.next_request() - 1, ConnectReply(FRIEND, linked=False)),  # type: ignore[arg-type]  # int
         Dial(FRIEND, None),
     ]
@@ -638,13 +640,15 @@ def test_peer_request_is_answered_with_where_others_may_be_dialled() -> None:
     assert (answer.links, answer.priority) == ((bob,), Priority.CONTROL)
     assert isinstance(answer.message, PeerResponse)
     assert set(answer.message.peers) == {
-        PeerRecord(CARL.peer_id, FRIEND),
-        PeerRecord(DORA.peer_id, "[2001:db8::2]:9000"),
+        signed(CARL, FRIEND),
+        signed(DORA, "[2001:db8::2]:9000"),
     }
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 0), (3, 3), (32, 32), (255, 32)])
-def test_peer_request_is_answered_with_no_more_than_asked_for(asked: int, given: int) -> None:
+def test_peer_request_is_answered_with_a_quarter_of_all_and_no_more_than_asked_for(
+    asked: int, given: int
+) -> None:
     book = Playbook()
     for number in range(40):
         book.link(identity(100 + number), port=1)
@@ -695,9 +699,7 @@ def test_second_peer_response_is_ignored() -> None:
 def test_our_own_address_is_not_learned_nor_that_of_a_linked_peer() -> None:
     book = Playbook()
     friend = book.link(BOB, dialled=FRIEND)
-    gossip = PeerResponse(
-        (PeerRecord(ANN.peer_id, "ann.example:1"), PeerRecord(BOB.peer_id, "bob.example:1"))
-    )
+    gossip = PeerResponse((signed(ANN, "192.0.2.1:1"), signed(BOB, "192.0.2.2:1")))
 
     assert dials(book.receive(friend, gossip)) == []
 
@@ -798,7 +800,7 @@ def test_what_comes_on_a_link_let_go_of_for_another_is_not_lost() -> None:
 def test_address_where_somebody_else_answers_is_forgotten() -> None:
     book = Playbook()
     bob = book.link(BOB, dialled=FRIEND)
-    record = PeerRecord(CARL.peer_id, "carl.example:1")
+    record = signed(CARL, "192.0.2.3:1")
     assert dials(book.receive(bob, PeerResponse((record,)))) == [record.address]
 
     book.handle(DialFailed(record.address, WrongPeer("somebody else")))

@@ -6,8 +6,9 @@ from chatcore import search
 from chatcore.events import Dial, Output, RoomRecord, ShuffleDue
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
-from chatcore.messages import Neighbor, NeighborReply, PeerRecord, RoomRequest, RoomResponse, Rooms
+from chatcore.messages import Neighbor, NeighborReply, RoomRequest, RoomResponse, Rooms
 from chatcore.names import room_id
+from chatcore.records import PeerRecord
 from chatcore.search import (
     ASK_FIRST_S,
     ASK_MOST_S,
@@ -17,11 +18,13 @@ from chatcore.search import (
     REQUESTS_BURST,
     WALK_HOPS,
 )
-from tests.support.core import ANN, BOB, CARL, DORA, LOBBY, TEA, WINE, Playbook, identity, of, sent
+from tests.support.core import ANN, BOB, CARL, DORA, LOBBY, TEA, WINE, Playbook, identity, of, sent, signed
+
+FAR = "198.51.100.1:1"
 
 
-def record(who: Identity, name: str = "far") -> PeerRecord:
-    return PeerRecord(who.peer_id, f"{name}.example:1")
+def record(who: Identity, address: str = FAR) -> PeerRecord:
+    return signed(who, address)
 
 
 def asked(outputs: list[Output]) -> list[tuple[LinkId, RoomRequest]]:
@@ -291,7 +294,7 @@ def test_oldest_question_makes_way_when_there_are_too_many(monkeypatch: pytest.M
     for nonce in (1, 2, 3):
         handed_on(book, asker, nonce)
 
-    got = [bool(answered(book.receive(other, RoomResponse(nonce, ())))) for nonce in (1, 2, 3)]
+    got = [bool(answered(book.receive(other, RoomResponse(nonce, (record(DORA),))))) for nonce in (1, 2, 3)]
 
     assert got == [False, True, True]
 
@@ -304,10 +307,10 @@ def test_members_that_an_answer_names_are_dialled() -> None:
     bob = book.link(BOB)
     ((_, request),) = asked(joined(book))
 
-    outputs = book.receive(bob, RoomResponse(request.nonce, (record(CARL), record(ANN, "own"))))
+    outputs = book.receive(bob, RoomResponse(request.nonce, (record(CARL), record(ANN, "198.51.100.2:1"))))
 
-    assert of(outputs, Dial) == [Dial("far.example:1", CARL.peer_id)]
-    outputs = book.link_up(CARL, dialled="far.example:1", rooms=[WINE])
+    assert of(outputs, Dial) == [Dial(FAR, CARL.peer_id)]
+    outputs = book.link_up(CARL, dialled=FAR, rooms=[WINE])
     assert sent(outputs, Neighbor) == [((book.newest,), Neighbor(WINE, urgent=True))]
 
 

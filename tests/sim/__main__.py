@@ -31,7 +31,7 @@ FAULT_MOST_NODES = 500
 """Rows with faults are measured up to here unless they are asked for by name."""
 
 QUIET_ROWS = ("spread", "lean")
-SMALL_ROWS = ("forged", "split6", "sizes", "presence", "crowd")
+SMALL_ROWS = ("forged", "poison", "split6", "sizes", "presence", "crowd")
 """Worlds of their own, or long: done once for each seed, with the least number of nodes."""
 
 

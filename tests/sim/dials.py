@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatcore.addresses import host_at
 from chatcore.codec import encode_message
 from chatcore.config import LinkConfig
 from chatcore.errors import HandshakeFailed, RemoteError, SelfDialed, Unreachable, WrongPeer
@@ -89,7 +90,16 @@ class Call:
             host, other = end.host, end.other.host
             host.ends[end.link] = end
             told = host.hello().rooms
-            event = LinkUp(end.link, other.peer_id, other.hello(), address, end.dialled, told, binding)
+            event = LinkUp(
+                end.link,
+                other.peer_id,
+                other.hello(),
+                address,
+                end.dialled,
+                told,
+                binding,
+                host_at(host.address),
+            )
             self.world.post(host, event, delay_s)
 
 

@@ -97,5 +97,8 @@ FIGURES = (
     Figure("crowd", "missed", "  alive, and taken off a roster", "", _all(0), digits=0),
     Figure("crowd", "kept", "  crashed or left, and still on a roster", "", _all(0), digits=0),
     Figure("crowd", "crashed_s", "  crashed, and off every roster after", "s", _all(975), digits=0),
+    Figure("poison", "dials_1", "50,000 poisoned addresses of 1 group: of dials", "%", _all(10), digits=1),
+    Figure("poison", "dials_4", "  of 4 groups", "%", _all(27), digits=1),
+    Figure("poison", "dials_16", "  of 16 groups", "%", _all(45), digits=1),
     Figure("forged", "answered", "10,000 forged requests: answered", "", digits=0),
 )

@@ -22,7 +22,7 @@ CALLER_PORT = 40_000
 
 GROUPS = 250
 """Hosts that follow each other live in different /16 networks, so that rules about address groups have
-something to bite on."""
+something to bite on; in 20.0.0.0/8, which is nobody's LAN."""
 
 
 class Machine(Protocol):
@@ -137,14 +137,14 @@ class End:
 
 
 def address_of(index: int) -> str:
-    return f"10.{index % GROUPS}.{index // GROUPS % 256}.{index // GROUPS // 256 + 1}:{PORT}"
+    return f"20.{index % GROUPS}.{index // GROUPS % 256}.{index // GROUPS // 256 + 1}:{PORT}"
 
 
 def index_of(address: str) -> int | None:
     """The host at an address; None when no host could be there."""
     host, _, port = address.partition(":")
     parts = host.split(".")
-    if len(parts) != 4 or parts[0] != "10" or port != str(PORT):
+    if len(parts) != 4 or parts[0] != "20" or port != str(PORT):
         return None
     group, low, high = int(parts[1]), int(parts[2]), int(parts[3]) - 1
     if group >= GROUPS or high < 0:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tests.sim import faults
+from tests.sim import faults, poison
 from tests.sim.crowds import crowded, thousand
 from tests.sim.hosts import Host
 from tests.sim.measure import (
@@ -19,6 +19,7 @@ from tests.sim.measure import (
 )
 from tests.sim.network import World
 from tests.sim.overlay import Graph, Plan, components, degrees, eccentricity_s, graph_of, want_copies
+from tests.sim.poison import poisoned
 from tests.sim.presences import present, talking
 from tests.sim.repairs import compared, healed, six, two
 from tests.sim.results import Result, delivery_curve, histogram, mean, middle, with_fanout
@@ -172,6 +173,7 @@ ROWS: dict[str, Row] = {
     "forged": Row(begged, small_world),
     "presence": Row(present, talking),
     "crowd": Row(crowded, thousand),
+    "poison": Row(poisoned, poison.small_world),
 }
 
 

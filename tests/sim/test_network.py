@@ -106,7 +106,7 @@ def test_address_names_its_host(index: int) -> None:
     assert index_of(address_of(index)) == index
 
 
-@pytest.mark.parametrize("address", ["example.org:8080", "10.0.0.0:8080", "10.0.0.1:80", "11.0.0.1:8080"])
+@pytest.mark.parametrize("address", ["example.org:8080", "20.0.0.0:8080", "20.0.0.1:80", "21.0.0.1:8080"])
 def test_address_outside_the_network_names_nobody(address: str) -> None:
     assert index_of(address) is None
 

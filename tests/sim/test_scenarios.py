@@ -104,7 +104,7 @@ def test_network_of_the_honest_gets_everything_past_droppers(announces: bool) ->
     assert [item.delivered for item in spreads] == [1.0] * 4
 
 
-ELSEWHERE = {"forged", "presence", "crowd"}
+ELSEWHERE = {"forged", "poison", "presence", "crowd"}
 """Rows that take minutes; parts of them have tests of their own."""
 
 

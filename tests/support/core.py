@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeVar
 
+from chatcore.addresses import host_at
 from chatcore.clock import COUNTER_BITS, HybridClock, Now
 from chatcore.config import GossipConfig, LinkConfig, NodeConfig, PresenceConfig
 from chatcore.discouraged import Discouraged
@@ -42,12 +43,13 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, RoomId
-from chatcore.messages import Hello, Ihave, LinkMessage, Neighbor, NeighborReply, Publish
-from chatcore.names import room_id
+from chatcore.messages import Hello, Ihave, Introduction, LinkMessage, Neighbor, NeighborReply, Publish
+from chatcore.names import join_address, room_id
 from chatcore.node import Node
 from chatcore.own import OwnMessage, State
 from chatcore.people import Person
 from chatcore.recent import short_id
+from chatcore.records import PeerRecord, sign_record
 from chatcore.wire import pack
 from tests.support.sortedindex import SortedIndex
 
@@ -137,17 +139,18 @@ def sent(outputs: Iterable[Output], kind: type[Kind]) -> list[tuple[tuple[LinkId
 
 
 def link_to(
-    peer: Identity,
-    number: int,
-    *,
-    rooms: Iterable[RoomId] = (LOBBY,),
-    dialled: str | None = None,
-    port: int = 0,
+    peer: Identity, number: int, *, rooms: Iterable[RoomId] = (LOBBY,), dialled: str | None = None
 ) -> LinkUp:
     """A link as it comes up, for what is tested without a node."""
-    greeting = hello(rooms=rooms, port=port)
     binding = number.to_bytes(32, "big")
-    return LinkUp(LinkId(number), peer.peer_id, greeting, "192.0.2.7:40000", None, frozenset(), binding)
+    return LinkUp(
+        LinkId(number), peer.peer_id, hello(rooms=rooms), "192.0.2.7:40000", dialled, frozenset(), binding
+    )
+
+
+def signed(peer: Identity, address: str, *, age_s: int = 0) -> PeerRecord:
+    """Where a peer says that it may be dialled."""
+    return sign_record(peer, address, START.wall_ms // 1000 - age_s)
 
 
 class MemoryOwnLog:
@@ -199,6 +202,7 @@ class Playbook:
         own: MemoryOwnLog | None = None,
         people: Iterable[Person] = (),
         discouraged: Iterable[Discouraged] = (),
+        listen_host: str = "",
     ) -> None:
         self.now = START
         self.own = own or MemoryOwnLog()
@@ -210,6 +214,7 @@ class Playbook:
                 network=network,
                 username="ann",
                 listen_port=8080,
+                listen_host=listen_host,
                 bootstrap=bootstrap,
                 gossip=gossip or GossipConfig(),
                 link=link or LinkConfig(),
@@ -259,12 +264,19 @@ class Playbook:
         port: int = 0,
         binding: int | None = None,
     ) -> list[Output]:
-        """What comes of it; the link itself is the newest one, `self.newest`."""
+        """What comes of it; the link itself is the newest one, `self.newest`.
+
+        With a port the peer then says that it listens there, at the address it comes from or was dialled at.
+        """
         said = self.node.room_ids if told is None else frozenset(told)
         greeting = hello(rooms=rooms, port=port)
         link = self.next_link()
         bound = (link if binding is None else binding).to_bytes(32, "big")
-        return self.handle(LinkUp(link, peer.peer_id, greeting, address, dialled, said, bound))
+        outputs = self.handle(LinkUp(link, peer.peer_id, greeting, address, dialled, said, bound))
+        if port and self.node.links.get(link) is not None:
+            where = dialled or join_address(host_at(address), port)
+            outputs += self.receive(link, Introduction((signed(peer, where),)))
+        return outputs
 
     @property
     def newest(self) -> LinkId:

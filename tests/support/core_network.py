@@ -41,6 +41,7 @@ from chatcore.events import (
     Replied,
     RequestId,
     RoomChanged,
+    SaveAddresses,
     Send,
     SendText,
     SetTimer,
@@ -66,6 +67,7 @@ class Member:
     """One node, its store, and what its people were told."""
 
     name: str
+    host: str
     node: Node
     index: SortedIndex = field(default_factory=SortedIndex)
     stored: list[StoredMessage] = field(default_factory=list)
@@ -79,7 +81,7 @@ class Member:
 
     @property
     def address(self) -> str:
-        return f"{self.name}.example:8080"
+        return f"{self.host}:8080"
 
     @property
     def texts(self) -> list[str]:
@@ -141,7 +143,7 @@ class Network:
             now=self.now,
             restored=restored,
         )
-        member = Member(name, node, index)
+        member = Member(name, f"192.0.2.{number}", node, index)
         self.members[name] = member
         self.post(member, Started())
         self.run()
@@ -239,8 +241,8 @@ class Network:
                 member.news.append(output)
             case Replied() | Rejected():
                 member.answers.append(output)
-            case CaughtUp():
-                pass  # the node says so itself
+            case CaughtUp() | SaveAddresses():
+                pass  # the node says so itself; no member starts again with what it knew of addresses
             case Notice():
                 member.notices.append(output)
             case _:
@@ -261,13 +263,13 @@ class Network:
             self.post(wire.owner, Received(wire.link, messages))
 
     def _dial(self, member: Member, address: str) -> None:
-        name = address.partition(".")[0]
-        if name == member.name:
+        there = next((other for other in self.members.values() if other.address == address), None)
+        if there is member:
             self.post(member, DialFailed(address, SelfDialed()))
-        elif name not in self.members or not self[name].listens:
+        elif there is None or not there.listens:
             self.post(member, DialFailed(address, Unreachable("nobody answers")))
         else:
-            self._link_up(member, self[name], dialled=address)
+            self._link_up(member, there, dialled=address)
 
     def _link_up(self, dialler: Member, listener: Member, *, dialled: str | None) -> None:
         wires = (self._wire(dialler, dialled), self._wire(listener, None))
@@ -276,12 +278,13 @@ class Network:
         hellos = [self._hello(wire.owner, port) for wire in wires]
         for place, wire in enumerate(wires):
             mine, theirs = hellos[place], hellos[1 - place]
-            address = f"{wire.other.owner.name}.example:40000"
+            address = f"{wire.other.owner.host}:40000"
+            local = wire.owner.host if port else ""
             peer_id = wire.other.owner.node.identity.peer_id
             binding = wires[0].link.to_bytes(32, "big")
             self.post(
                 wire.owner,
-                LinkUp(wire.link, peer_id, theirs, address, wire.dialled, mine.rooms, binding),
+                LinkUp(wire.link, peer_id, theirs, address, wire.dialled, mine.rooms, binding, local),
             )
 
     def _wire(self, owner: Member, dialled: str | None) -> Wire:

@@ -18,6 +18,7 @@ from chatcore.ids import MessageId, RoomId
 from chatcore.index import Piece, Sum
 from chatcore.own import OwnMessage
 from chatcore.people import Person
+from chatcore.records import KnownAddress
 from chatd.store import marks, quarantine, records, restored
 from chatd.store.batches import (
     Batch,
@@ -417,6 +418,11 @@ class Store:
     def rooms_version(self) -> int:
         """Another one when `rooms` may say something else than before."""
         return self._tables.rooms_version
+
+    def addresses(self) -> list[KnownAddress]:
+        """What the node knew of addresses when it last wrote them."""
+        with self._tables.reading() as txn:
+            return self._tables.addresses.read(txn, self._damage)
 
     def rooms(self) -> list[RoomEntry]:
         """Every room ever kept, joined or left."""

@@ -12,6 +12,7 @@ from chatcore.events import PinRecord
 from chatcore.ids import RoomId
 from chatcore.own import OwnMessage
 from chatcore.people import Person
+from chatcore.records import KnownAddress
 
 
 class StoreUnusable(LocalError):
@@ -55,6 +56,10 @@ class Batch:
     pins: Sequence[PinRecord] = ()
     people: Sequence[Person] = ()
     discouraged: Sequence[Discouraged] = ()
+    addresses: Sequence[KnownAddress] = ()
+    forgotten: Sequence[str] = ()
+    """Addresses that are known no more."""
+
     history: bool = False
     """It lets everything else go first."""
 

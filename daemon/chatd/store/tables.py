@@ -13,6 +13,7 @@ from chatcore.errors import Stopping
 from chatcore.ids import RoomId
 from chatd.store import records
 from chatd.store.acquaintances import AcquaintanceTables
+from chatd.store.addresses import AddressTable
 from chatd.store.batches import StoreUnusable
 from chatd.store.blocks import Blocks
 from chatd.store.damage import DamageLog
@@ -34,7 +35,7 @@ MAX_TABLES = 32
 MAX_MAP_BYTES = 1024**4
 """The map is address space, not disk: 1 TiB is far beyond a chat's history and fits every 64-bit machine."""
 
-SEALED_TABLES = ("meta", "own", "pins", "rooms", "people", "discouraged")
+SEALED_TABLES = ("addresses", "meta", "own", "pins", "rooms", "people", "discouraged")
 """What says more than the log does, and so is saved from a damaged file too: every value has its checksum."""
 
 LAST_STAMP_KEY = b"last_stamp"
@@ -87,6 +88,7 @@ class Tables:
         self.own = OwnTable()
         self.pins = PinTable()
         self.acquaintances = AcquaintanceTables()
+        self.addresses = AddressTable()
         self._env = lmdb.open(
             str(folder),
             map_size=min(map_bytes, max_map_bytes),
@@ -133,6 +135,7 @@ class Tables:
         self.own.open(self._env, txn)
         self.pins.open(self._env, txn)
         self.acquaintances.open(self._env, txn)
+        self.addresses.open(self._env, txn)
 
     def open_sealed(self, names: Iterable[str]) -> None:
         """Fill `sealed` with these tables, made where they are missing."""

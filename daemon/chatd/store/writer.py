@@ -159,6 +159,7 @@ class Writer:
             for derived in tables.derived:
                 derived.add(txn, added)
             _put_rooms(txn, tables.rooms, group)
+            tables.addresses.put(txn, group)
             own = tables.own.put(txn, tables.ids, [item for batch in group for item in batch.own])
             pins = tables.pins.put(txn, tables.ids, [item for batch in group for item in batch.pins])
             for batch in group:
@@ -191,7 +192,15 @@ def _put_rooms(txn: Txn, table: Table, group: list[Batch]) -> None:
 
 
 def _queued_bytes(batch: Batch) -> int:
-    kinds = (batch.messages, batch.rooms, batch.own, batch.pins, batch.people, batch.discouraged)
+    kinds = (
+        batch.messages,
+        batch.rooms,
+        batch.own,
+        batch.pins,
+        batch.people,
+        batch.discouraged,
+        batch.addresses,
+    )
     others = sum(map(len, kinds))
     payloads = sum([len(envelope.payload) for envelope in batch.messages])
     return payloads + MESSAGE_OVERHEAD_BYTES * (1 + others)

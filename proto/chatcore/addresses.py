@@ -131,9 +131,11 @@ def host_at(address: str) -> str:
     return address.rpartition(":")[0].strip("[]")
 
 
+@lru_cache(maxsize=_MEMO)
 def scope_at(address: str) -> Scope | None:
     return scope_of(host_at(address))
 
 
+@lru_cache(maxsize=_MEMO)
 def group_at(address: str) -> bytes:
     return group_of(host_at(address))

@@ -5,6 +5,7 @@ us. Links of the room beyond the active view are warm spares. Knows addresses an
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -222,15 +223,21 @@ class Membership:
                 self._passive[record.peer_id] = _Known(record, source)
 
     def _make_room(self, source: bytes) -> None:
-        tellers: dict[bytes, list[PeerId]] = {}
-        for peer_id, known in self._passive.items():
-            tellers.setdefault(known.source, []).append(peer_id)
-        crowd = tellers.get(source, [])
+        if len(self._passive) < MAX_OF_ONE_TELLER:
+            return
+        crowd = [peer_id for peer_id, known in self._passive.items() if known.source == source]
         if len(crowd) < MAX_OF_ONE_TELLER:
             if len(self._passive) < MAX_PASSIVE:
                 return
-            most = max(map(len, tellers.values()))
-            crowd = [peer_id for named in tellers.values() if len(named) == most for peer_id in named]
+            told = Counter(known.source for known in self._passive.values())
+            most = max(told.values())
+            crowd = [
+                peer_id
+                for teller, number in told.items()
+                if number == most
+                for peer_id, known in self._passive.items()
+                if known.source == teller
+            ]
         del self._passive[self._rng.sample(crowd, 1)[0]]
 
     def forget_signed_before(self, time: float) -> None:

@@ -1,7 +1,7 @@
 """`make sim`: the gossip's promises, measured on simulated networks of real nodes.
 
 Prints the table, writes build/sim.json and, where matplotlib is there, the plots in docs/img. Fails when a
-goal is missed.
+goal is missed. The file is written after every run, and with --resume one that was broken off goes on.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from tests.sim.goals import TABLE_NODES
 from tests.sim.jobs import Job, do_all
 from tests.sim.overlay import Plan
 from tests.sim.plots import draw
-from tests.sim.report import lines_of, table, write_json
+from tests.sim.report import Run, lines_of, read_json, table, write_json
 from tests.sim.rows import ROWS
 
 OUTPUT = Path("build/sim.json")
@@ -80,6 +80,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         help="seconds of rest",
     )
     parser.add_argument("--json", type=Path, default=OUTPUT, metavar="FILE", help="where all figures go")
+    parser.add_argument(
+        "--resume", type=Path, nargs="+", default=[], metavar="FILE", help="earlier figures, not run again"
+    )
     parser.add_argument("--images", type=Path, default=IMAGES, metavar="DIR", help="where plots go")
     parser.add_argument("--no-plots", action="store_true", help="draw none")
     arguments = parser.parse_args(argv)
@@ -102,21 +105,40 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
     ]
 
 
+def _about(arguments: argparse.Namespace) -> dict[str, object]:
+    """What figures must share to stand in one table."""
+    named = ("ttl", "fanout", "max_peers", "settle")
+    return {name: getattr(arguments, name) for name in named}
+
+
+def resumed(arguments: argparse.Namespace) -> list[Run]:
+    """Raises OSError, ValueError."""
+    runs = {}
+    for path in arguments.resume:
+        known, about = read_json(path)
+        for name, value in _about(arguments).items():
+            if about.get(name) != value:
+                raise ValueError(f"{path} was measured with {name} {about.get(name)}, not {value}")
+        runs.update({(run.row, run.nodes, run.seed): run for run in known})
+    return list(runs.values())
+
+
 def main(argv: Sequence[str]) -> int:
     arguments = parse(argv)
+    try:
+        runs = resumed(arguments)
+    except (OSError, ValueError) as error:
+        print(f"make sim: {error}", file=sys.stderr)
+        return 2
+    known = {(run.row, run.nodes, run.seed) for run in runs}
+    jobs = [job for job in jobs_of(arguments) if (job.row, job.plan.nodes, job.plan.seed) not in known]
+    machine = {"python": platform.python_version(), "cores": os.cpu_count()}
     started = time.perf_counter()
-    runs = do_all(jobs_of(arguments), arguments.jobs)
+    for run in do_all(jobs, arguments.jobs):
+        runs.append(run)
+        write_json(runs, {**machine, **_about(arguments)}, arguments.json)
     print(table(runs))
-    about: dict[str, object] = {
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "seconds": round(time.perf_counter() - started, 1),
-        "ttl": arguments.ttl,
-        "fanout": arguments.fanout,
-        "max_peers": arguments.max_peers,
-    }
-    write_json(runs, about, arguments.json)
-    print(f"\n{about['seconds']} s; all of it in {arguments.json}")
+    print(f"\n{time.perf_counter() - started:.1f} s; all of it in {arguments.json}")
     if not arguments.no_plots:
         drawn = draw(runs, arguments.images)
         print(f"plots in {arguments.images}" if drawn else "no plots: matplotlib is not installed")

@@ -77,14 +77,12 @@ def _measure(job: Job, world: World) -> Run:
     return Run(job.row, job.plan.nodes, job.plan.seed, time.perf_counter() - started, result)
 
 
-def do_all(jobs: Sequence[Job], processes: int) -> list[Run]:
-    """In the order of `jobs`, whatever finished first."""
+def do_all(jobs: Sequence[Job], processes: int) -> Iterator[Run]:
+    """As they finish."""
     show = progress(len(jobs))
-    done: dict[tuple[str, int, int], Run] = {}
     for run in _runs(together(jobs), processes):
-        done[run.row, run.nodes, run.seed] = run
         show(run)
-    return [done[job.row, job.plan.nodes, job.plan.seed] for job in jobs]
+        yield run
 
 
 def _runs(groups: Sequence[Sequence[Job]], processes: int) -> Iterator[Run]:

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.sim.goals import FIGURES, Figure
 from tests.sim.network import MEAN_DELAY_S
@@ -117,4 +118,21 @@ def write_json(runs: Sequence[Run], about: dict[str, object], path: Path) -> Non
         }
         for run in runs
     ]
-    path.write_text(json.dumps({"about": about, "figures": figures, "jobs": jobs}, indent=1) + "\n")
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.write_text(json.dumps({"about": about, "figures": figures, "jobs": jobs}, indent=1) + "\n")
+    unfinished.replace(path)
+
+
+def read_json(path: Path) -> tuple[list[Run], dict[str, object]]:
+    """What `write_json` wrote, and what it is about. Raises OSError, ValueError."""
+    try:
+        written = json.loads(path.read_text())
+        return [_run(job) for job in written["jobs"]], dict(written["about"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} was not written by make sim: {error!r}") from error
+
+
+def _run(job: dict[str, Any]) -> Run:
+    curves = {name: [(x, y) for x, y in points] for name, points in job["curves"].items()}
+    result = Result(job["figures"], curves, job["messages_by_type"], job["events"], job["trace"])
+    return Run(job["row"], job["nodes"], job["seed"], job["seconds"], result)

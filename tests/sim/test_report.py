@@ -10,7 +10,7 @@ from tests.sim.goals import FIGURES, Figure
 from tests.sim.measure import Spread, percentile, spread_of
 from tests.sim.overlay import components, eccentricity_s
 from tests.sim.plots import averaged, draw
-from tests.sim.report import Line, Run, lines_of, table
+from tests.sim.report import Line, Run, lines_of, read_json, table
 from tests.sim.results import Result, histogram
 from tests.sim.rows import ROWS
 from tests.sim.tally import Trail
@@ -157,6 +157,45 @@ def test_small_run_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest
     written = json.loads(output.read_text())
     assert [job["row"] for job in written["jobs"]] == ["spread", "drop20"]
     assert written["jobs"][0]["events"] > 0
+
+
+def test_broken_off_run_goes_on_and_runs_nothing_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun, whole = tmp_path / "begun.json", tmp_path / "whole.json"
+    argv = ["--nodes", "12", "--seeds", "1", "--jobs", "1", "--settle", "5", "--no-plots"]
+    main(["spread", *argv, "--json", str(begun)])
+    written = json.loads(begun.read_text())
+    written["jobs"][0]["figures"]["delivered"] = 12.5  # as if it had been another network
+    begun.write_text(json.dumps(written))
+    capsys.readouterr()
+    assert main(["spread", "lean", *argv, "--json", str(whole), "--resume", str(begun)]) == 1
+    printed = capsys.readouterr()
+    assert "12.500" in printed.out
+    assert "1/1 lean" in printed.err
+    again, about = read_json(whole)
+    assert [(run.row, run.nodes, run.seed) for run in again] == [("spread", 12, 1), ("lean", 12, 1)]
+    assert again[0].result.curves == read_json(begun)[0][0].result.curves
+    assert about["settle"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "No such file"),
+        ("{", "Expecting"),
+        ('{"jobs": [{}]}', "was not written by make sim"),
+        ('{"jobs": [], "about": {"ttl": 3}}', "was measured with ttl 3, not 16"),
+    ],
+)
+def test_figures_that_do_not_belong_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, says: str
+) -> None:
+    path = tmp_path / "old.json"
+    if text is not None:
+        path.write_text(text)
+    assert main(["spread", "--nodes", "12", "--resume", str(path)]) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_spread_of_nobody_is_not_delivered() -> None:

@@ -113,7 +113,7 @@ def test_rows_of_50_and_500_nodes_meet_every_goal() -> None:
     jobs = jobs_of(parse(["--nodes", "50", "--seeds", "1"]))
     large = jobs_of(parse(["spread", "kill30", "--nodes", "500", "--seeds", "1"]))
 
-    lines = lines_of(do_all([job for job in jobs + large if job.row not in ELSEWHERE], 2))
+    lines = lines_of(list(do_all([job for job in jobs + large if job.row not in ELSEWHERE], 2)))
 
     assert {line.figure.row for line in lines} == set(ROWS) - ELSEWHERE
     missed = [

@@ -5,7 +5,6 @@ us. Links of the room beyond the active view are warm spares. Knows addresses an
 """
 
 import math
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -21,15 +20,9 @@ from chatcore.messages import (
     Shuffle,
     ShuffleReply,
 )
+from chatcore.passiveview import PassiveView
 from chatcore.records import PeerRecord
 from chatcore.rng import Rng
-
-MAX_PASSIVE = 128
-"""Known members beyond our neighbours."""
-
-MAX_OF_ONE_TELLER = 16
-"""Of them, those that one group has named. A newcomer beyond takes a random place of the same teller; in a
-full view, of the teller with most. A flood pushes out itself, and little of it is handed on."""
 
 SAMPLE = 8
 """Records in a reply or a shuffle."""
@@ -50,15 +43,6 @@ class Neighbour:
     since: float
 
 
-@dataclass(slots=True)
-class _Known:
-    """A member, and the group of who named it first. `met`: we have been linked with it, so it is there."""
-
-    record: PeerRecord
-    source: bytes
-    met: bool = False
-
-
 class Membership:
     def __init__(
         self, room: RoomId, config: GossipConfig, links: Links, *, own: PeerId, rng: Rng, mono: float
@@ -66,11 +50,10 @@ class Membership:
         self._room = room
         self._config = config
         self._links = links
-        self._own = own
         self._rng = rng
         self._born = mono
         self._active: dict[LinkId, Neighbour] = {}
-        self._passive: dict[PeerId, _Known] = {}
+        self._passive = PassiveView(own, rng)
         self._asked: dict[LinkId, float] = {}
         self._answered: set[LinkId] = set()
         self._waiting: dict[LinkId, float] = {}
@@ -89,7 +72,7 @@ class Membership:
 
     @property
     def passive(self) -> Collection[PeerRecord]:
-        return [known.record for known in self._passive.values()]
+        return self._passive.records
 
     def _members(self) -> Collection[Link]:
         """Linked peers that are in the room."""
@@ -199,51 +182,21 @@ class Membership:
         self._asked.pop(link.link, None)
         self._answered.discard(link.link)
         self._waiting.pop(link.link, None)
-        record = link.record
         if self._room not in link.rooms:
-            self._passive.pop(link.peer_id, None)
-        elif record is not None:
-            self.learn((record,), link.group)
-            if link.peer_id in self._passive:
-                self._passive[link.peer_id].met = True
+            self._passive.forget(link.peer_id)
+        elif link.record is not None:
+            self._passive.meet(link.record, link.group)
 
     def handle_dead(self, peer_id: PeerId) -> None:
         """Nobody answers at its address."""
-        self._passive.pop(peer_id, None)
+        self._passive.forget(peer_id)
 
     def learn(self, records: Collection[PeerRecord], source: bytes) -> None:
         """`source`: the group of who names them."""
-        for record in records:
-            old = self._passive.get(record.peer_id)
-            if old is not None:
-                if old.record.time < record.time:
-                    old.record = record
-            elif record.peer_id != self._own:
-                self._make_room(source)
-                self._passive[record.peer_id] = _Known(record, source)
-
-    def _make_room(self, source: bytes) -> None:
-        if len(self._passive) < MAX_OF_ONE_TELLER:
-            return
-        crowd = [peer_id for peer_id, known in self._passive.items() if known.source == source]
-        if len(crowd) < MAX_OF_ONE_TELLER:
-            if len(self._passive) < MAX_PASSIVE:
-                return
-            told = Counter(known.source for known in self._passive.values())
-            most = max(told.values())
-            crowd = [
-                peer_id
-                for teller, number in told.items()
-                if number == most
-                for peer_id, known in self._passive.items()
-                if known.source == teller
-            ]
-        del self._passive[self._rng.sample(crowd, 1)[0]]
+        self._passive.learn(records, source)
 
     def forget_signed_before(self, time: float) -> None:
-        """Who lives there still has said so since, and somebody will pass it on."""
-        for peer_id in [of for of, known in self._passive.items() if known.record.time < time]:
-            del self._passive[peer_id]
+        self._passive.forget_signed_before(time)
 
     # What neighbours say
 
@@ -360,11 +313,7 @@ class Membership:
     def _sample(self, to: Link) -> tuple[PeerRecord, ...]:
         """Some members for `to`, itself not among them: those we are or were linked with. What we have only
         heard may be made up, and would come back to us from those we told."""
-        known = {
-            peer_id: known.record
-            for peer_id, known in self._passive.items()
-            if known.met and known.record.scope >= to.scope
-        }
+        known = self._passive.met(to.scope)
         for member in self._members():
             record = member.record_for(to.scope)
             if record is not None:

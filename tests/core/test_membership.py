@@ -12,8 +12,6 @@ from chatcore.ids import LinkId
 from chatcore.links import Link, Links
 from chatcore.membership import (
     ASK_AGAIN_S,
-    MAX_OF_ONE_TELLER,
-    MAX_PASSIVE,
     SAMPLE,
     URGENT_EVERY_S,
     Membership,
@@ -27,6 +25,7 @@ from chatcore.messages import (
     Shuffle,
     ShuffleReply,
 )
+from chatcore.passiveview import MAX_OF_ONE_TELLER, MAX_PASSIVE
 from chatcore.peers import MAX_SPARES, SPARE_AFTER_S
 from chatcore.records import PeerRecord
 from tests.support.core import (

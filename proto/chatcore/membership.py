@@ -185,7 +185,7 @@ class Membership:
         if self._room not in link.rooms:
             self._passive.forget(link.peer_id)
         elif link.record is not None:
-            self._passive.meet(link.record, link.group)
+            self.learn((link.record,), link.group)
 
     def handle_dead(self, peer_id: PeerId) -> None:
         """Nobody answers at its address."""
@@ -311,9 +311,9 @@ class Membership:
         return math.inf if link is None or link.rtt_s is None else link.rtt_s
 
     def _sample(self, to: Link) -> tuple[PeerRecord, ...]:
-        """Some members for `to`, itself not among them: those we are or were linked with. What we have only
-        heard may be made up, and would come back to us from those we told."""
-        known = self._passive.met(to.scope)
+        """Some members for `to`, itself not among them; hearsay as well, or neighbours would be picked from
+        friends of friends alone and the overlay clot."""
+        known = {record.peer_id: record for record in self.passive if record.scope >= to.scope}
         for member in self._members():
             record = member.record_for(to.scope)
             if record is not None:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from chatcore.addresses import Scope
 from chatcore.ids import PeerId
 from chatcore.records import PeerRecord
 from chatcore.rng import Rng
@@ -22,11 +21,10 @@ full view, of the teller with most. A flood pushes out itself, and little of it 
 
 @dataclass(slots=True)
 class _Known:
-    """A member, and the group of who named it first. `met`: we have been linked with it, so it is there."""
+    """A member, and the group of who named it first."""
 
     record: PeerRecord
     source: bytes
-    met: bool = False
 
 
 class PassiveView:
@@ -44,14 +42,6 @@ class PassiveView:
     def records(self) -> Collection[PeerRecord]:
         return [known.record for known in self._known.values()]
 
-    def met(self, scope: Scope) -> dict[PeerId, PeerRecord]:
-        """Those we have been linked with, as far as they may be told to somebody of that scope."""
-        return {
-            peer_id: known.record
-            for peer_id, known in self._known.items()
-            if known.met and known.record.scope >= scope
-        }
-
     def learn(self, records: Collection[PeerRecord], source: bytes) -> None:
         """`source`: the group of who names them."""
         for record in records:
@@ -63,13 +53,6 @@ class PassiveView:
                 self._make_room(source)
                 self._known[record.peer_id] = _Known(record, source)
                 self._named[source] += 1
-
-    def meet(self, record: PeerRecord, source: bytes) -> None:
-        """We were linked with it."""
-        self.learn((record,), source)
-        known = self._known.get(record.peer_id)
-        if known is not None:
-            known.met = True
 
     def forget(self, peer_id: PeerId) -> None:
         known = self._known.pop(peer_id, None)

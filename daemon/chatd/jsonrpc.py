@@ -19,18 +19,6 @@ from chatcore.errors import LocalError
 Handler = Callable[[Any], Awaitable[Any]]
 Json = dict[str, Any]
 
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
-
-_HINTS: dict[int, tuple[str, str]] = {
-    PARSE_ERROR: ("parse_error", "send one JSON document"),
-    INVALID_REQUEST: ("invalid_request", 'send {"jsonrpc": "2.0", "id": 1, "method": "node.status"}'),
-    METHOD_NOT_FOUND: ("method_not_found", f"methods: {', '.join(api.METHODS)}"),
-    INVALID_PARAMS: ("invalid_params", "params are an array or an object"),
-}
-
 MAX_ITEMS_AT_ONCE = 16
 """In a list of an answer that is put into JSON on the event loop. So many signed messages are 0.5 MB, 4 ms;
 a page of 1,000 took a quarter of a second."""
@@ -52,15 +40,15 @@ class Dispatcher:
         try:
             parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except (ValueError, RecursionError):
-            return _encode(_failure(PARSE_ERROR, "Parse error"))
+            return _encode(_failure(api.PARSE_ERROR, "Parse error"))
         if not isinstance(parsed, list):
             single = await self._answer_one(parsed)
             return None if single is None else await _encode_aside(single)
         if not parsed:
-            return _encode(_failure(INVALID_REQUEST, "Invalid request"))
+            return _encode(_failure(api.INVALID_REQUEST, "Invalid request"))
         if len(parsed) > api.MAX_BATCH_REQUESTS:
             error = api.TooManyRequests(len(parsed))
-            return _encode(_failure(INVALID_REQUEST, str(error), dict(api.error_data(error))))
+            return _encode(_failure(api.INVALID_REQUEST, str(error), dict(api.error_data(error))))
         answers = await asyncio.gather(*(self._answer_one(item) for item in parsed))
         given = [answer for answer in answers if answer is not None]
         return await _encode_aside(given) if given else None
@@ -73,8 +61,7 @@ class Dispatcher:
             return None
         error = response.get("error")
         if error is not None and not isinstance(error.get("data"), dict):
-            kind, hint = _HINTS.get(error["code"], ("internal", "see the daemon's log"))
-            error["data"] = {"kind": kind, "hint": hint, "retryable": False}
+            error["data"] = _data(error["code"])
         return response
 
 
@@ -89,16 +76,20 @@ def _wrap(name: str, handler: Handler) -> Callable[..., Awaitable[Result]]:
             return Error(api.error_code(error), str(error), dict(api.error_data(error)))
         except Exception:
             log.exception("rpc_failed", method=name)
-            data = {"kind": "internal", "hint": "this is a bug; see the daemon's log", "retryable": False}
-            return Error(api.INTERNAL_ERROR, "Internal error", data)
+            return Error(api.INTERNAL_ERROR, "Internal error", _data(api.INTERNAL_ERROR))
 
     return call
 
 
 def _failure(code: int, text: str, data: Json | None = None) -> Json:
-    kind, hint = _HINTS[code]
-    data = data or {"kind": kind, "hint": hint, "retryable": False}
-    return {"jsonrpc": "2.0", "error": {"code": code, "message": text, "data": data}, "id": None}
+    error = {"code": code, "message": text, "data": data or _data(code)}
+    return {"jsonrpc": "2.0", "error": error, "id": None}
+
+
+def _data(code: int) -> Json:
+    """For what JSON-RPC itself refuses."""
+    refusal = api.REFUSALS.get(code, api.REFUSALS[api.INTERNAL_ERROR])
+    return {"kind": refusal.kind, "hint": refusal.hint, "retryable": False}
 
 
 async def _encode_aside(answer: Any) -> bytearray:

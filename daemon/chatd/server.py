@@ -1,6 +1,7 @@
 """The local API's door: aiohttp on a Unix socket, POST /rpc and the WebSocket /ws, for the owner only."""
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -115,7 +116,7 @@ _asked: ContextVar[list[AsyncIterator[list[str]]]] = ContextVar("asked")
 
 
 class _Conversation:
-    """One WebSocket: requests in, responses out, and after `events.subscribe` its events."""
+    """One WebSocket: a greeting, then requests in, responses out, and after `events.subscribe` its events."""
 
     def __init__(
         self,
@@ -135,6 +136,7 @@ class _Conversation:
         self._ended = False
 
     async def run(self) -> None:
+        await self._send(_notification(api.HELLO_NOTIFICATION, json.dumps(self._methods.hello())))
         async for message in self._websocket:
             if message.type is not WSMsgType.TEXT:
                 await self._websocket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"send text")
@@ -168,14 +170,14 @@ class _Conversation:
             self._events = self._tasks.create_task(self._follow(asked[-1]))
 
     async def _subscribe(self, params: api.SubscribeParams) -> api.Subscribed:
-        _asked.get().append(self._feed.subscribe(params.since))
+        _asked.get().append(self._feed.subscribe(params.since, params.topics))
         return self._methods.snapshot(self._feed.seq)
 
     async def _follow(self, subscription: AsyncIterator[list[str]]) -> None:
         async for events in subscription:
-            params = f'{{"events":[{",".join(events)}]}}'
-            text = f'{{"jsonrpc":"2.0","method":"{api.EVENTS_NOTIFICATION}","params":{params}}}'
-            await self._send(text.encode())
+            text = _notification(api.EVENTS_NOTIFICATION, f'{{"events":[{",".join(events)}]}}')
+            events.clear()  # what a client does not read is held once, as it goes out
+            await self._send(text)
 
     async def _send(self, text: bytes | bytearray) -> None:
         """Whoever is gone, or reads nothing for too long, is not worth an error."""
@@ -191,6 +193,10 @@ class _Conversation:
         transport = self._transport
         if transport is not None:
             transport.abort()
+
+
+def _notification(method: str, params: str) -> bytes:
+    return f'{{"jsonrpc":"2.0","method":"{method}","params":{params}}}'.encode()
 
 
 @web.middleware

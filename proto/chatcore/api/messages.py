@@ -145,7 +145,7 @@ class Message(TypedDict):
 
     `alias` is the owner's own name for the author, where there is one. `payload` is what the author signed,
     with `signature`, both in base64; only where asked for. `state` only of our own, when they are new, not
-    delivered, or were lately: as in Sent.
+    delivered, or were lately: as in Sent. `mention` is true in events when somebody else names this node.
     """
 
     seq: int
@@ -157,6 +157,7 @@ class Message(TypedDict):
     text: str
     time_ms: int
     time: str
+    mention: NotRequired[bool]
     state: NotRequired[str]
     payload: NotRequired[str]
     signature: NotRequired[str]

@@ -20,6 +20,8 @@ MESSAGE, MENTION = "message", "mention"
 
 
 class NeedsWebSocket(LocalError):
+    """Asked over HTTP for what only a WebSocket can carry."""
+
     kind = "needs_websocket"
 
     def __init__(self) -> None:

@@ -11,6 +11,8 @@ MAX_PARAM_CHARS = 64 * 1024
 
 
 class InvalidParams(LocalError):
+    """A parameter is missing, unknown, of the wrong type or out of its range."""
+
     kind = "invalid_params"
 
 

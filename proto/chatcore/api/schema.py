@@ -78,6 +78,6 @@ def _items(schema: Schema, limits: typing.Mapping[str, Any]) -> Schema:
 
 
 def description(kind: Any) -> str:
-    """Its docstring as one paragraph; a dataclass without one has a signature instead, which is none."""
+    """Its docstring as one paragraph; a dataclass without one has a signature instead, which says nothing."""
     text = kind.__doc__ or ""
     return "" if text.startswith(f"{kind.__name__}(") else " ".join(text.split())

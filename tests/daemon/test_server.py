@@ -1,6 +1,5 @@
 """The local API of a real daemon over its real Unix socket: HTTP, WebSocket, and whatever else comes."""
 
-import base64
 import contextlib
 import gzip
 import json
@@ -16,10 +15,7 @@ from typing import Any
 import pytest
 
 from chatcore import api
-from chatcore.clock import COUNTER_BITS
-from chatcore.envelopes import MAX_TEXT_BYTES, Chat, seal
-from chatcore.identity import Identity
-from chatcore.names import room_id
+from chatcore.envelopes import MAX_TEXT_BYTES
 from chatd.server import MAX_WEBSOCKETS
 from tests.support.daemon import Daemon, RpcError
 from tests.support.local import (
@@ -32,6 +28,7 @@ from tests.support.local import (
     send_and_leave,
     websocket,
 )
+from tests.support.strangers import signed
 
 STOP_S = 5.0
 DEAF = 16
@@ -410,23 +407,12 @@ async def test_subscription_under_load_misses_and_repeats_nothing(daemon: Daemon
 
 
 async def test_subscriber_hears_only_its_topics_and_what_names_it(daemon: Daemon) -> None:
-    other = Identity(bytes(31) + b"x")
-    room, now = room_id("main", "lobby"), time.time_ns() // 1_000_000 << COUNTER_BITS
-    texts = ["nobody is meant", "@Ann, tea?", "annual"]
-    said = [seal(other, room, now + number, "bob", Chat(text)) for number, text in enumerate(texts)]
-    signed = [
-        {
-            "room": "lobby",
-            "payload": base64.b64encode(item.payload).decode(),
-            "signature": base64.b64encode(item.signature).decode(),
-        }
-        for item in said
-    ]
+    said = signed("nobody is meant", "@Ann, tea?", "annual")
     async with websocket(daemon.socket) as local, websocket(daemon.socket) as all_of_it:
         await all_of_it.call("events.subscribe")
         await local.call("events.subscribe", topics=["mention", "room"])
         await local.call("message.send", text="ann speaks of ann herself")
-        assert (await local.call("message.import", messages=signed))["stored"] == len(said)
+        assert (await local.call("message.import", messages=said))["stored"] == len(said)
         await local.call("room.join", room="games")
         await local.call("room.leave", room="games")
         await local.event("room", state="left")

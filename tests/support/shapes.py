@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 
-from chatcore.api import METHODS, TOPICS, openrpc
+from chatcore.api import TOPICS, openrpc
 
 Json = dict[str, Any]
 
@@ -40,12 +40,6 @@ def params_misfit(method: str, params: Json) -> list[str]:
         "additionalProperties": False,
     }
     return _misfits(schema, params)
-
-
-def declared_kinds(method: str) -> set[str]:
-    """Of the errors a method may answer with."""
-    own = {kind.kind for kind in openrpc.errors_of(METHODS[method])} if method in METHODS else set()
-    return own | {"parse_error", "invalid_request", "method_not_found", "batch_too_long", "internal"}
 
 
 def _method(name: str) -> Json:

@@ -111,7 +111,7 @@ def _topics(document: Json) -> str:
 
 def _errors() -> str:
     """Those of JSON-RPC first; two of its codes have a kind of ours as well."""
-    rows = [f"| {item.code} | `{item.kind}` | {item.when} |" for item in REFUSALS.values()]
+    rows = [f"| {item.code} | `{item.kind}` | {_sentence(item.when)} |" for item in REFUSALS.values()]
     rows += [
         f"| {code} | `{kind.kind}` | {' '.join((kind.__doc__ or '').split())} |"
         for kind, code in ERROR_CODES.items()

@@ -78,7 +78,8 @@ with one event or more, in their order:
 - `seq` rises with each message stored, and goes on rising after a restart. Subscribe with the last `seq`
   you have seen as `since`, and each message that came after it comes once, then what is new. What is not a
   message is not told again: the snapshot shows what became of it. A snapshot whose `seq` is below your
-  `since` is of another store (a backup was restored): start anew from there.
+  `since` is of another store (a backup was restored): start anew from there. What was removed for its age
+  meanwhile is not told.
 - `topics` (at most {MAX_TOPICS}) says what to tell of; without it everything is told. Subscribing again on
   the same WebSocket replaces the subscription.
 - Who reads slowly holds up nobody else, and costs the daemon less than 1 MiB. When it has fallen too far

@@ -14,10 +14,12 @@ import structlog
 from jsonrpcserver import Error, Result, Success, async_dispatch_to_serializable
 
 from chatcore import api
+from chatcore.api import MAX_BATCH_ANSWER_BYTES
 from chatcore.errors import LocalError
 
 Handler = Callable[[Any], Awaitable[Any]]
 Json = dict[str, Any]
+Methods = dict[str, Callable[..., Awaitable[Result]]]
 
 MAX_ITEMS_AT_ONCE = 16
 """In a list of an answer that is put into JSON on the event loop. So many signed messages are 0.5 MB, 4 ms;
@@ -33,7 +35,8 @@ class Dispatcher:
     """Answers requests with the given handlers, one per method of the api table."""
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
-        self._methods = {name: _wrap(name, handler) for name, handler in handlers.items()}
+        self._methods: Methods = {name: _wrap(name, handler) for name, handler in handlers.items()}
+        self._too_long: Methods = dict.fromkeys(self._methods, _refuse_too_long)
 
     async def answer(self, text: str) -> bytearray | None:
         """The response, or None when nothing in the request asks for one."""
@@ -49,13 +52,42 @@ class Dispatcher:
         if len(parsed) > api.MAX_BATCH_REQUESTS:
             error = api.TooManyRequests(len(parsed))
             return _encode(_failure(api.INVALID_REQUEST, str(error), dict(api.error_data(error))))
-        answers = await asyncio.gather(*(self._answer_one(item) for item in parsed))
-        given = [answer for answer in answers if answer is not None]
-        return await _encode_aside(given) if given else None
+        return await self._answer_batch(parsed)
 
-    async def _answer_one(self, request: Any) -> Json | None:
+    async def _answer_batch(self, requests: list[Any]) -> bytearray | None:
+        """Side by side, but for pages: those one after another, so that no more than one is there as objects,
+        and none any more once the answers are long enough."""
+        answers: dict[int, bytearray] = {}
+        bulky = [number for number, request in enumerate(requests) if _is_bulky(request)]
+
+        async def answer(number: int, methods: Methods) -> None:
+            given = await self._answer_one(requests[number], methods)
+            if given is not None:
+                answers[number] = await _encode_aside(given)
+
+        async def answer_in_turn() -> None:
+            size = 0
+            for number in bulky:
+                full = size >= MAX_BATCH_ANSWER_BYTES
+                await answer(number, self._too_long if full else self._methods)
+                size += len(answers.get(number, b""))
+
+        others = sorted({*range(len(requests))} - {*bulky})
+        await asyncio.gather(answer_in_turn(), *(answer(number, self._methods) for number in others))
+        if not answers:
+            return None
+        text = bytearray(b"[")
+        for number in sorted(answers):
+            text += b"," if len(text) > 1 else b""
+            text += answers.pop(number)
+        text += b"]"
+        return text
+
+    async def _answer_one(self, request: Any, methods: Methods | None = None) -> Json | None:
         response = await async_dispatch_to_serializable(
-            "", methods=self._methods, deserializer=lambda _: {} if isinstance(request, list) else request
+            "",
+            methods=methods or self._methods,
+            deserializer=lambda _: {} if isinstance(request, list) else request,
         )
         if not isinstance(response, dict):
             return None
@@ -79,6 +111,16 @@ def _wrap(name: str, handler: Handler) -> Callable[..., Awaitable[Result]]:
             return Error(api.INTERNAL_ERROR, "Internal error", _data(api.INTERNAL_ERROR))
 
     return call
+
+
+async def _refuse_too_long(*_: Any, **__: Any) -> Result:
+    error = api.BatchAnswerTooLong()
+    return Error(api.error_code(error), str(error), dict(api.error_data(error)))
+
+
+def _is_bulky(request: Any) -> bool:
+    name = request.get("method") if isinstance(request, dict) else None
+    return isinstance(name, str) and name in api.METHODS and api.METHODS[name].bulky
 
 
 def _failure(code: int, text: str, data: Json | None = None) -> Json:

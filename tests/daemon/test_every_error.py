@@ -132,6 +132,23 @@ def batch_too_long(low: Low) -> None:
     check_error(json.loads(answer)["error"], "node.status", "batch_too_long")
 
 
+def batch_answer_too_long(low: Low) -> None:
+    """Pages are read until there is enough; whatever else stands in the batch is done."""
+    low.daemon.call("message.import", messages=signed("a", "page", "of", "some", "length"))
+    methods = ["message.history", "identity.show", "message.search", "message.history", "identity.show"]
+    params = {"message.search": ["length"]}
+    requests: list[Json] = [
+        {"jsonrpc": "2.0", "id": number, "method": method, "params": params.get(method, [])}
+        for number, method in enumerate(methods)
+    ]
+    requests.append({"jsonrpc": "2.0", "method": "message.history"})
+    answers = json.loads(low.daemon.post(json.dumps(requests))[1])
+    assert [answer["id"] for answer in answers] == list(range(len(methods)))
+    assert [("result" in answer) for answer in answers] == [True, True, False, False, True]
+    check_error(answers[2]["error"], "message.search", "batch_answer_too_long")
+    check_error(answers[3]["error"], "message.history", "batch_answer_too_long")
+
+
 def internal(low: Low) -> None:
     refused(low.daemon, "node.stats", {}, "internal")
     assert "a bug" in low.daemon.log
@@ -268,6 +285,7 @@ DOINGS: dict[str, Doing] = {
     "parse_error": parse_error,
     "invalid_request": invalid_request,
     "batch_too_long": batch_too_long,
+    "batch_answer_too_long": batch_answer_too_long,
     "internal": internal,
     "too_many_rooms": too_many_rooms,
     "too_many_addresses": too_many_addresses,

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from chatcore import addressbook, people, requests
-from chatd import pinning
+from chatd import jsonrpc, pinning
 from chatd.links import Links
 from chatd.main import main
 from chatd.methods import Methods
@@ -19,6 +19,7 @@ CAPS: tuple[tuple[ModuleType, str, int], ...] = (
     (addressbook, "MAX_KEPT", 2),
     (people, "MAX_ALIASES", 1),
     (people, "MAX_BLOCKED", 1),
+    (jsonrpc, "MAX_BATCH_ANSWER_BYTES", 500),
     (pinning, "MAX_PINS", 1),
     (shown, "MAX_PASSED_OVER", 2),
 )

@@ -12,6 +12,7 @@ from chatcore.api.failures import (
     METHOD_NOT_FOUND,
     PARSE_ERROR,
     REFUSALS,
+    BatchAnswerTooLong,
     ErrorData,
     Refusal,
     TooManyRequests,
@@ -41,7 +42,12 @@ from chatcore.api.feed import (
     SubscribeParams,
     Topic,
 )
-from chatcore.api.limits import API_VERSION, MAX_BATCH_REQUESTS, MAX_REQUEST_BYTES
+from chatcore.api.limits import (
+    API_VERSION,
+    MAX_BATCH_ANSWER_BYTES,
+    MAX_BATCH_REQUESTS,
+    MAX_REQUEST_BYTES,
+)
 from chatcore.api.messages import (
     DEFAULT_HISTORY,
     MAX_CONFIRMED_BY,
@@ -123,6 +129,7 @@ __all__ = [
     "INTERNAL_ERROR",
     "INVALID_PARAMS",
     "INVALID_REQUEST",
+    "MAX_BATCH_ANSWER_BYTES",
     "MAX_BATCH_REQUESTS",
     "MAX_CONFIRMED_BY",
     "MAX_HISTORY",
@@ -147,6 +154,7 @@ __all__ = [
     "BackupParams",
     "BadMoment",
     "BadQuery",
+    "BatchAnswerTooLong",
     "Check",
     "ConnectParams",
     "Connecting",

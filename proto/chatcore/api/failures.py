@@ -23,6 +23,15 @@ class TooManyRequests(LocalError):
         )
 
 
+class BatchAnswerTooLong(LocalError):
+    """The answers before this one in its batch are too long already; it was not asked."""
+
+    kind = "batch_answer_too_long"
+
+    def __init__(self) -> None:
+        super().__init__("the answers to this batch are too long already", "ask for it in a batch of its own")
+
+
 ERROR_CODES: dict[type[ChatError], int] = {
     InvalidParams: -32602,  # JSON-RPC 2.0, section 5.1
     TooManyRequests: -32600,
@@ -47,6 +56,7 @@ ERROR_CODES: dict[type[ChatError], int] = {
     BadMoment: 1021,
     BadQuery: 1022,
     MuchNotShown: 1023,
+    BatchAnswerTooLong: 1024,
     errors.NotCaughtUp: 1030,
     errors.BackupFailed: 1031,
     errors.UnknownPeer: 1050,

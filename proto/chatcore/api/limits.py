@@ -8,3 +8,6 @@ MAX_REQUEST_BYTES = 1024 * 1024
 """Of an HTTP body, or of one WebSocket message from a client."""
 
 MAX_BATCH_REQUESTS = 100
+MAX_BATCH_ANSWER_BYTES = 64 * 1024 * 1024
+"""Once the answers to a batch have so many, no more pages are read for it. One has 30 MB at most, so a client
+that takes 128 MiB takes any answer."""

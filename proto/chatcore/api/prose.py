@@ -1,7 +1,12 @@
 """What docs/rpc.md says beside the table: how to ask, and how events come."""
 
 from chatcore.api.feed import MAX_TOPICS
-from chatcore.api.limits import API_VERSION, MAX_BATCH_REQUESTS, MAX_REQUEST_BYTES
+from chatcore.api.limits import (
+    API_VERSION,
+    MAX_BATCH_ANSWER_BYTES,
+    MAX_BATCH_REQUESTS,
+    MAX_REQUEST_BYTES,
+)
 from chatcore.api.parsing import MAX_PARAM_CHARS
 
 CURL = 'curl --silent --unix-socket "$SOCKET" http://chatd/rpc'
@@ -34,6 +39,9 @@ done side by side, not one after another, and answered in their order:
 {CURL} \\
   -d '[{{"jsonrpc":"2.0","id":1,"method":"node.status"}},{{"jsonrpc":"2.0","id":2,"method":"peer.list"}}]'
 ```
+
+Answers with pages of messages (`message.history`, `message.search`, `message.pins`) are made one after
+another; once they have {MAX_BATCH_ANSWER_BYTES:,} bytes, the rest of them is refused.
 
 A request, or a batch, has at most {MAX_REQUEST_BYTES:,} bytes (HTTP status 413 beyond it), a text in it at
 most {MAX_PARAM_CHARS:,} characters. `rpc.discover` answers with all of this page as an OpenRPC document.

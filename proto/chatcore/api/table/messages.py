@@ -67,6 +67,7 @@ METHODS: dict[str, Method] = {
         HistoryParams,
         list[Message],
         errors=(*_IN_ROOM, *_WHEN, MuchNotShown),
+        bulky=True,
         examples=(
             Example({"limit": 1}, [{**MESSAGE, "state": "delivered"}]),
             Example({"room": "lobby", "after": "2026-01-01T00:00:00Z", "signed": True}, [SIGNED]),
@@ -77,6 +78,7 @@ METHODS: dict[str, Method] = {
         SearchParams,
         SearchPage,
         errors=(*_IN_ROOM, *_WHEN, BadQuery),
+        bulky=True,
         examples=(
             Example(
                 {"query": "hi bo*"},
@@ -134,6 +136,7 @@ METHODS: dict[str, Method] = {
         PinsParams,
         list[Message],
         errors=(*_IN_ROOM, *_WHEN),
+        bulky=True,
         examples=(Example({"room": "lobby"}, [MESSAGE]),),
     ),
 }

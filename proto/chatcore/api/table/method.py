@@ -16,10 +16,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """`errors` are those of its own: InvalidParams may come of any method."""
+    """`errors` are those of its own: InvalidParams may come of any method. `bulky`: it only reads, and may
+    answer with megabytes."""
 
     summary: str
     params: type[Any]
     result: Any
     errors: tuple[type[ChatError], ...] = ()
     examples: tuple[Example, ...] = ()
+    bulky: bool = False

@@ -118,9 +118,17 @@ async def _refuse_too_long(*_: Any, **__: Any) -> Result:
     return Error(api.error_code(error), str(error), dict(api.error_data(error)))
 
 
+_BULKY = tuple(name for name, method in api.METHODS.items() if method.bulky)
+
+
+def may_be_bulky(text: str) -> bool:
+    """Whether a request, unparsed, looks as if its answer may have megabytes."""
+    return any(name in text for name in _BULKY)
+
+
 def _is_bulky(request: Any) -> bool:
     name = request.get("method") if isinstance(request, dict) else None
-    return isinstance(name, str) and name in api.METHODS and api.METHODS[name].bulky
+    return name in _BULKY
 
 
 def _failure(code: int, text: str, data: Json | None = None) -> Json:

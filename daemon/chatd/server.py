@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from chatcore import api
 from chatcore.errors import LocalError
 from chatd.feed import Feed
-from chatd.jsonrpc import Dispatcher, Handler
+from chatd.jsonrpc import Dispatcher, Handler, may_be_bulky
 from chatd.methods import Methods
 
 MAX_REQUESTS_PER_SOCKET = 64
@@ -131,6 +132,9 @@ class _Conversation:
         self._methods = server.methods
         self._tasks = tasks
         self._slots = asyncio.Semaphore(MAX_REQUESTS_PER_SOCKET)
+        self._pages = asyncio.Lock()
+        """Until one long answer is read, the next is not made."""
+
         self._dispatcher = Dispatcher({**server.handlers, "events.subscribe": self._subscribe})
         self._events: asyncio.Task[None] | None = None
         self._ended = False
@@ -159,9 +163,10 @@ class _Conversation:
         asked: list[AsyncIterator[list[str]]] = []
         _asked.set(asked)
         try:
-            answer = await self._dispatcher.answer(text)
-            if answer is not None:
-                await self._send(answer)
+            async with self._pages if may_be_bulky(text) else nullcontext():
+                answer = await self._dispatcher.answer(text)
+                if answer is not None:
+                    await self._send(answer)
         finally:
             self._slots.release()
         if asked and not self._ended:  # only now: events follow the answer that announces them

@@ -17,6 +17,7 @@ import pytest
 from chatcore import api
 from chatcore.envelopes import MAX_TEXT_BYTES
 from chatd.server import MAX_WEBSOCKETS
+from tests.conftest import Spawn
 from tests.support.daemon import Daemon, RpcError
 from tests.support.local import (
     WEBSOCKET_UPGRADE,
@@ -27,6 +28,7 @@ from tests.support.local import (
     http,
     send_and_leave,
     websocket,
+    websocket_frame,
 )
 from tests.support.strangers import signed
 
@@ -446,6 +448,25 @@ async def test_subscriber_that_never_reads_costs_the_others_nothing(daemon: Daem
                 await local.post("message.send", text=text)
             assert len(await local.messages(2000)) == 2000
             assert anonymous_bytes(daemon) - before < DEAF * 1024 * 1024
+
+
+async def test_client_that_asks_for_pages_and_reads_none_costs_one(spawn: Spawn) -> None:
+    daemon = spawn()
+    text, page = (
+        "x" * 16_000,
+        {"jsonrpc": "2.0", "id": 1, "method": "message.history", "params": {"limit": 300}},
+    )
+    said = [{"jsonrpc": "2.0", "method": "message.send", "params": [text]}] * 50
+    for _ in range(6):
+        daemon.post(json.dumps(said))
+    async with websocket(daemon.socket) as local:
+        await local.call("message.history", limit=300)
+        before = anonymous_bytes(daemon)
+        with deaf_subscriber(daemon.socket) as deaf:
+            deaf.sendall(websocket_frame(json.dumps(page)) * 60)
+            for _ in range(60):  # as many as would wait for the other, 290 MB
+                assert len(await local.call("message.history", limit=300)) == 300
+            assert anonymous_bytes(daemon) - before < 100 * 1024 * 1024
 
 
 # Who may

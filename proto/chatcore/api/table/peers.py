@@ -45,7 +45,7 @@ METHODS: dict[str, Method] = {
             Example({}, [LINKED]),
             Example(
                 {"all": True},
-                [{**LINKED, "state": "lost", "reason": "the peer said goodbye: it stops", "lost_s": 12.5}],
+                [{**LINKED, "state": "lost", "reason": "the node is stopping", "lost_s": 12.5}],
             ),
         ),
     ),
@@ -105,7 +105,7 @@ METHODS: dict[str, Method] = {
                         "peer_id": BOB,
                         "username": "bob",
                         "address": BOB_AT,
-                        "reason": "its score fell to -104",
+                        "reason": "messages announced and not delivered",
                         "left_s": 86291.4,
                     }
                 ],

@@ -8,7 +8,7 @@ HOME_DIR ?= .run/home
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test lint format demo bench sim faults clean forget
+.PHONY: help run chat test lint format demo docs bench sim faults clean forget
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -46,6 +46,9 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 
 demo: $(BIN)/chatd ## three daemons tell a story in a temporary folder, in under 30 s
 	@$(BIN)/python -m tests.e2e.demo
+
+docs: $(BIN)/chatd ## write docs/rpc.md from the table of methods
+	$(BIN)/python -m chatcore.api > docs/rpc.md
 
 bench: $(VENV)/.dev ## measure throughput, latency, memory, start-up and searches; prints a table, writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -53,6 +53,18 @@ class BadAnswer(DaemonUnreachable):
         super().__init__(path, why, hint, transient=False)
 
 
+class ApiMismatch(BadAnswer):
+    """A chatd with a local API of another time than this client. `theirs` is empty where it did not say."""
+
+    def __init__(self, path: str, theirs: str, ours: int) -> None:
+        said = f"version {theirs}" if theirs else "no version we know"
+        super().__init__(
+            path,
+            f"the daemon at {path} speaks {said} of the local API, this client version {ours}",
+            "install the same chatd for both, then start the daemon again",
+        )
+
+
 class TimedOut(ClientFailure):
     def __init__(self, what: str, seconds: float, hint: str) -> None:
         super().__init__(f"{what} within {seconds:g} s", hint)
@@ -75,6 +87,7 @@ EXIT_STATUS: dict[type[ClientFailure], ExitStatus] = {
     RpcRefused: ExitStatus.REFUSED,
     DaemonUnreachable: ExitStatus.UNREACHABLE,
     BadAnswer: ExitStatus.UNREACHABLE,
+    ApiMismatch: ExitStatus.UNREACHABLE,
     TimedOut: ExitStatus.TIMED_OUT,
     Undelivered: ExitStatus.UNDELIVERED,
     BadUsage: ExitStatus.USAGE,

@@ -2,12 +2,13 @@
 
 It comes back by itself and subscribes from the last message it saw, so that none is missed and none comes
 twice. Whoever iterates over the updates must not call in between: unread updates hold back answers.
+It speaks to daemons of its own API version only, and says so otherwise.
 """
 
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -16,15 +17,22 @@ import aiohttp
 
 from chatctl import jsonrpc, reach
 from chatctl.env import Place
-from chatctl.failures import DaemonUnreachable, TimedOut
+from chatctl.failures import ApiMismatch, DaemonUnreachable, TimedOut
 from chatctl.jsonrpc import NotJsonRpc, Params
 from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_ANSWER_BYTES
+from chatctl.safetext import clean_line
 
 if TYPE_CHECKING:
     from chatcore.api import Subscribed
 
 MAX_UNREAD_UPDATES = 1024
 """Beyond it we stop reading, and the daemon keeps our place or sends us back to it."""
+
+API_MAJOR = 1
+"""The first number of the local API's version that this client is made for."""
+
+MAX_VERSION_CHARS = 20
+"""Of what a daemon says its version is, in a message about it."""
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MOST_S = 2.0
@@ -56,7 +64,17 @@ Update = Event | Away | Back
 
 
 class Stream:
-    def __init__(self, place: Place, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    """`topics`: as events.subscribe takes them, all by default. `since`: the last message seen in an earlier
+    life; what came after it comes first."""
+
+    def __init__(
+        self,
+        place: Place,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        *,
+        topics: Collection[str] | None = None,
+        since: int | None = None,
+    ) -> None:
         reach.check_length(place)
         self._place = place
         self._timeout_s = timeout_s
@@ -66,11 +84,15 @@ class Stream:
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._updates: asyncio.Queue[Update | Exception] = asyncio.Queue(MAX_UNREAD_UPDATES)
-        self._seen: int | None = None
+        self._topics = None if topics is None else list(topics)
+        self._seen = since
         self._peer_id = ""
 
     async def open(self) -> "Subscribed":
-        """The snapshot; updates follow it without a hole. Raises DaemonUnreachable, BadAnswer or TimedOut."""
+        """The snapshot; updates follow it without a hole.
+
+        Raises DaemonUnreachable, BadAnswer, ApiMismatch, TimedOut, or RpcRefused for topics it does not know.
+        """
         connector = aiohttp.UnixConnector(self._place.socket)
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
         snapshot = await self._connect()
@@ -157,9 +179,10 @@ class Stream:
     def _resume(self, snapshot: "Subscribed") -> bool:
         """Whether the numbers seen so far still count here."""
         peer_id, seq = snapshot["identity"]["peer_id"], snapshot["seq"]
-        resumed = self._seen is not None and self._peer_id == peer_id and seq >= self._seen
+        resumed = self._seen is not None and self._peer_id in ("", peer_id) and seq >= self._seen
+        self._peer_id = peer_id
         if not resumed:
-            self._peer_id, self._seen = peer_id, seq
+            self._seen = seq
         return resumed
 
     async def _serve(self) -> DaemonUnreachable:
@@ -178,6 +201,8 @@ class Stream:
             await asyncio.sleep(delay)  # at first too: a daemon that stops may accept for a moment longer
             try:
                 return await self._connect()
+            except ApiMismatch:
+                raise  # waiting will not mend it
             except (DaemonUnreachable, TimedOut):
                 delay = min(delay * 2, BACKOFF_MOST_S)
 
@@ -207,10 +232,17 @@ class Stream:
 
     async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> "Subscribed":
         number = next(self._numbers)
-        params = {} if self._seen is None else {"since": self._seen}
+        wanted = {"since": self._seen, "topics": self._topics}
+        params = {name: value for name, value in wanted.items() if value is not None}
         await socket.send_str(jsonrpc.request(number, "events.subscribe", params))
+        theirs = ""
         while (document := await self._receive(socket)).get("id") != number:
-            await self._on_document(document)
+            if document.get("method") == "hello":
+                theirs = _api_version(document)
+            else:
+                await self._on_document(document)
+        if theirs.partition(".")[0] != str(API_MAJOR):
+            raise ApiMismatch(self._place.socket, theirs, API_MAJOR)
         try:
             snapshot: Subscribed = jsonrpc.result_of(document)
             int(snapshot["seq"]), str(snapshot["identity"]["peer_id"]), list(snapshot["rooms"])
@@ -257,6 +289,13 @@ async def _close(socket: aiohttp.ClientWebSocketResponse) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_S):
             await socket.close()
+
+
+def _api_version(hello: dict[str, Any]) -> str:
+    """Empty when it does not say."""
+    params = hello.get("params")
+    version = params.get("api_version") if isinstance(params, dict) else None
+    return clean_line(version)[:MAX_VERSION_CHARS] if isinstance(version, str) else ""
 
 
 def _events_of(document: dict[str, Any]) -> list[dict[str, Any]]:

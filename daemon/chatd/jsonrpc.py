@@ -14,22 +14,12 @@ import structlog
 from jsonrpcserver import Error, Result, Success, async_dispatch_to_serializable
 
 from chatcore import api
+from chatcore.api import MAX_BATCH_ANSWER_BYTES
 from chatcore.errors import LocalError
 
 Handler = Callable[[Any], Awaitable[Any]]
 Json = dict[str, Any]
-
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
-
-_HINTS: dict[int, tuple[str, str]] = {
-    PARSE_ERROR: ("parse_error", "send one JSON document"),
-    INVALID_REQUEST: ("invalid_request", 'send {"jsonrpc": "2.0", "id": 1, "method": "node.status"}'),
-    METHOD_NOT_FOUND: ("method_not_found", f"methods: {', '.join(api.METHODS)}"),
-    INVALID_PARAMS: ("invalid_params", "params are an array or an object"),
-}
+Methods = dict[str, Callable[..., Awaitable[Result]]]
 
 MAX_ITEMS_AT_ONCE = 16
 """In a list of an answer that is put into JSON on the event loop. So many signed messages are 0.5 MB, 4 ms;
@@ -45,36 +35,65 @@ class Dispatcher:
     """Answers requests with the given handlers, one per method of the api table."""
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
-        self._methods = {name: _wrap(name, handler) for name, handler in handlers.items()}
+        self._methods: Methods = {name: _wrap(name, handler) for name, handler in handlers.items()}
+        self._too_long: Methods = dict.fromkeys(self._methods, _refuse_too_long)
 
     async def answer(self, text: str) -> bytearray | None:
         """The response, or None when nothing in the request asks for one."""
         try:
             parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except (ValueError, RecursionError):
-            return _encode(_failure(PARSE_ERROR, "Parse error"))
+            return _encode(_failure(api.PARSE_ERROR, "Parse error"))
         if not isinstance(parsed, list):
             single = await self._answer_one(parsed)
             return None if single is None else await _encode_aside(single)
         if not parsed:
-            return _encode(_failure(INVALID_REQUEST, "Invalid request"))
+            return _encode(_failure(api.INVALID_REQUEST, "Invalid request"))
         if len(parsed) > api.MAX_BATCH_REQUESTS:
             error = api.TooManyRequests(len(parsed))
-            return _encode(_failure(INVALID_REQUEST, str(error), dict(api.error_data(error))))
-        answers = await asyncio.gather(*(self._answer_one(item) for item in parsed))
-        given = [answer for answer in answers if answer is not None]
-        return await _encode_aside(given) if given else None
+            return _encode(_failure(api.INVALID_REQUEST, str(error), dict(api.error_data(error))))
+        return await self._answer_batch(parsed)
 
-    async def _answer_one(self, request: Any) -> Json | None:
+    async def _answer_batch(self, requests: list[Any]) -> bytearray | None:
+        """Side by side, but for pages: those one after another, so that no more than one is there as objects,
+        and none any more once the answers are long enough."""
+        answers: dict[int, bytearray] = {}
+        bulky = [number for number, request in enumerate(requests) if _is_bulky(request)]
+
+        async def answer(number: int, methods: Methods) -> None:
+            given = await self._answer_one(requests[number], methods)
+            if given is not None:
+                answers[number] = await _encode_aside(given)
+
+        async def answer_in_turn() -> None:
+            size = 0
+            for number in bulky:
+                full = size >= MAX_BATCH_ANSWER_BYTES
+                await answer(number, self._too_long if full else self._methods)
+                size += len(answers.get(number, b""))
+
+        others = sorted({*range(len(requests))} - {*bulky})
+        await asyncio.gather(answer_in_turn(), *(answer(number, self._methods) for number in others))
+        if not answers:
+            return None
+        text = bytearray(b"[")
+        for number in sorted(answers):
+            text += b"," if len(text) > 1 else b""
+            text += answers.pop(number)
+        text += b"]"
+        return text
+
+    async def _answer_one(self, request: Any, methods: Methods | None = None) -> Json | None:
         response = await async_dispatch_to_serializable(
-            "", methods=self._methods, deserializer=lambda _: {} if isinstance(request, list) else request
+            "",
+            methods=methods or self._methods,
+            deserializer=lambda _: {} if isinstance(request, list) else request,
         )
         if not isinstance(response, dict):
             return None
         error = response.get("error")
         if error is not None and not isinstance(error.get("data"), dict):
-            kind, hint = _HINTS.get(error["code"], ("internal", "see the daemon's log"))
-            error["data"] = {"kind": kind, "hint": hint, "retryable": False}
+            error["data"] = _data(error["code"])
         return response
 
 
@@ -89,16 +108,38 @@ def _wrap(name: str, handler: Handler) -> Callable[..., Awaitable[Result]]:
             return Error(api.error_code(error), str(error), dict(api.error_data(error)))
         except Exception:
             log.exception("rpc_failed", method=name)
-            data = {"kind": "internal", "hint": "this is a bug; see the daemon's log", "retryable": False}
-            return Error(api.INTERNAL_ERROR, "Internal error", data)
+            return Error(api.INTERNAL_ERROR, "Internal error", _data(api.INTERNAL_ERROR))
 
     return call
 
 
+async def _refuse_too_long(*_: Any, **__: Any) -> Result:
+    error = api.BatchAnswerTooLong()
+    return Error(api.error_code(error), str(error), dict(api.error_data(error)))
+
+
+_BULKY = tuple(name for name, method in api.METHODS.items() if method.bulky)
+
+
+def may_be_bulky(text: str) -> bool:
+    """Whether a request, unparsed, looks as if its answer may have megabytes."""
+    return any(name in text for name in _BULKY)
+
+
+def _is_bulky(request: Any) -> bool:
+    name = request.get("method") if isinstance(request, dict) else None
+    return name in _BULKY
+
+
 def _failure(code: int, text: str, data: Json | None = None) -> Json:
-    kind, hint = _HINTS[code]
-    data = data or {"kind": kind, "hint": hint, "retryable": False}
-    return {"jsonrpc": "2.0", "error": {"code": code, "message": text, "data": data}, "id": None}
+    error = {"code": code, "message": text, "data": data or _data(code)}
+    return {"jsonrpc": "2.0", "error": error, "id": None}
+
+
+def _data(code: int) -> Json:
+    """For what JSON-RPC itself refuses."""
+    refusal = api.REFUSALS.get(code, api.REFUSALS[api.INTERNAL_ERROR])
+    return {"kind": refusal.kind, "hint": refusal.hint, "retryable": False}
 
 
 async def _encode_aside(answer: Any) -> bytearray:

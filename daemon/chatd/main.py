@@ -192,7 +192,7 @@ class Daemon:
             mdns=discovery.status,
             doctor=Doctor(driver, store, self._settings, discovery.status),
         )
-        feed = Feed(store, methods.name_of, driver.node.people)
+        feed = Feed(store, methods.name_of, driver.node)
         driver.publish = feed.publish
         store.start(driver.take_results)
         server = Server(methods, feed)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatcore import __version__, api
+from chatcore.api import openrpc
 from chatcore.errors import BackupFailed, BadAddress, NotInRoom, UnknownMessage
 from chatcore.events import (
     BlockPeer,
@@ -83,6 +84,7 @@ class Methods:
         now = self._driver.now()
         return {
             "version": __version__,
+            "api_version": api.API_VERSION,
             "peer_id": str(self._node.identity.peer_id),
             "username": self._node.username,
             "network": self._node.config.network,
@@ -295,6 +297,9 @@ class Methods:
         """Those this node is in, or has been in."""
         return self._names.all(self._node)
 
+    async def rpc_discover(self, _: api.NoParams) -> dict[str, Any]:
+        return openrpc.document()
+
     async def events_subscribe(self, _: api.SubscribeParams) -> api.Subscribed:
         raise api.NeedsWebSocket
 
@@ -306,6 +311,15 @@ class Methods:
             "identity": views.identity(self._node),
             "rooms": views.rooms(self._node, now),
             "peers": views.peers(self._node, now),
+        }
+
+    def hello(self) -> api.Hello:
+        return {
+            "version": __version__,
+            "api_version": api.API_VERSION,
+            "peer_id": str(self._node.identity.peer_id),
+            "network": self._node.config.network,
+            "username": self._node.username,
         }
 
     def name_of(self, room: RoomId) -> str | None:

@@ -1,11 +1,13 @@
 """The local API's door: aiohttp on a Unix socket, POST /rpc and the WebSocket /ws, for the owner only."""
 
 import asyncio
+import json
 import logging
 import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from chatcore import api
 from chatcore.errors import LocalError
 from chatd.feed import Feed
-from chatd.jsonrpc import Dispatcher, Handler
+from chatd.jsonrpc import Dispatcher, Handler, may_be_bulky
 from chatd.methods import Methods
 
 MAX_REQUESTS_PER_SOCKET = 64
@@ -115,7 +117,7 @@ _asked: ContextVar[list[AsyncIterator[list[str]]]] = ContextVar("asked")
 
 
 class _Conversation:
-    """One WebSocket: requests in, responses out, and after `events.subscribe` its events."""
+    """One WebSocket: a greeting, then requests in, responses out, and after `events.subscribe` its events."""
 
     def __init__(
         self,
@@ -130,11 +132,15 @@ class _Conversation:
         self._methods = server.methods
         self._tasks = tasks
         self._slots = asyncio.Semaphore(MAX_REQUESTS_PER_SOCKET)
+        self._pages = asyncio.Lock()
+        """Until one long answer is read, the next is not made."""
+
         self._dispatcher = Dispatcher({**server.handlers, "events.subscribe": self._subscribe})
         self._events: asyncio.Task[None] | None = None
         self._ended = False
 
     async def run(self) -> None:
+        await self._send(_notification(api.HELLO_NOTIFICATION, json.dumps(self._methods.hello())))
         async for message in self._websocket:
             if message.type is not WSMsgType.TEXT:
                 await self._websocket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"send text")
@@ -157,9 +163,10 @@ class _Conversation:
         asked: list[AsyncIterator[list[str]]] = []
         _asked.set(asked)
         try:
-            answer = await self._dispatcher.answer(text)
-            if answer is not None:
-                await self._send(answer)
+            async with self._pages if may_be_bulky(text) else nullcontext():
+                answer = await self._dispatcher.answer(text)
+                if answer is not None:
+                    await self._send(answer)
         finally:
             self._slots.release()
         if asked and not self._ended:  # only now: events follow the answer that announces them
@@ -168,14 +175,14 @@ class _Conversation:
             self._events = self._tasks.create_task(self._follow(asked[-1]))
 
     async def _subscribe(self, params: api.SubscribeParams) -> api.Subscribed:
-        _asked.get().append(self._feed.subscribe(params.since))
+        _asked.get().append(self._feed.subscribe(params.since, params.topics))
         return self._methods.snapshot(self._feed.seq)
 
     async def _follow(self, subscription: AsyncIterator[list[str]]) -> None:
         async for events in subscription:
-            params = f'{{"events":[{",".join(events)}]}}'
-            text = f'{{"jsonrpc":"2.0","method":"{api.EVENTS_NOTIFICATION}","params":{params}}}'
-            await self._send(text.encode())
+            text = _notification(api.EVENTS_NOTIFICATION, f'{{"events":[{",".join(events)}]}}')
+            events.clear()  # what a client does not read is held once, as it goes out
+            await self._send(text)
 
     async def _send(self, text: bytes | bytearray) -> None:
         """Whoever is gone, or reads nothing for too long, is not worth an error."""
@@ -191,6 +198,10 @@ class _Conversation:
         transport = self._transport
         if transport is not None:
             transport.abort()
+
+
+def _notification(method: str, params: str) -> bytes:
+    return f'{{"jsonrpc":"2.0","method":"{method}","params":{params}}}'.encode()
 
 
 @web.middleware

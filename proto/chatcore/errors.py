@@ -29,6 +29,8 @@ class LocalError(ChatError):
 
 
 class TextEmpty(LocalError):
+    """There is nothing in the text but white space."""
+
     kind = "text_empty"
 
     def __init__(self) -> None:
@@ -36,6 +38,8 @@ class TextEmpty(LocalError):
 
 
 class TextTooLong(LocalError):
+    """The text has too many bytes of UTF-8."""
+
     kind = "text_too_long"
 
     def __init__(self, size: int, limit: int) -> None:
@@ -47,6 +51,8 @@ class TextTooLong(LocalError):
 
 
 class TextNotUnicode(LocalError):
+    """The text holds half a surrogate pair."""
+
     kind = "text_not_unicode"
 
     def __init__(self) -> None:
@@ -65,6 +71,8 @@ class BadName(LocalError):
 
 
 class BadAddress(LocalError):
+    """Not an address of a node."""
+
     kind = "bad_address"
 
     def __init__(self, address: str) -> None:
@@ -76,6 +84,8 @@ class BadAddress(LocalError):
 
 
 class NotInRoom(LocalError):
+    """This node is not in that room, or has never been where its history is asked for."""
+
     kind = "not_in_room"
 
     def __init__(self, name: str) -> None:
@@ -84,6 +94,8 @@ class NotInRoom(LocalError):
 
 
 class BadClientId(LocalError):
+    """A client_id that is empty, too long or not Unicode."""
+
     kind = "bad_client_id"
 
     def __init__(self, limit: int) -> None:
@@ -117,6 +129,8 @@ class UnknownMessage(LocalError):
 
 
 class TooManyRooms(LocalError):
+    """This node is in as many rooms as it can be."""
+
     kind = "too_many_rooms"
 
     def __init__(self, limit: int) -> None:
@@ -125,6 +139,8 @@ class TooManyRooms(LocalError):
 
 
 class RenamedTooOften(LocalError):
+    """Several names were taken just now."""
+
     kind = "renamed_too_often"
     retryable = True
 
@@ -136,6 +152,8 @@ class RenamedTooOften(LocalError):
 
 
 class TooManyPins(LocalError):
+    """As many messages are pinned as there can be."""
+
     kind = "too_many_pins"
 
     def __init__(self, limit: int) -> None:
@@ -146,6 +164,8 @@ class TooManyPins(LocalError):
 
 
 class TooManyAddresses(LocalError):
+    """This node keeps dialling as many addresses as it can."""
+
     kind = "too_many_addresses"
 
     def __init__(self, limit: int) -> None:
@@ -156,6 +176,8 @@ class TooManyAddresses(LocalError):
 
 
 class OwnAddress(LocalError):
+    """Asked to dial itself."""
+
     kind = "own_address"
 
     def __init__(self, address: str) -> None:
@@ -187,6 +209,8 @@ class AmbiguousPeer(LocalError):
 
 
 class OwnPeer(LocalError):
+    """It would be this node itself."""
+
     kind = "own_peer"
 
     def __init__(self) -> None:
@@ -194,6 +218,8 @@ class OwnPeer(LocalError):
 
 
 class AliasTaken(LocalError):
+    """Another peer has that name already, or one that looks alike."""
+
     kind = "alias_taken"
 
     def __init__(self, alias: str, other: str, short: str) -> None:
@@ -203,6 +229,8 @@ class AliasTaken(LocalError):
 
 
 class TooManyAliases(LocalError):
+    """As many peers have names as there can be."""
+
     kind = "too_many_aliases"
 
     def __init__(self, limit: int) -> None:
@@ -210,6 +238,8 @@ class TooManyAliases(LocalError):
 
 
 class TooManyBlocked(LocalError):
+    """As many peers are blocked as there can be."""
+
     kind = "too_many_blocked"
 
     def __init__(self, limit: int) -> None:
@@ -235,6 +265,8 @@ class PeerRefused(LocalError):
 
 
 class StoreFailed(LocalError):
+    """It could not be written to disk; nothing of it was kept."""
+
     kind = "store_failed"
     retryable = True
 
@@ -246,6 +278,8 @@ class StoreFailed(LocalError):
 
 
 class Stopping(LocalError):
+    """The daemon is on its way out; nothing of it was done."""
+
     kind = "stopping"
     retryable = True
 
@@ -254,6 +288,8 @@ class Stopping(LocalError):
 
 
 class NotCaughtUp(LocalError):
+    """Restored from a backup, and what it said since is not here yet: it must not speak before that."""
+
     kind = "not_caught_up"
     retryable = True
 
@@ -266,6 +302,8 @@ class NotCaughtUp(LocalError):
 
 
 class BackupFailed(LocalError):
+    """No backup was written; the message says why."""
+
     kind = "backup_failed"
 
 

@@ -72,7 +72,8 @@ async def run(daemon: Daemon, messages: int = MESSAGES) -> Result:
         asyncio.timeout(DEADLINE_S),
     ):
         await websocket.send_str(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "events.subscribe"}))
-        await websocket.receive_str()
+        for _ in ("hello", "the snapshot"):
+            await websocket.receive_str()
         async with Peer.dial(address) as peer:
             counting = asyncio.create_task(count_events(websocket, messages))
             start = time.perf_counter()

@@ -51,6 +51,7 @@ class FakeChatd:
         self.after_subscribe: list[Json] = []
         self.calls: list[tuple[str, Json]] = []
         self.sockets: list[web.WebSocketResponse] = []
+        self.hello: Any = {"api_version": "1.0.0"}
         self.status = 101
         self._called = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -85,6 +86,8 @@ class FakeChatd:
             return web.Response(status=self.status)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        if self.hello is not None:
+            await socket.send_json({"jsonrpc": "2.0", "method": "hello", "params": self.hello})
         self.sockets.append(socket)
         try:
             async for frame in socket:

@@ -122,6 +122,7 @@ def test_rooms_list_members_up_to_a_limit() -> None:
 def test_status_tells_why_an_address_is_not_reached() -> None:
     status: Status = {
         "version": "0.1.0",
+        "api_version": "1.0.0",
         "peer_id": ANN,
         "username": "ann",
         "network": "main",

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from chatcore.api import API_VERSION
 from chatctl.env import Place
-from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, RpcRefused, TimedOut
-from chatctl.stream import MAX_UNREAD_UPDATES, Away, Back, Event, Stream, Update
+from chatctl.failures import ApiMismatch, BadAnswer, BadUsage, DaemonUnreachable, RpcRefused, TimedOut
+from chatctl.stream import API_MAJOR, MAX_UNREAD_UPDATES, Away, Back, Event, Stream, Update
 from tests.client.fakechatd import OTHER_ID, FakeChatd, fake_chatd, message, snapshot
 from tests.support.daemon import Daemon
 
@@ -153,6 +154,65 @@ async def test_open_refuses_what_is_no_snapshot(place: Place, fake: FakeChatd, a
     async with Stream(place) as stream:
         with pytest.raises(BadAnswer):
             await stream.open()
+
+
+@pytest.mark.parametrize(
+    ("hello", "says"),
+    [
+        ({"api_version": "2.0.0"}, "speaks version 2.0.0 of the local API, this client version 1"),
+        ({"api_version": "10.1"}, "speaks version 10.1"),
+        ({"api_version": "2\x1b[2J" + "9" * 1000}, r"speaks version 2\[2J9{16} of"),
+        ({"api_version": 1}, "speaks no version we know"),
+        ([], "speaks no version we know"),
+        (None, "speaks no version we know"),
+    ],
+)
+async def test_open_of_a_daemon_of_another_api_says_what_to_do(
+    place: Place, fake: FakeChatd, hello: Any, says: str
+) -> None:
+    fake.hello = hello
+    async with Stream(place) as stream:
+        with pytest.raises(ApiMismatch, match=says) as caught:
+            await stream.open()
+    assert "install the same chatd for both" in caught.value.hint
+
+
+async def test_daemon_that_comes_back_with_another_api_ends_the_stream(
+    stream: Stream, fake: FakeChatd
+) -> None:
+    await fake.stop()
+    assert isinstance((await take(stream, 1))[0], Away)
+    fake.hello = {"api_version": "2.0.0"}
+    await fake.start()
+    with pytest.raises(ApiMismatch):
+        await take(stream, 1)
+
+
+async def test_newer_daemon_of_the_same_api_is_welcome(place: Place, fake: FakeChatd) -> None:
+    fake.hello = {"api_version": "1.7.0", "more": True}
+    async with Stream(place) as stream:
+        assert (await stream.open())["seq"] == 0
+
+
+def test_clients_are_made_for_the_api_of_this_source() -> None:
+    assert API_VERSION.partition(".")[0] == str(API_MAJOR)
+
+
+async def test_stream_asks_for_its_topics_and_from_where_it_was(place: Place, fake: FakeChatd) -> None:
+    fake.snapshot = snapshot(seq=9)
+    fake.after_subscribe = [message(8, "missed"), message(9, "too")]
+    async with Stream(place, topics=("message", "room"), since=7) as stream:
+        await stream.open()
+        assert texts(await take(stream, 2)) == ["missed", "too"]
+    assert fake.calls == [("events.subscribe", {"since": 7, "topics": ["message", "room"]})]
+
+
+async def test_number_from_another_store_is_not_counted_from(place: Place, fake: FakeChatd) -> None:
+    fake.snapshot = snapshot(seq=3)
+    fake.after_subscribe = [message(4, "new")]
+    async with Stream(place, since=7) as stream:
+        await stream.open()
+        assert texts(await take(stream, 1)) == ["new"]
 
 
 async def test_open_refuses_what_is_no_websocket(place: Place, fake: FakeChatd) -> None:

@@ -53,6 +53,7 @@ def all_below(kind: type[ChatError]) -> list[type[ChatError]]:
         (HistoryParams, {"limit": 1000}, HistoryParams("lobby", 1000)),
         (SubscribeParams, [None], SubscribeParams(None)),
         (SubscribeParams, {"since": 0}, SubscribeParams(0)),
+        (SubscribeParams, {"topics": ["room", "mention"]}, SubscribeParams(None, ["room", "mention"])),
         (RoomParams, ["wine"], RoomParams("wine")),
         (ConnectParams, {"address": "a:1"}, ConnectParams("a:1")),
     ],
@@ -82,6 +83,13 @@ def test_parameters_are_taken_by_place_or_by_name(kind: type[Any], params: Any, 
         (SubscribeParams, {"since": 2**63}, "'since' must be 0 to"),
         (SubscribeParams, {"since": False}, "'since' must be int or null, not bool"),
         (SubscribeParams, {"since": "5"}, "'since' must be int or null, not str"),
+        (SubscribeParams, {"topics": []}, "'topics' is empty"),
+        (SubscribeParams, {"topics": "message"}, "'topics' must be list or null, not str"),
+        (SubscribeParams, {"topics": ["messages"]}, "'topics' takes no 'messages'"),
+        (SubscribeParams, {"topics": ["room", 5]}, "'topics' takes no int"),
+        (SubscribeParams, {"topics": ["room", None]}, "'topics' takes no NoneType"),
+        (SubscribeParams, {"topics": [["room"]]}, "'topics' takes no list"),
+        (SubscribeParams, {"topics": ["room"] * 17}, "'topics' has 17 items, over 16"),
     ],
 )
 def test_wrong_parameters_say_what_is_wrong(kind: type[Any], params: Any, why: str) -> None:
@@ -104,7 +112,7 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
-names = st.sampled_from(["text", "room", "limit", "since", "address", "x"])
+names = st.sampled_from(["text", "room", "limit", "since", "topics", "address", "x"])
 
 
 @given(

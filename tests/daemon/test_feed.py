@@ -4,6 +4,7 @@ import asyncio
 import json
 import queue
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -19,9 +20,17 @@ from chatd.feed import MAX_BATCH_EVENTS, MAX_RING_BYTES, MAX_RING_EVENTS, REPLAY
 from chatd.store import Batch, BatchResult, RoomEntry, Store
 
 AUTHOR = Identity(b"a" * 32)
+BOB = Identity(b"b" * 32)
 ROOM = RoomId(b"r" * 32)
 UNNAMED = RoomId(b"u" * 32)
 DEADLINE_S = 10.0
+
+
+@dataclass
+class Owner:
+    identity: Identity = BOB
+    username: str = "bob"
+    people: People = field(default_factory=People)
 
 
 class Source:
@@ -31,8 +40,9 @@ class Source:
         self.store = store
         self.results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
         store.start(self.results.put)
-        self.people = People()
-        self.feed = Feed(store, lambda room: "lobby" if room == ROOM else None, self.people)
+        self.owner = Owner()
+        self.people = self.owner.people
+        self.feed = Feed(store, lambda room: "lobby" if room == ROOM else None, self.owner)
         self.said = 0
 
     def keep(self, *envelopes: Envelope) -> list[MessageAdded]:
@@ -188,7 +198,7 @@ async def test_feed_keeps_no_more_than_its_bounds(source: Source) -> None:
     for _ in range(7):
         source.say(100, size=16_000)
     held = feed.between(feed.first, 10**6)
-    assert sum(len(text) for _, text in held) <= MAX_RING_BYTES
+    assert sum(len(told.text) for told in held) <= MAX_RING_BYTES
     assert feed.end - feed.first == len(held) < MAX_RING_EVENTS
     for subscriber in subscribers:
         assert (await take(subscriber, 1))[0]["topic"] == "gap"
@@ -196,7 +206,7 @@ async def test_feed_keeps_no_more_than_its_bounds(source: Source) -> None:
 
 async def test_feed_starts_where_the_store_ends(source: Source) -> None:
     source.say(7)
-    assert Feed(source.store, lambda _: None, People()).seq == 7
+    assert Feed(source.store, lambda _: None, Owner()).seq == 7
 
 
 async def test_blocked_author_is_in_no_event_and_no_replay_until_unblocked(source: Source) -> None:
@@ -210,3 +220,94 @@ async def test_blocked_author_is_in_no_event_and_no_replay_until_unblocked(sourc
     assert (event["topic"], event["seq"]) == ("room", 2)
     source.people.put(Person(author))
     assert [item["data"]["text"][0] for item in await take(source.feed.subscribe(0), 2)] == ["1", "2"]
+
+
+# Topics and mentions
+
+
+def say_as(source: Source, who: Identity, *said: str) -> None:
+    for text in said:
+        source.said += 1
+        for news in source.keep(seal(who, ROOM, source.said, "x", Chat(text))):
+            source.feed.publish(news)
+
+
+async def test_subscriber_hears_only_the_topics_it_asked_for(source: Source) -> None:
+    rooms = source.feed.subscribe(topics=["room"])
+    both = source.feed.subscribe(topics=["room", "message"])
+    said = source.say(MAX_BATCH_EVENTS + 3)
+    source.feed.publish(RoomChanged("games", joined=True))
+    assert [event["topic"] for event in await take(rooms, 1)] == ["room"]
+    events = await take(both, len(said) + 1)
+    assert texts(events) == said
+    assert events[-1]["topic"] == "room"
+
+
+async def test_topics_hold_for_what_is_told_again_too(source: Source) -> None:
+    said = source.say(2 * REPLAY_MESSAGES)
+    nothing = source.feed.subscribe(0, ["presence"])
+    source.feed.publish(MemberChanged("lobby", peer_id_of(AUTHOR.public_key), "ann", Movement.JOINED))
+    assert [event["topic"] for event in await take(nothing, 1)] == ["presence"]
+    assert texts(await take(source.feed.subscribe(0, ["message"]), len(said))) == said
+
+
+async def test_mentions_are_marked_and_may_be_all_that_is_asked_for(source: Source) -> None:
+    live = source.feed.subscribe(topics=["mention"])
+    everything = source.feed.subscribe()
+    say_as(source, AUTHOR, "nobody", "ask @Bob", "bobsled")
+    say_as(source, BOB, "I am bob")
+    say_as(source, AUTHOR, "bob: ?")
+    for subscription in (live, source.feed.subscribe(0, ["mention", "room"])):
+        events = await take(subscription, 2)
+        assert texts(events) == ["ask @Bob", "bob: ?"]
+        assert all(event["data"]["mention"] for event in events)
+    told = await take(everything, 5)
+    assert ["mention" in event["data"] for event in told] == [False, True, False, False, True]
+
+
+async def test_mention_follows_the_name_that_the_node_has_now(source: Source) -> None:
+    say_as(source, AUTHOR, "hello robert")
+    source.owner.username = "Robert"
+    (event,) = await take(source.feed.subscribe(0, ["mention"]), 1)
+    assert event["seq"] == 1
+
+
+async def test_gap_is_told_whatever_was_asked_for(source: Source) -> None:
+    slow = source.feed.subscribe(topics=["room"])
+    source.feed.publish(RoomChanged("games", joined=True))
+    await take(slow, 1)
+    for _ in range(9):
+        source.say(1000)
+    source.feed.publish(RoomChanged("games", joined=False))
+    (event,) = await take(slow, 1)
+    assert event["topic"] == "gap"
+
+
+async def test_ring_full_of_what_was_not_asked_for_lets_others_run_in_between(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+    at_end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    wait_beyond = source.feed.wait_beyond
+
+    async def spy(number: int) -> None:
+        if number == source.feed.end and not at_end.done():
+            at_end.set_result(turns)
+        await wait_beyond(number)
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    idle = source.feed.subscribe(topics=["room"])
+    for _ in range(4):
+        source.say(1000)
+    monkeypatch.setattr(source.feed, "wait_beyond", spy)
+    running = asyncio.create_task(others())
+    waiting = asyncio.create_task(take(idle, 1))
+    assert await asyncio.wait_for(at_end, DEADLINE_S) >= 4000 // MAX_BATCH_EVENTS
+    source.feed.publish(RoomChanged("games", joined=True))
+    assert [event["topic"] for event in await waiting] == ["room"]
+    running.cancel()

@@ -17,6 +17,7 @@ import pytest
 from chatcore import api
 from chatcore.envelopes import MAX_TEXT_BYTES
 from chatd.server import MAX_WEBSOCKETS
+from tests.conftest import Spawn
 from tests.support.daemon import Daemon, RpcError
 from tests.support.local import (
     WEBSOCKET_UPGRADE,
@@ -27,10 +28,15 @@ from tests.support.local import (
     http,
     send_and_leave,
     websocket,
+    websocket_frame,
 )
+from tests.support.strangers import signed
 
 STOP_S = 5.0
-NOBODY = 65534
+DEAF = 16
+"""Subscribers that never read; the more there are, the less the noise of one measurement counts."""
+
+"""Subscribers that never read; the more there are, the less the noise of one measurement counts."""
 
 
 @pytest.fixture
@@ -262,6 +268,14 @@ def test_room_is_joined_and_left_under_any_of_its_spellings(daemon: Daemon) -> N
 # WebSocket
 
 
+async def test_websocket_is_greeted_with_versions_and_whose_it_is(daemon: Daemon) -> None:
+    async with websocket(daemon.socket) as local:
+        status = await local.call("node.status")
+    names = ("version", "api_version", "peer_id", "network", "username")
+    assert local.hello == {name: status[name] for name in names}
+    assert local.hello["api_version"] == api.API_VERSION
+
+
 async def test_websocket_answers_many_calls_at_once(daemon: Daemon) -> None:
     count = 4 * 64  # four times as many as may be under way
     texts = [f"at once {number}" for number in range(count)]
@@ -394,6 +408,22 @@ async def test_subscription_under_load_misses_and_repeats_nothing(daemon: Daemon
                 assert seqs == list(range(seq + 1, seq + 101))
 
 
+async def test_subscriber_hears_only_its_topics_and_what_names_it(daemon: Daemon) -> None:
+    said = signed("nobody is meant", "@Ann, tea?", "annual")
+    async with websocket(daemon.socket) as local, websocket(daemon.socket) as all_of_it:
+        await all_of_it.call("events.subscribe")
+        await local.call("events.subscribe", topics=["mention", "room"])
+        await local.call("message.send", text="ann speaks of ann herself")
+        assert (await local.call("message.import", messages=said))["stored"] == len(said)
+        await local.call("room.join", room="games")
+        await local.call("room.leave", room="games")
+        await local.event("room", state="left")
+        assert [event["data"].get("text", "") for event in local.heard] == ["@Ann, tea?", "", ""]
+        heard = await all_of_it.messages(4)
+        marked = [item["data"]["text"] for item in heard if "mention" in item["data"]]
+        assert (len(heard), marked) == (4, ["@Ann, tea?"])
+
+
 async def test_subscriber_may_subscribe_again_and_hears_everything_once(daemon: Daemon) -> None:
     async with websocket(daemon.socket) as local:
         await local.call("events.subscribe")
@@ -411,11 +441,32 @@ async def test_subscriber_that_never_reads_costs_the_others_nothing(daemon: Daem
             await local.post("message.send", text=text)
         await local.messages(1300)
         before = anonymous_bytes(daemon)
-        with deaf_subscriber(daemon.socket), deaf_subscriber(daemon.socket):
+        with contextlib.ExitStack() as stack:
+            for since in (None, 0) * (DEAF // 2):  # some stuck in what is new, some in what is told again
+                stack.enter_context(deaf_subscriber(daemon.socket, since))
             for _ in range(2000):
                 await local.post("message.send", text=text)
             assert len(await local.messages(2000)) == 2000
-            assert anonymous_bytes(daemon) - before < 8 * 1024 * 1024
+            assert anonymous_bytes(daemon) - before < DEAF * 1024 * 1024
+
+
+async def test_client_that_asks_for_pages_and_reads_none_costs_one(spawn: Spawn) -> None:
+    daemon = spawn()
+    text, page = (
+        "x" * 16_000,
+        {"jsonrpc": "2.0", "id": 1, "method": "message.history", "params": {"limit": 300}},
+    )
+    said = [{"jsonrpc": "2.0", "method": "message.send", "params": [text]}] * 50
+    for _ in range(6):
+        daemon.post(json.dumps(said))
+    async with websocket(daemon.socket) as local:
+        await local.call("message.history", limit=300)
+        before = anonymous_bytes(daemon)
+        with deaf_subscriber(daemon.socket) as deaf:
+            deaf.sendall(websocket_frame(json.dumps(page)) * 60)
+            for _ in range(60):  # as many as would wait for the other, 290 MB
+                assert len(await local.call("message.history", limit=300)) == 300
+            assert anonymous_bytes(daemon) - before < 100 * 1024 * 1024
 
 
 # Who may

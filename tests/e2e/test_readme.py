@@ -3,14 +3,13 @@
 import json
 import os
 import re
-import shlex
-import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.conftest import Spawn
+from tests.support.curl import path_with_curl
 from tests.support.daemon import BIN, DEADLINE_S, Daemon, environment, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -26,17 +25,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def path_with_curl(folder: Path, path: str) -> str:
-    """`path`, with a stand-in for curl in `folder` at its end where it leads to none."""
-    if shutil.which("curl", path=path) is not None:
-        return path
-    stand_in = folder / "curl"
-    program = shlex.join([sys.executable, str(ROOT / "tests/support/curl.py")])
-    stand_in.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
-    stand_in.chmod(0o700)
-    return f"{path}{os.pathsep}{folder}"
 
 
 def test_tour_works_as_written(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from socket import AF_INET, AF_UNIX, SOCK_STREAM, socket
 from typing import Any, Self
 
+from tests.support.declared import declared_kinds
+
 BIN = Path(sys.executable).parent
 DEADLINE_S = 20.0
 POLL_S = 0.02
@@ -129,6 +131,10 @@ class Daemon:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         answer = json.loads(self.post(body)[1])
         if "error" in answer:
+            kind = answer["error"]["data"]["kind"]
+            assert kind in declared_kinds(method), (
+                f"{method} refuses with {kind}, which the table does not say"
+            )
             raise RpcError(answer["error"])
         return answer["result"]
 

@@ -27,10 +27,14 @@ class Closed(Exception):
 class Local:
     """One WebSocket. `answers` and `events` hold what came and was not asked for yet."""
 
-    def __init__(self, websocket: ClientWebSocketResponse) -> None:
+    def __init__(self, websocket: ClientWebSocketResponse, hello: Json) -> None:
         self.websocket = websocket
+        self.hello = hello
         self.answers: dict[Any, Json] = {}
         self.events: list[Json] = []
+        self.heard: list[Json] = []
+        """Every event that ever came, asked for or not."""
+
         self.order: list[str] = []
         """What came, in order: `answer` or `events`."""
 
@@ -53,6 +57,7 @@ class Local:
         if "method" in document:
             assert document["method"] == "events"
             self.events += document["params"]["events"]
+            self.heard += document["params"]["events"]
             self.order.append("events")
         else:
             self.answers[document["id"]] = document
@@ -96,7 +101,9 @@ async def websocket(path: Path) -> AsyncIterator[Local]:
         ClientSession(connector=UnixConnector(str(path))) as session,
         session.ws_connect("http://chatd/ws", max_msg_size=0) as link,
     ):
-        yield Local(link)
+        hello = json.loads((await link.receive(DEADLINE_S)).data)
+        assert hello["method"] == "hello"
+        yield Local(link, hello["params"])
 
 
 def exchange(path: Path, data: bytes) -> bytes:
@@ -150,14 +157,15 @@ WEBSOCKET_UPGRADE = (
 )
 
 
-def deaf_subscriber(path: Path) -> socket.socket:
+def deaf_subscriber(path: Path, since: int | None = None) -> socket.socket:
     """Subscribes and never reads what comes. The caller closes it."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.settimeout(DEADLINE_S)
     link.connect(str(path))
     link.sendall(WEBSOCKET_UPGRADE)
     link.recv(4096)
-    link.sendall(websocket_frame('{"jsonrpc":"2.0","id":1,"method":"events.subscribe"}'))
+    request = {"jsonrpc": "2.0", "id": 1, "method": "events.subscribe", "params": [since]}
+    link.sendall(websocket_frame(json.dumps(request)))
     return link
 
 

@@ -19,6 +19,8 @@ _MOMENT = {"least": 0, "most": MAX_TIME_MS}
 
 
 class NoSuchMessage(LocalError):
+    """No message begins so, or several do."""
+
     kind = "no_such_message"
 
     def __init__(self, message_id: str, *, several: bool = False) -> None:
@@ -28,6 +30,8 @@ class NoSuchMessage(LocalError):
 
 
 class BadMoment(LocalError):
+    """Neither a message nor a time."""
+
     kind = "bad_moment"
 
     def __init__(self, text: str) -> None:
@@ -49,6 +53,8 @@ class MuchNotShown(LocalError):
 
 
 class BadQuery(LocalError):
+    """A search without a word in it, or with too many."""
+
     kind = "bad_query"
 
 
@@ -87,7 +93,7 @@ class HistoryParams:
 
 @dataclass(frozen=True, slots=True)
 class PinsParams:
-    """As in history."""
+    """`limit`, `before` and `after`: as message.history takes them."""
 
     room: str = LOBBY
     limit: int = field(default=DEFAULT_HISTORY, metadata={"least": 1, "most": MAX_HISTORY})
@@ -100,8 +106,8 @@ class SearchParams:
     """All words of `query`; one that ends in `*` stands for all that begin so.
 
     `room` is one this node is or was in, all of them if none is named; `author` a username, `name~k3f9`, or a
-    peer id's first characters, at least 10; `before` and `after` are as in history; `before` also takes an
-    answer's `next`.
+    peer id's first characters, at least 10; `before` and `after` are as message.history takes them, and
+    `before` also takes an answer's `next`.
     """
 
     query: str
@@ -145,7 +151,7 @@ class Message(TypedDict):
 
     `alias` is the owner's own name for the author, where there is one. `payload` is what the author signed,
     with `signature`, both in base64; only where asked for. `state` only of our own, when they are new, not
-    delivered, or were lately: as in Sent.
+    delivered, or were lately: as in Sent. `mention` is true in events when somebody else names this node.
     """
 
     seq: int
@@ -157,6 +163,7 @@ class Message(TypedDict):
     text: str
     time_ms: int
     time: str
+    mention: NotRequired[bool]
     state: NotRequired[str]
     payload: NotRequired[str]
     signature: NotRequired[str]

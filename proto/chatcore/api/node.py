@@ -19,7 +19,10 @@ class BackupParams:
 
 
 class Status(TypedDict):
+    """`version` is the daemon's own, `api_version` that of this interface (SemVer)."""
+
     version: str
+    api_version: str
     peer_id: str
     username: str
     network: str

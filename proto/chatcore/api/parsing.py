@@ -11,6 +11,8 @@ MAX_PARAM_CHARS = 64 * 1024
 
 
 class InvalidParams(LocalError):
+    """A parameter is missing, unknown, of the wrong type or out of its range."""
+
     kind = "invalid_params"
 
 
@@ -48,10 +50,24 @@ def _check(item: "dataclasses.Field[Any]", wanted: Any, value: Any) -> None:
     least, most = item.metadata.get("least"), item.metadata.get("most")
     if type(value) is int and least is not None and most is not None and not least <= value <= most:
         raise InvalidParams(f"parameter {item.name!r} must be {least} to {most}, not {value}")
-    if type(value) is list and len(value) > (most_items := item.metadata["most_items"]):
-        raise InvalidParams(f"parameter {item.name!r} has {len(value)} items, over {most_items}")
+    if type(value) is list:
+        _check_items(item, value)
     if type(value) is str and len(value) > MAX_PARAM_CHARS:
         raise InvalidParams(f"parameter {item.name!r} is over {MAX_PARAM_CHARS} characters")
+
+
+def _check_items(item: "dataclasses.Field[Any]", values: list[Any]) -> None:
+    """A list's length always has a cap; its items may be of a few words only."""
+    least_items, most_items = item.metadata.get("least_items", 0), item.metadata["most_items"]
+    if len(values) > most_items:
+        raise InvalidParams(f"parameter {item.name!r} has {len(values)} items, over {most_items}")
+    if len(values) < least_items:
+        raise InvalidParams(f"parameter {item.name!r} is empty", "leave it out for all of them")
+    among: tuple[str, ...] = item.metadata.get("among", ())
+    for value in values if among else ():
+        if value not in among:
+            shown = f"{value[:40]!r}" if isinstance(value, str) else type(value).__name__
+            raise InvalidParams(f"parameter {item.name!r} takes no {shown}", f"it takes {', '.join(among)}")
 
 
 def _usage(kind: type[Any]) -> str:

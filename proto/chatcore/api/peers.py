@@ -25,7 +25,7 @@ class PeerParams:
 
 @dataclass(frozen=True, slots=True)
 class DisconnectParams:
-    """`peer`: as in PeerParams, or an address."""
+    """`peer`: as peer.block takes it, or an address."""
 
     peer: str
 

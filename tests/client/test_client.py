@@ -1,0 +1,222 @@
+"""The class that bots import, against a real daemon: calls, messages, and the daemon's restarts."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chatcore.errors import BadName
+from chatctl.client import Chatd
+from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, RpcRefused, TimedOut
+from chatctl.stream import Event
+from tests.client.oddserver import answers, hangs, odd_server, says
+from tests.conftest import Spawn
+from tests.support.daemon import Daemon
+
+if TYPE_CHECKING:
+    from chatcore.api import Message
+
+DEADLINE_S = 60
+RESULT = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {}}).encode()
+
+
+@pytest.fixture
+async def chatd(daemon: Daemon) -> AsyncIterator[Chatd]:
+    async with asyncio.timeout(DEADLINE_S), Chatd(str(daemon.home)) as entered:
+        yield entered
+
+
+async def said(messages: "AsyncIterator[Message]", count: int) -> list[str]:
+    return [(await anext(messages))["text"] for _ in range(count)]
+
+
+async def test_calls_are_answered_with_their_types(chatd: Chatd) -> None:
+    status = await chatd.status()
+    assert status["peer_id"] == chatd.identity["peer_id"]
+    assert await chatd.peers() == []
+    sent = await chatd.send("hello", "#Lobby")
+    assert (await chatd.history(limit=1))[0]["id"] == sent["id"]
+    assert (await chatd.join("tea"))["changed"]
+    assert [room["room"] for room in await chatd.rooms()] == ["lobby", "tea"]
+    assert (await chatd.leave("tea"))["changed"]
+    assert (await chatd.call("message.search", ["hello"]))["messages"]
+
+
+async def test_refusal_is_an_error_with_its_kind(chatd: Chatd) -> None:
+    with pytest.raises(RpcRefused) as caught:
+        await chatd.send(" ")
+    assert (caught.value.code, caught.value.kind) == (1001, "text_empty")
+    with pytest.raises(RpcRefused, match="topics"):
+        await anext(chatd.events(["nonsense"]))
+
+
+async def test_many_calls_go_on_at_once(chatd: Chatd) -> None:
+    sent = await asyncio.gather(*(chatd.send(f"at once {number}") for number in range(200)))
+    assert len({item["id"] for item in sent}) == 200
+
+
+async def test_one_client_id_is_said_once(chatd: Chatd) -> None:
+    first = await chatd.send("just once", client_id="mine")
+    assert await chatd.send("just once", client_id="mine") == first
+
+
+async def test_messages_of_the_node_itself_come_only_when_asked_for(chatd: Chatd) -> None:
+    seq = (await chatd.history(limit=1))[0]["seq"]
+    everything = chatd.messages(own=True, since=seq)
+    for text in ("one", "two"):
+        await chatd.send(text)
+    assert await said(everything, 2) == ["one", "two"]
+    others = asyncio.create_task(anext(chatd.messages(since=seq)))
+    await chatd.send("three")
+    assert await said(everything, 1) == ["three"]
+    assert not others.done()
+    others.cancel()
+
+
+async def test_messages_of_one_room_under_any_spelling(chatd: Chatd) -> None:
+    seq = (await chatd.history(limit=1))[0]["seq"]
+    await chatd.join("tea")
+    await chatd.send("in the lobby")
+    await chatd.send("in tea", "tea")
+    assert await said(chatd.messages("#TEA", own=True, since=seq), 1) == ["in tea"]
+    await chatd.leave("tea")
+    with pytest.raises(BadName):
+        await anext(chatd.messages("a b"))
+
+
+async def test_others_and_what_names_this_node(spawn: Spawn) -> None:
+    ann = spawn()
+    bob = spawn("--bootstrap", ann.address, username="bob")
+    ann.wait_peers(1)
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        Chatd(str(ann.home)) as at_ann,
+        Chatd(socket=str(bob.socket)) as at_bob,
+    ):
+        await at_ann.send("I am ann")
+        for text in ("nobody is meant", "ANN, are you there?"):
+            await at_bob.send(text)
+        assert await said(at_ann.messages(since=0), 2) == ["nobody is meant", "ANN, are you there?"]
+        assert await said(at_ann.messages(mentions=True, since=0), 1) == ["ANN, are you there?"]
+
+
+async def test_events_of_chosen_topics(chatd: Chatd) -> None:
+    events = chatd.events(["room"])
+    first = asyncio.create_task(anext(events))
+    joined = False
+    while not first.done():  # until it has subscribed nothing is told
+        joined = not joined
+        await chatd.send("not asked for")
+        await (chatd.join if joined else chatd.leave)("games")
+    event = await first
+    assert isinstance(event, Event)
+    assert (event.topic, event.data["room"]) == ("room", "games")
+    await chatd.call("room.join", {"room": "games"})
+    await chatd.leave("games")
+
+
+async def test_iterating_and_calling_in_between_do_not_hold_each_other_up(chatd: Chatd) -> None:
+    """More messages than a stream keeps unread, and a call for each."""
+    seq = (await chatd.send("the first"))["id"]
+    start = (await chatd.history(limit=1))[0]["seq"]
+    assert seq
+    batch = [{"jsonrpc": "2.0", "method": "message.send", "params": [f"{number}"]} for number in range(100)]
+    for _ in range(13):
+        await asyncio.to_thread(Daemon(Path(chatd._place.socket).parent).post, json.dumps(batch))
+    messages = chatd.messages(own=True, since=start)
+    for _ in range(1300):
+        await anext(messages)
+        await chatd.call("identity.show")
+
+
+async def test_daemon_that_restarts_is_waited_for_and_nothing_is_lost_or_doubled(spawn: Spawn) -> None:
+    daemon = spawn()
+    async with asyncio.timeout(DEADLINE_S), Chatd(str(daemon.home)) as chatd:
+        messages = chatd.messages(own=True, since=0)
+        await chatd.send("before")
+        assert await said(messages, 1) == ["before"]
+        await asyncio.to_thread(daemon.kill)
+        sending = asyncio.create_task(chatd.send("while it is away"))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(daemon.start)
+        await sending
+        await asyncio.to_thread(daemon.stop)
+        listing = asyncio.create_task(chatd.rooms())
+        await asyncio.to_thread(daemon.start)
+        assert [room["room"] for room in await listing] == ["lobby"]
+        await chatd.send("after")
+        assert await said(messages, 2) == ["while it is away", "after"]
+        assert daemon.texts == ["before", "while it is away", "after"]
+
+
+async def test_no_daemon_is_an_error_once_patience_is_over(tmp_path: Path) -> None:
+    with pytest.raises(DaemonUnreachable, match="no daemon runs") as caught:
+        await Chatd(str(tmp_path), patience_s=0).__aenter__()
+    assert "start it: chatd --home" in caught.value.hint
+
+
+async def test_daemon_that_starts_later_is_waited_for(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "node")
+    entering = asyncio.create_task(Chatd(str(daemon.home)).__aenter__())
+    await asyncio.sleep(0)
+    try:
+        await asyncio.to_thread(daemon.start)
+        async with asyncio.timeout(DEADLINE_S):
+            chatd = await entering
+        await chatd.__aexit__(None, None, None)
+    finally:
+        daemon.stop()
+
+
+@pytest.mark.parametrize("body", [b"garbage", b"[]", b'{"jsonrpc": "2.0"}'])
+async def test_what_is_no_chatd_is_a_bad_answer(tmp_path: Path, body: bytes) -> None:
+    with odd_server(tmp_path / "s", answers(body)), pytest.raises(BadAnswer):
+        await Chatd(socket=str(tmp_path / "s")).__aenter__()
+
+
+async def test_what_speaks_no_http_is_a_bad_answer(tmp_path: Path) -> None:
+    with odd_server(tmp_path / "s", says(b"220 hello\r\n")), pytest.raises(BadAnswer):
+        await Chatd(socket=str(tmp_path / "s")).__aenter__()
+
+
+async def test_daemon_that_hangs_times_out(tmp_path: Path) -> None:
+    with odd_server(tmp_path / "s", hangs), pytest.raises(TimedOut):
+        await Chatd(socket=str(tmp_path / "s"), timeout_s=0.05).__aenter__()
+
+
+async def test_call_that_may_have_been_done_is_not_repeated_unless_that_is_harmless(tmp_path: Path) -> None:
+    asked = 0
+
+    def cut_once(link: object) -> None:
+        nonlocal asked
+        asked += 1
+        if asked != 2:
+            answers(RESULT)(link)  # type: ignore[arg-type]  # a socket, as odd_server says
+
+    for again, expected in ((False, 2), (True, 3)):
+        asked = 0
+        path = tmp_path / str(again)
+        with odd_server(path, cut_once):
+            async with asyncio.timeout(DEADLINE_S), Chatd(socket=str(path)) as chatd:
+                if again:
+                    await chatd.send("x")
+                else:
+                    with pytest.raises(DaemonUnreachable, match="may have done it or not"):
+                        await chatd.call("node.rename", ["x"])
+        assert asked == expected
+
+
+def test_path_too_long_is_refused_at_once() -> None:
+    with pytest.raises(BadUsage):
+        Chatd(socket="x" * 200)
+
+
+def test_command_line_does_not_import_what_bots_need() -> None:
+    code = "import sys, chatctl.rpc, chatctl.cli; print('aiohttp' in sys.modules, 'asyncio' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"

@@ -34,10 +34,12 @@ NOT_IN_ROOM = {
 
 
 class FakeScreen:
-    def __init__(self) -> None:
+    def __init__(self, *, one_room: bool = True) -> None:
         self.lines: list[str] = []
         self.columns: int | None = 80
+        self.one_room = one_room
         self.refreshed = 0
+        self.rang = 0
         self._changed = asyncio.Event()
 
     def show(self, text: str) -> None:
@@ -46,6 +48,10 @@ class FakeScreen:
 
     def clear(self) -> None:
         self.lines.clear()
+
+    def bell(self) -> None:
+        self.rang += 1
+        self._changed.set()
 
     def refresh(self) -> None:
         self.refreshed += 1
@@ -144,6 +150,7 @@ async def test_text_is_sent_to_the_room_we_talk_in(chat: Chat, fake: FakeChatd, 
     await chat.take("/join tea")
     await chat.take("//tea?")
     sent = [params for method, params in fake.calls if method == "message.send"]
+    assert len({params.pop("client_id") for params in sent}) == 2
     assert sent == [{"text": "hello", "room": "lobby"}, {"text": "/tea?", "room": "tea"}]
     assert screen.lines == []  # each shows when its event comes back
 
@@ -169,9 +176,9 @@ async def test_message_is_shown_once_though_it_is_in_the_history_too(
     chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
 ) -> None:
     daemon.history = [message(1, "old")["data"], message(2, "at the same time")["data"]]
-    await chat.show_start()
+    await chat.start()
     await fake.push(message(2, "at the same time"), message(3, "new"))
-    await screen.wait_for("new")
+    await screen.wait_for(": new")
     assert [line.rpartition(": ")[2] for line in screen.lines if not line.startswith("--")] == [
         "old",
         "at the same time",
@@ -189,7 +196,7 @@ async def test_own_message_is_heard_when_its_event_comes(chat: Chat, fake: FakeC
 async def test_history_of_a_room_is_shown_at_the_first_visit(
     chat: Chat, daemon: Daemon, screen: FakeScreen
 ) -> None:
-    await chat.show_start()
+    await chat.start()
     daemon.history = [message(1, "read me", room="tea")["data"]]
     daemon.changed = False
     for room in ("tea", "lobby", "tea"):
@@ -242,7 +249,7 @@ async def test_room_that_cannot_be_read_is_an_error_and_not_the_end(
     chat: Chat, fake: FakeChatd, screen: FakeScreen
 ) -> None:
     fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": 2, "error": NOT_IN_ROOM})
-    await chat.show_start()
+    await chat.start()
     assert screen.lines == ["!! this node is not in #x; come into one with /join ROOM"]
     fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": 3, "error": NOT_IN_ROOM})
     with pytest.raises(RpcRefused):

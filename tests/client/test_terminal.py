@@ -112,14 +112,14 @@ async def test_quit_leaves_after_what_was_typed_before_it(person: Person) -> Non
 
 async def test_prompt_shows_the_room(person: Person) -> None:
     person.type("/join tea" + ENTER)
-    await person.sees(lambda: person.terminal.prompt() == [("bold", "#tea> ")])
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
 
 
 async def test_prompt_says_when_no_room_is_left_and_names_the_next_one(person: Person) -> None:
     person.type("/leave tea" + ENTER + "/leave" + ENTER)
-    await person.sees(lambda: person.terminal.prompt() == [("bold", "(no room)> ")])
+    await person.sees(lambda: person.terminal.prompt() == "(no room)> ")
     person.type("/join tea" + ENTER)
-    await person.sees(lambda: person.terminal.prompt() == [("bold", "#tea> ")])
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
 
 
 async def test_command_is_echoed_above_its_answer(person: Person) -> None:
@@ -151,7 +151,7 @@ async def test_text_that_is_refused_while_typing_on_is_kept_for_the_up_key(perso
 async def test_text_stays_in_the_line_while_the_daemon_is_away(person: Person) -> None:
     await person.fake.stop()
     await person.screen.wait_for("went away")
-    assert person.terminal.prompt() == [("bold", "#lobby (daemon away)> ")]
+    assert person.terminal.prompt() == "#lobby (daemon away)> "
     person.type("patient" + ENTER)
     await person.screen.wait_for("press Enter again once it is back")
     assert person.line == "patient"

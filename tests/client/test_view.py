@@ -33,8 +33,7 @@ def moved(view: View, topic: str, data: dict[str, Any]) -> str:
     """How a coming or going is told alone."""
     assert view.update(Event(topic, data)) == []
     movement = view.movement(topic, data)
-    assert movement is not None
-    return movement.line
+    return "" if movement is None else movement.line
 
 
 def test_greeting_says_who_where_and_with_how_many(conversation: Conversation, view: View) -> None:
@@ -116,8 +115,11 @@ def test_member_with_another_name_is_told_with_both(view: View) -> None:
 
 
 def test_who_was_here_before_us_is_no_news_but_known(conversation: Conversation, view: View) -> None:
-    here = {"room": "lobby", "peer_id": OTHER_ID, "username": "ann", "state": "here"}
-    assert view.update(Event("presence", here)) == []
+    here = {"room": "lobby", "peer_id": OTHER_ID, "username": "bob", "state": "here"}
+    assert moved(view, "presence", here) == ""
+    assert conversation.people("lobby") == [(OTHER_ID, "bob")]
+    (warning,) = view.update(Event("presence", {**here, "username": "ann"}))
+    assert warning == f"!! ann~{OTHER_ID[:4]} goes by your own name, with another key"
     assert conversation.nicks.label(PEER_ID, "ann") == f"ann~{PEER_ID[:4]}"
 
 

@@ -176,9 +176,56 @@ def test_chat_shows_escapes_of_strangers_as_harmless_text(ann: Daemon, bob: Daem
 
 def test_chat_without_a_daemon_says_how_to_start_one(tmp_path: Path) -> None:
     with Terminal("chat", "--home", str(tmp_path / "nobody")) as terminal:
+        terminal.wait_for("Start one? [Y/n]")
+        terminal.enter("n")
         assert terminal.wait_exit() == 2
         assert "chatd --home" in terminal.text.replace("\n", " ")
         assert "Traceback" not in terminal.text
+    done = run(["chat", "--home", str(tmp_path / "nobody")], stdin="y\nhello\n")
+    assert done.returncode == 2
+    assert "Start one?" not in done.stdout + done.stderr
+    assert not (tmp_path / "nobody").exists()
+
+
+def test_chat_starts_a_daemon_when_it_is_told_to(tmp_path: Path) -> None:
+    home = tmp_path / "new"
+    with Terminal(
+        "chat", "--home", str(home), CHATD_PORT="0", CHATD_HOST="127.0.0.1", CHATD_USERNAME="ann"
+    ) as terminal:
+        terminal.wait_for("Start one? [Y/n]")
+        terminal.enter("y")
+        try:
+            terminal.wait_for("#lobby>")
+            terminal.enter("hello?")
+            terminal.wait_for("ann: hello? [queued]")
+            terminal.enter("/quit")
+            assert terminal.wait_exit() == 0
+            assert run(["chatctl", "--home", str(home), "history"]).stdout.endswith("ann: hello?\n")
+        finally:
+            assert run(["chatctl", "--home", str(home), "stop"]).returncode == 0
+
+
+def test_chat_says_why_the_daemon_it_started_did_not_run(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("prot = 1\n")
+    with Terminal("chat", "--home", str(tmp_path), columns=200) as terminal:
+        terminal.wait_for("Start one? [Y/n]")
+        terminal.enter("")
+        assert terminal.wait_exit() == 2
+        assert "the daemon did not start: chatd: " in terminal.text
+        assert "unknown key 'prot'" in terminal.text
+
+
+def test_plain_chat_writes_lines_and_nothing_else(ann: Daemon, bob: Daemon) -> None:
+    ann.call("message.send", text="from before")
+    with Terminal("chat", "--home", str(ann.home), "--plain") as terminal:
+        terminal.wait_for("ann: from before")
+        terminal.enter("hello")
+        terminal.wait_for("ann: hello [sent]")
+        bob.call("message.send", text="hello Ann")
+        terminal.wait_for("bob: hello Ann")
+        terminal.enter("/quit")
+        assert terminal.wait_exit() == 0
+        assert b"\x1b" not in terminal.received
 
 
 def test_chat_from_a_pipe_sends_each_line(ann: Daemon, bob: Daemon) -> None:

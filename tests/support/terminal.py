@@ -18,16 +18,22 @@ READ_BYTES = 64 * 1024
 
 
 class Terminal:
-    """`with Terminal("chat", "--home", home) as chat:` starts the program and closes it at the end."""
+    """`with Terminal("chat", "--home", home) as chat:` starts the program and closes it at the end.
 
-    def __init__(self, program: str, *arguments: str, columns: int = COLUMNS, lines: int = LINES) -> None:
+    `variables` are for its environment; `received` is all it wrote.
+    """
+
+    def __init__(
+        self, program: str, *arguments: str, columns: int = COLUMNS, lines: int = LINES, **variables: str
+    ) -> None:
+        self.received = b""
         self.screen = pyte.HistoryScreen(columns, lines, history=SCROLLBACK)
         self._stream = pyte.ByteStream(self.screen)
         self.child = pexpect.spawn(
             str(BIN / program),
             list(arguments),
             dimensions=(lines, columns),
-            env=environment(TERM="xterm-256color"),
+            env=environment(TERM="xterm-256color", **variables),
             timeout=DEADLINE_S,
         )
 
@@ -80,6 +86,7 @@ class Terminal:
             data: bytes = self.child.read_nonblocking(READ_BYTES, timeout=max(timeout_s, 0))
         except (pexpect.EOF, pexpect.TIMEOUT):
             return False
+        self.received += data
         self._stream.feed(data)
         # A program that asks where the cursor is waits for the terminal's answer.
         if b"\x1b[6n" in data:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-MAX_PASTE_CHARS = 256 * 1024
+MAX_PASTE_CHARS = 64 * 1024
 """Over what a message may hold, which is for the daemon to say; this keeps a file dropped by mistake away."""
 
 

@@ -17,9 +17,6 @@ START_LINES = 20
 MAX_START_LINES = 200
 """Of what is new in a room when it is opened."""
 
-CONTEXT_LINES = 3
-"""Fetched beside what is new."""
-
 MAX_COUNTED = 100
 """Messages looked at in each other room at the start, for what is unread there."""
 
@@ -73,27 +70,36 @@ class Reading:
     async def open_room(self) -> None:
         """What is new in our room, and at the first visit what was said before. Raises ClientFailure."""
         room = self._conversation.room
-        mark, count = self.unread.mark(room), self.unread.of(room)
-        if not self._visits.was_opened(room):
-            wanted = MAX_START_LINES if mark < self.unread.seq else START_LINES
-            await self._show_last(room, wanted, mark)
-        elif count.lines:
-            await self._show_last(room, min(count.lines + CONTEXT_LINES, MAX_START_LINES), mark)
-        self.unread.opened(room)
+        first, mark, count = not self._visits.was_opened(room), self.unread.mark(room), self.unread.of(room)
+        wanted = MAX_START_LINES if mark < self.unread.seq or count.lines else START_LINES
+
+        def told(found: "list[Message]") -> list[str]:
+            fresh = next((at for at, item in enumerate(found) if item["seq"] > mark), len(found))
+            whole = fresh > 0 or len(found) < wanted
+            # At a first visit with what was before; otherwise that was shown when we were here.
+            before = max(0, min(fresh, len(found) - START_LINES))
+            shown = found[before:] if first else [item for item in found if item["seq"] > mark]
+            return self._view.news(shown, mark, count.messages, whole=whole)
+
+        if first or count.lines:
+            await self._show_last(room, wanted, told)
+        else:
+            self.unread.opened(room)
 
     async def show_history(self, limit: int) -> None:
         """Raises ClientFailure."""
-        await self._show_last(self._conversation.room, limit)
+        await self._show_last(self._conversation.room, limit, self._view.messages)
 
-    async def _show_last(self, room: str, limit: int, mark: int | None = None) -> None:
+    async def _show_last(self, room: str, limit: int, told: "Callable[[list[Message]], list[str]]") -> None:
         """What comes meanwhile stands behind it, once."""
         self._visits.begin(room)
         found: list[Message] = []
         try:
             found = await self._stream.call("message.history", {"room": room, "limit": limit})
-            for line in self._view.history(found, mark, self.unread.of(room).messages, START_LINES):
+            for line in told(found):
                 self._screen.show(line)
             self._visits.opened(room)
+            self.unread.opened(room, max((message["seq"] for message in found), default=0))
         finally:
             for data in self._visits.end([message["id"] for message in found]):
                 self._show(data)
@@ -109,7 +115,9 @@ class Reading:
             new = [item for item in found if mark < item["seq"] <= self._start_seq]
             if not self._is_open(room):  # otherwise it was opened meanwhile
                 for item in new:
-                    self.unread.arrived(room, ours=self._is_ours(item), names_us=self._names_us(item))
+                    self.unread.arrived(
+                        room, item["seq"], ours=self._is_ours(item), names_us=self._names_us(item)
+                    )
         self._screen.refresh()
 
     def _is_open(self, room: str) -> bool:
@@ -124,7 +132,7 @@ class Reading:
             self._show(data)
             return
         named = self._names_us(data)
-        self.unread.arrived(data["room"], ours=self._is_ours(data), names_us=named)
+        self.unread.arrived(data["room"], data["seq"], ours=self._is_ours(data), names_us=named)
         if named:
             for line in self._view.mentioned(data):  # type: ignore[arg-type]  # of that shape, or MISSHAPEN
                 self._screen.show(line)

@@ -110,11 +110,14 @@ class Terminal:
 
     async def _measure_lag(self) -> None:
         while True:
-            with contextlib.suppress(ClientFailure, *MISSHAPEN):
-                found = await self._chat.stream.call("peer.list")
-                self._lag_ms = median_lag([peer["rtt_ms"] for peer in found])
-                self.session.app.invalidate()
+            await self._look_at_lag()
             await asyncio.sleep(LAG_UNKNOWN_PAUSE_S if self._lag_ms is None else LAG_PAUSE_S)
+
+    async def _look_at_lag(self) -> None:
+        with contextlib.suppress(ClientFailure, *MISSHAPEN):
+            found = await self._chat.stream.call("peer.list")
+            self._lag_ms = median_lag([peer["rtt_ms"] for peer in found])
+            self.session.app.invalidate()
 
     # What is seen
 

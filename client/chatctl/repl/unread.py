@@ -51,8 +51,9 @@ class Unread:
         """A message came, in whatever room."""
         self.seq = max(self.seq, seq)
 
-    def arrived(self, room: str, *, ours: bool = False, names_us: bool = False) -> None:
+    def arrived(self, room: str, seq: int, *, ours: bool = False, names_us: bool = False) -> None:
         """A message, in a room that is not looked at."""
+        self._read.setdefault(room, seq - 1)
         count = self._counts.setdefault(room, Count())
         count.lines += 1
         count.messages += not ours
@@ -62,11 +63,10 @@ class Unread:
         """It was left."""
         self._counts.pop(room, None)
 
-    def opened(self, room: str) -> None:
-        """All that there is in this room is before the person's eyes."""
+    def opened(self, room: str, seq: int = 0) -> None:
+        """All there is in this room is before the person's eyes. `seq`: shown, though not heard of yet."""
         self._counts.pop(room, None)
-        self._read.pop(room, None)
-        self._read[room] = self.seq  # at the end: read last
+        self._read[room] = max(self._read.pop(room, 0), self.seq, seq)  # at the end: read last
 
     def next_after(self, room: str, order: Sequence[str]) -> str | None:
         """Where to look next: rooms in which we were named before others, each in turn after this one."""

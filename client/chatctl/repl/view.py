@@ -68,15 +68,15 @@ class View:
             self._conversation.nicks.observe(item["author"], item["username"])
         return [line for item in found for line in self.message(item)]
 
-    def history(self, found: Sequence["Message"], mark: int | None, count: int, least: int) -> list[str]:
-        """With a rule above the first that came after `mark`, by `seq`, and before it no more than make up
-        `least` in all; without a mark, all of them. `count`: how many are known to be new."""
-        new = [at for at, item in enumerate(found) if mark is not None and self._is_new(item, mark)]
-        if mark is None or not new:
-            return self.messages(found if mark is None else found[-least:])
-        start = max(0, min(new[0], len(found) - least))
-        rule = self.rule(_new(len(new), count, complete=new[0] > 0))
-        return [*self.messages(found[start : new[0]]), rule, *self.messages(found[new[0] :])]
+    def news(self, found: Sequence["Message"], mark: int, count: int, *, whole: bool) -> list[str]:
+        """What came after `mark`, by `seq`, under a rule. `count`: how many are known to be new; not `whole`
+        if there may be more before these."""
+        new = [at for at, item in enumerate(found) if self._is_new(item, mark)]
+        if not new:
+            late = [self.rule(f"{count} new, from long ago; /history shows more")] if count else []
+            return [*late, *self.messages(found)]
+        rule = self.rule(_new(len(new), count, whole=whole))
+        return [*self.messages(found[: new[0]]), rule, *self.messages(found[new[0] :])]
 
     def _is_new(self, item: "Message", mark: int) -> bool:
         return item["seq"] > mark and item["author"] != self._conversation.me["peer_id"]
@@ -212,10 +212,10 @@ class View:
         return [self.note(f"you talk in {render.room_label(self._conversation.room)} now")] if moved else []
 
 
-def _new(shown: int, count: int, *, complete: bool) -> str:
+def _new(shown: int, count: int, *, whole: bool) -> str:
     if count > shown:
         return f"{count} new, {shown} of them here; /history shows more"
-    return f"{shown} new" if complete else f"{shown} new, or more; /history shows what was before"
+    return f"{shown} new" if whole else f"{shown} new, or more; /history shows what was before"
 
 
 def today(zone: tzinfo | None = None) -> date:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import aiohttp
-
-from chatctl import jsonrpc, reach
+from chatctl import jsonrpc, reach, websocket
 from chatctl.env import Place
 from chatctl.failures import DaemonUnreachable, TimedOut
 from chatctl.jsonrpc import NotJsonRpc, Params
 from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_ANSWER_BYTES
+from chatctl.websocket import NotWebSocket, WebSocket
 
 if TYPE_CHECKING:
     from chatcore.api import Subscribed
@@ -28,7 +27,6 @@ MAX_UNREAD_UPDATES = 1024
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MOST_S = 2.0
-CLOSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,7 @@ class Stream:
         reach.check_length(place)
         self._place = place
         self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._socket: WebSocket | None = None
         self._runner: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
@@ -71,8 +68,6 @@ class Stream:
 
     async def open(self) -> "Subscribed":
         """The snapshot; updates follow it without a hole. Raises DaemonUnreachable, BadAnswer or TimedOut."""
-        connector = aiohttp.UnixConnector(self._place.socket)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
         snapshot = await self._connect()
         self._resume(snapshot)
         self._runner = asyncio.create_task(self._run())
@@ -84,9 +79,7 @@ class Stream:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._runner
         if self._socket is not None:
-            await _close(self._socket)
-        if self._session is not None:
-            await self._session.close()
+            await self._socket.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,9 +112,9 @@ class Stream:
         self._pending[number] = answer
         try:
             async with self._deadline():
-                await socket.send_str(jsonrpc.request(number, method, params))
+                await socket.send(jsonrpc.request(number, method, params))
                 return await answer
-        except (aiohttp.ClientError, ConnectionError) as error:
+        except ConnectionError as error:
             raise reach.went_away(self._place) from error
         finally:
             del self._pending[number]
@@ -169,7 +162,7 @@ class Stream:
             while True:
                 await self._on_document(await self._receive(self._socket))
         except DaemonUnreachable as failure:
-            await _close(self._socket)
+            await self._socket.close()
             return failure
 
     async def _reconnect(self) -> "Subscribed":
@@ -182,33 +175,33 @@ class Stream:
                 delay = min(delay * 2, BACKOFF_MOST_S)
 
     async def _connect(self) -> "Subscribed":
-        assert self._session is not None
         async with self._deadline():
-            socket = await self._open_socket(self._session)
+            socket = await self._open_socket()
             try:
                 snapshot = await self._subscribe(socket)
+            except ConnectionError as error:
+                await socket.close()
+                raise reach.went_away(self._place) from error
             except BaseException:
-                await _close(socket)
+                await socket.close()
                 raise
         self._socket = socket
         return snapshot
 
-    async def _open_socket(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+    async def _open_socket(self) -> WebSocket:
         try:
-            return await session.ws_connect("ws://chatd/ws", max_msg_size=MAX_ANSWER_BYTES)
-        except aiohttp.WSServerHandshakeError as error:
-            raise reach.bad_answer(self._place, f"HTTP status {error.status}") from error
-        except aiohttp.ClientConnectorError as error:
-            raise reach.unreachable(self._place, error.os_error) from error
-        except (aiohttp.ServerDisconnectedError, ConnectionError) as error:
+            return await websocket.connect(self._place.socket, "/ws", MAX_ANSWER_BYTES)
+        except OSError as error:
+            raise reach.unreachable(self._place, error) from error
+        except EOFError as error:
             raise reach.went_away(self._place) from error
-        except aiohttp.ClientError as error:
-            raise reach.bad_answer(self._place, "it does not speak HTTP") from error
+        except NotWebSocket as error:
+            raise reach.bad_answer(self._place, str(error)) from error
 
-    async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> "Subscribed":
+    async def _subscribe(self, socket: WebSocket) -> "Subscribed":
         number = next(self._numbers)
         params = {} if self._seen is None else {"since": self._seen}
-        await socket.send_str(jsonrpc.request(number, "events.subscribe", params))
+        await socket.send(jsonrpc.request(number, "events.subscribe", params))
         while (document := await self._receive(socket)).get("id") != number:
             await self._on_document(document)
         try:
@@ -218,13 +211,13 @@ class Stream:
             raise reach.bad_answer(self._place, "it does not know events.subscribe") from error
         return snapshot
 
-    async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
-        frame = await socket.receive()
-        if frame.type is not aiohttp.WSMsgType.TEXT:
-            raise reach.went_away(self._place)
+    async def _receive(self, socket: WebSocket) -> dict[str, Any]:
         try:
-            return jsonrpc.parse(frame.data)
-        except NotJsonRpc as error:
+            data = await socket.receive()
+            if data is None:
+                raise reach.went_away(self._place)
+            return jsonrpc.parse(data)
+        except (NotWebSocket, NotJsonRpc) as error:
             raise reach.bad_answer(self._place, str(error)) from error
 
     async def _on_document(self, document: dict[str, Any]) -> None:
@@ -250,13 +243,6 @@ class Stream:
                 return
             self._seen = seq
         await self._updates.put(Event(topic, data))
-
-
-async def _close(socket: aiohttp.ClientWebSocketResponse) -> None:
-    """Without waiting long for the other side to agree."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
-            await socket.close()
 
 
 def _events_of(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -576,3 +576,21 @@ async def test_first_message_after_a_while_without_keys_is_ruled_off(
         await screen.wait_for("third")
         assert screen.lines.count("---- new while you were away ----") == 1
         watching.cancel()
+
+
+@pytest.mark.parametrize("room", ["lobby", "tea"])
+async def test_known_name_with_another_key_is_loud_wherever_it_turns_up(
+    fake: FakeChatd, screen: FakeScreen, room: str
+) -> None:
+    memory = Memory({}, {"bob": ["bobb" * 13]})
+    async with Stream(Place(str(fake.path), "chatd")) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
+        watching = asyncio.create_task(chat.watch())
+        data = {"room": room, "peer_id": OTHER_ID, "username": "Bob", "state": "joined"}
+        await fake.push({"seq": 0, "topic": "presence", "data": data}, message(1, "it is me", username="Bob"))
+        await screen.wait_for("it is me")
+        watching.cancel()
+    warning = "!! Bob~zz27 is not the Bob you knew, who is Bob~bobb: the key is another"
+    assert screen.lines.count(warning) == 1
+    assert screen.lines[0] == warning
+    assert memory.names["bob"] == ["bobb" * 13, OTHER_ID]

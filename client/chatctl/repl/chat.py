@@ -145,6 +145,8 @@ class Chat:
         self.reading.take(data)
 
     def _movement(self, topic: str, data: dict[str, Any]) -> None:
+        if topic == "presence" and data["state"] not in ("left", "lost"):
+            self.show(*self.view.introduced(data["peer_id"], data["username"], data.get("alias")))
         lines = self.view.update(Event(topic, data))
         movement = self.view.movement(topic, data)
         if topic == "presence" and data["room"] != self.conversation.room and self.screen.one_room:

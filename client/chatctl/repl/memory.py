@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MAX_FILE_BYTES = 4 * 1024 * 1024
-MAX_IDENTITIES = 16
+MAX_FILE_BYTES = 8 * 1024 * 1024
+"""More than the caps below make up: a name has at most 64 bytes, a key 52."""
+
+MAX_IDENTITIES = 4
 MAX_ROOMS = 1024
-MAX_NAMES = 2048
-MAX_KEYS_A_NAME = 8
+MAX_NAMES = 4096
+MAX_KEYS_A_NAME = 4
 
 
 @dataclass(slots=True)
@@ -32,21 +34,22 @@ class Memory:
         found = _document(path).get(peer_id)
         return _of_json(found) if isinstance(found, dict) else cls()
 
-    def save(self, path: str | None, peer_id: str) -> None:
-        """Beside what another chat has written meanwhile: the further mark holds."""
+    def save(self, path: str | None, peer_id: str, seq: int) -> None:
+        """Beside what another chat has written meanwhile: the further mark holds, but none above `seq`, the
+        last one of this store."""
         if path is None:
             return
         document = _document(path)
         before = _of_json(document.pop(peer_id, {}))
-        read = dict(before.read)
-        for room, seq in self.read.items():
-            read[room] = max(seq, read.pop(room, 0))
+        read = {room: mark for room, mark in before.read.items() if mark <= seq}
+        for room, mark in self.read.items():
+            read[room] = max(mark, read.pop(room, 0))
         names = dict(before.names)
         for name, keys in self.names.items():
             others = [key for key in names.pop(name, []) if key not in keys]
             names[name] = [*keys, *others][:MAX_KEYS_A_NAME]
         document[peer_id] = {"read": _last(read, MAX_ROOMS), "names": _last(names, MAX_NAMES)}
-        _write(Path(path), json.dumps(_last(document, MAX_IDENTITIES)))
+        _write(Path(path), json.dumps(_last(document, MAX_IDENTITIES), ensure_ascii=False))
 
 
 def _last(entries: dict[str, Any], most: int) -> dict[str, Any]:

@@ -70,7 +70,6 @@ async def _take_all(told: Invocation, chat: "Chat") -> ExitStatus:
             status = exit_status(failure)
             told.say(f"{failure}; {failure.hint}" if failure.hint else str(failure))
     await _wait_for_echoes(chat)
-    chat.finish()
     return status
 
 

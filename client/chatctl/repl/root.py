@@ -1,7 +1,7 @@
 """The `chat` command itself: connect, say who we are, hand over to the terminal or the pipe."""
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextlib
 
 import click
 
@@ -11,12 +11,10 @@ from chatctl.options import Command, help_option, place_options, utf8
 from chatctl.repl import pipe, settings
 from chatctl.repl.chat import Chat
 from chatctl.repl.memory import Memory
+from chatctl.repl.reading import Screen
 from chatctl.repl.settings import ChatSettings
 from chatctl.stream import Stream
 from chatctl.style import PLAIN, Style
-
-if TYPE_CHECKING:
-    from chatcore.api import Subscribed
 
 
 class ChatCommand(Command):
@@ -56,43 +54,38 @@ def chat(told: Invocation, room: str | None, *, plain: bool) -> ExitStatus:
 
 
 async def _chat(told: Invocation, wanted: ChatSettings, room: str | None, *, plain: bool) -> ExitStatus:
-    async with Stream(told.place) as stream:
-        snapshot = await stream.open()
-        me = snapshot["identity"]["peer_id"]
-        memory = Memory.load(told.place.chat, me)
-        style = PLAIN if plain else Style(told.style.colours, wanted.theme)
-        if told.env.is_interactive() and not plain:
-            status = await _in_terminal(stream, snapshot, style, memory, room, bell=wanted.bell)
-        else:
-            screen = pipe.PipeScreen(told, bell=wanted.bell)
-            status = await _plainly(told, Chat(stream, snapshot, style, screen, memory=memory), room)
-        memory.save(told.place.chat, me)
-        return status
+    style = PLAIN if plain else Style(told.style.colours, wanted.theme)
+    with contextlib.ExitStack() as stack:
+        screen: Screen = pipe.PipeScreen(told, bell=wanted.bell)
+        in_terminal = told.env.is_interactive() and not plain
+        async with Stream(told.place) as stream:
+            snapshot = await stream.open()
+            if in_terminal:
+                from chatctl.repl.screen import terminal_screen  # noqa: PLC0415 - prompt-toolkit
+
+                screen = stack.enter_context(terminal_screen(bell=wanted.bell))
+            memory = Memory.load(told.place.chat, snapshot["identity"]["peer_id"])
+            chat = Chat(stream, snapshot, style, screen, memory=memory)
+            try:
+                if room is not None:
+                    await chat.enter(room)
+                return await (_in_terminal(chat) if in_terminal else _plainly(told, chat))
+            finally:
+                chat.finish()
+                memory.save(told.place.chat, chat.conversation.me["peer_id"], chat.reading.unread.seq)
 
 
-async def _plainly(told: Invocation, chat: Chat, room: str | None) -> ExitStatus:
-    if room is not None:
-        await chat.enter(room)
+async def _plainly(told: Invocation, chat: Chat) -> ExitStatus:
     told.env.stderr.write(chat.view.greeting() + "\n")
     if told.env.stdin.isatty():  # somebody reads along; a program did not ask for old lines
         await chat.start()
     return await pipe.run(told, chat)
 
 
-async def _in_terminal(
-    stream: Stream, snapshot: "Subscribed", style: Style, memory: Memory, room: str | None, *, bell: bool
-) -> ExitStatus:
-    from chatctl.repl.screen import terminal_screen  # noqa: PLC0415 - prompt-toolkit
+async def _in_terminal(chat: Chat) -> ExitStatus:
     from chatctl.repl.terminal import Terminal  # noqa: PLC0415 - prompt-toolkit
 
-    with terminal_screen(bell=bell) as screen:
-        chat = Chat(stream, snapshot, style, screen, memory=memory)
-        if room is not None:
-            await chat.enter(room)
-        screen.show(chat.view.greeting())
-        await chat.start()
-        try:
-            await Terminal(chat, colour=style.colours > 0).run()
-        finally:
-            chat.finish()
+    chat.show(chat.view.greeting())
+    await chat.start()
+    await Terminal(chat, colour=chat.style.colours > 0).run()
     return ExitStatus.OK

@@ -184,15 +184,14 @@ class View:
         return Movement(where, data["peer_id"], data["state"], name, line.removeprefix(_NOTE))
 
     def _seen(self, data: dict[str, Any]) -> list[str]:
-        """What is to be told at once of somebody in a room: another name, or the name of another."""
+        """What is to be told at once of somebody in a room: another name."""
         if data["state"] in ("left", "lost"):
             self._conversation.part(data["room"], data["peer_id"])
             return []
         self._conversation.meet(data["room"], data["peer_id"], data["username"])
-        warning = self.introduced(data["peer_id"], data["username"], data.get("alias"))
         if data["state"] != "renamed":
-            return warning
-        return [*warning, self._style.dim(render.presence_changed(data, self._conversation.nicks))]
+            return []
+        return [self._style.dim(render.presence_changed(data, self._conversation.nicks))]
 
     def _state_changed(self, data: dict[str, Any]) -> list[str]:
         text = self._conversation.deliveries.changed(data)

@@ -44,12 +44,22 @@ def start(place: Place) -> int:
             stderr=sink,
             start_new_session=True,  # our Ctrl-C is not its end
         )
+    try:
+        _wait(process, place, log)
+    except BaseException:  # Ctrl-C as well: nothing half started is left
+        process.terminate()
+        process.wait()
+        raise
+    process.returncode = 0  # it is nobody's child any more: no warning that it still runs
+    return process.pid
+
+
+def _wait(process: "subprocess.Popen[bytes]", place: Place, log: Path) -> None:
     rpc, end = Rpc(place), time.monotonic() + START_S
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise DaemonUnreachable(
-                place.socket, f"the daemon did not start: {_last_line(log)}", f"see {log}"
-            )
+            why = f"the daemon did not start: {_last_line(log)}"
+            raise DaemonUnreachable(place.socket, why, f"see {log}")
         try:
             rpc.call("node.status")
         except DaemonUnreachable as failure:
@@ -57,8 +67,7 @@ def start(place: Place) -> int:
                 raise
             time.sleep(POLL_S)
         else:
-            process.returncode = 0  # it is nobody's child any more: no warning that it still runs
-            return process.pid
+            return
     raise TimedOut("the daemon did not answer", START_S, f"see {log}")
 
 

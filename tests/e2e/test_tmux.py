@@ -7,9 +7,7 @@ import pytest
 
 from tests.conftest import Spawn
 from tests.support.daemon import Daemon
-from tests.support.tmux import COLUMNS, IS_MISSING, Pane, Tmux
-
-pytestmark = pytest.mark.skipif(IS_MISSING, reason="needs tmux: apt-get install tmux")
+from tests.support.tmux import COLUMNS, Pane, Tmux
 
 
 @pytest.fixture
@@ -51,19 +49,21 @@ def test_two_people_chat_change_rooms_paste_and_carry_on_over_a_restart(
 
     at_ann.keys("M-2")
     at_ann.wait_for("#tea>")
+    assert not at_ann.rang
     at_bob.enter("where is Ann?")
     at_ann.wait_for("bob names you in #lobby: where is Ann?")
+    at_ann.wait(lambda: at_ann.rang, "the bell")
     assert "1:lobby 1 @1" in at_ann.toolbar
     at_bob.enter("still there?")
     at_ann.wait(lambda: "1:lobby 2 @1" in at_ann.toolbar, "two unread in the lobby")
     assert at_ann.count("bob: still there?") == 0
     at_ann.keys("M-a")
     at_ann.wait_for("---- 2 new ----")
+    at_ann.wait_for("bob: still there?")
     at_ann.wait_for("#lobby>")
-    shown = at_ann.lines
-    assert shown.index("---- 2 new ----") + 2 == next(
-        at for at, line in enumerate(shown) if line.endswith("bob: still there?")
-    )
+    shown = [line.partition(" ")[2] for line in at_ann.lines]
+    rule = shown.index("2 new ----")
+    assert shown[rule : rule + 3] == ["2 new ----", "bob: where is Ann?", "bob: still there?"]
     assert "@1" not in at_ann.toolbar
 
     at_ann.paste("one\ntwo\nthree\nfour\nfive\n")

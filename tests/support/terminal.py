@@ -1,7 +1,7 @@
 """A real terminal for a program: pexpect gives the pty, pyte its screen, so tests read what a person sees."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -20,11 +20,17 @@ READ_BYTES = 64 * 1024
 class Terminal:
     """`with Terminal("chat", "--home", home) as chat:` starts the program and closes it at the end.
 
-    `variables` are for its environment; `received` is all it wrote.
+    A program with a whole path is another's, as a shell; `variables` are added to its environment.
+    `received` is all it wrote.
     """
 
     def __init__(
-        self, program: str, *arguments: str, columns: int = COLUMNS, lines: int = LINES, **variables: str
+        self,
+        program: str,
+        *arguments: str,
+        columns: int = COLUMNS,
+        lines: int = LINES,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.received = b""
         self.screen = pyte.HistoryScreen(columns, lines, history=SCROLLBACK)
@@ -33,7 +39,7 @@ class Terminal:
             str(BIN / program),
             list(arguments),
             dimensions=(lines, columns),
-            env=environment(TERM="xterm-256color", **variables),
+            env=environment(**{"TERM": "xterm-256color", **(variables or {})}),
             timeout=DEADLINE_S,
         )
 

@@ -1,22 +1,18 @@
 """A tmux server of a test's own: programs in real terminals, keys sent to them, their screens read back."""
 
-import os
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from tests.support.daemon import BIN, environment, wait_until
+from tests.support.tools import tool
 
 COLUMNS = 100
 LINES = 30
 DEADLINE_S = 60.0
 """Much over what a busy machine needs; only a failure takes so long."""
-
-IS_MISSING = shutil.which("tmux") is None and not os.environ.get("CI")
-"""Where no CI runs, a machine may do without."""
 
 
 class Pane:
@@ -51,6 +47,10 @@ class Pane:
         return self._tmux.run("capture-pane", "-p", "-J", "-S", "-", "-t", self._name).splitlines()
 
     @property
+    def rang(self) -> bool:
+        return self._tmux.run("display-message", "-p", "-t", self._name, "#{window_bell_flag}").strip() == "1"
+
+    @property
     def toolbar(self) -> str:
         return next((line for line in reversed(self.screen.splitlines()) if line.strip()), "")
 
@@ -72,6 +72,7 @@ class Tmux:
     """`with Tmux(folder) as tmux:` ends whatever runs in it."""
 
     def __init__(self, folder: Path) -> None:
+        self._program = tool("tmux")
         self._socket = folder / "tmux.sock"
 
     def __enter__(self) -> Self:
@@ -88,7 +89,7 @@ class Tmux:
 
     def run(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
-            ["tmux", "-u", "-S", str(self._socket), *arguments],
+            [self._program, "-u", "-S", str(self._socket), *arguments],
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,

@@ -245,6 +245,7 @@ def test_plain_chat_writes_lines_and_nothing_else(ann: Daemon, bob: Daemon) -> N
         terminal.enter("/quit")
         assert terminal.wait_exit() == 0
         assert b"\x1b" not in terminal.received
+    assert (ann.home / "chat.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_chat_from_a_pipe_sends_each_line(ann: Daemon, bob: Daemon) -> None:

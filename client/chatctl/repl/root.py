@@ -64,7 +64,9 @@ async def _chat(told: Invocation, wanted: ChatSettings, room: str | None, *, pla
                 from chatctl.repl.screen import terminal_screen  # noqa: PLC0415 - prompt-toolkit
 
                 screen = stack.enter_context(terminal_screen(bell=wanted.bell))
-            memory = Memory.load(told.place.chat, snapshot["identity"]["peer_id"])
+            # What a program saw on its way through a pipe, nobody has read.
+            path = told.place.chat if told.env.stdin.isatty() else None
+            memory = Memory.load(path, snapshot["identity"]["peer_id"])
             chat = Chat(stream, snapshot, style, screen, memory=memory)
             try:
                 if room is not None:
@@ -72,7 +74,7 @@ async def _chat(told: Invocation, wanted: ChatSettings, room: str | None, *, pla
                 return await (_in_terminal(chat) if in_terminal else _plainly(told, chat))
             finally:
                 chat.finish()
-                memory.save(told.place.chat, chat.conversation.me["peer_id"], chat.reading.unread.seq)
+                memory.save(path, chat.conversation.me["peer_id"], chat.reading.unread.seq)
 
 
 async def _plainly(told: Invocation, chat: Chat) -> ExitStatus:

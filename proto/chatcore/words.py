@@ -76,6 +76,11 @@ def fold_name(name: str) -> str:
     return " ".join(_runs(fold(name)) or name.casefold().split())[:MAX_WORD_CHARS]
 
 
+def is_unspaced(char: str) -> bool:
+    """Whether it is of a script that is written without spaces."""
+    return bool(_IS_UNSPACED.match(char))
+
+
 def words_of(text: str) -> list[str]:
     """Different ones, in the order of their first appearance."""
     return list(dict.fromkeys(_words(text)))[:MAX_WORDS_PER_MESSAGE]

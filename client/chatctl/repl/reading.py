@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chatctl import mentions
+from chatcore import mentions
 from chatctl.repl.conversation import Conversation
 from chatctl.repl.unread import Attention, Unread
 from chatctl.repl.view import View
@@ -152,7 +152,8 @@ class Reading:
         return bool(data["author"] == self._conversation.me["peer_id"])
 
     def _names_us(self, data: Any) -> bool:
-        return not self._is_ours(data) and mentions.names(data["text"], self._conversation.me["username"])
+        me = self._conversation.me["username"]
+        return bool(me) and not self._is_ours(data) and mentions.names(data["text"], me)
 
     def _ring(self) -> None:
         now = self._clock()

@@ -1,0 +1,29 @@
+"""Whether a text names somebody: `ann` or `@ann`, as a word of its own. Knows no messages and no people.
+
+Compared as usernames are, in NFKC and case folded; accents count, since `zoë` and `zoe` are two people.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from chatcore.words import is_unspaced
+
+
+def names(text: str, username: str) -> bool:
+    """Not as part of a longer word or of an address: `annual` and `bob@ann` do not name `ann`.
+
+    In scripts written without spaces a word has no visible end, so the name may stand anywhere.
+    """
+    return _pattern(_folded(username)).search(_folded(text)) is not None
+
+
+def _folded(text: str) -> str:
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+
+
+@lru_cache(maxsize=64)
+def _pattern(name: str) -> re.Pattern[str]:
+    before = "" if is_unspaced(name[0]) else r"(?<![\w@])@?"
+    after = "" if is_unspaced(name[-1]) else r"(?!\w)"
+    return re.compile(f"{before}{re.escape(name)}{after}")

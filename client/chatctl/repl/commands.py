@@ -183,7 +183,7 @@ COMMANDS = {
     "nick": Command("/nick NAME", "take another name", _nick),
     "history": Command("/history [N]", "the last N messages of this room", _history),
     "search": Command("/search WORDS", "the last messages with these words, in any room", _search),
-    "pin": Command("/pin [ID]", "keep a message whatever its age, the last one here if none is named", _pin),
+    "pin": Command("/pin [ID]", "keep a message for good, the last one here if none is named", _pin),
     "unpin": Command("/unpin ID", "keep it no longer than others", _unpin),
     "pins": Command("/pins", "the last pinned messages of this room, with their ids", _pins),
     "peers": Command("/peers", "with whom this node is linked", _peers),

@@ -21,8 +21,9 @@ class Terminal:
     """`with Terminal("chat", "--home", home) as chat:` starts the program and closes it at the end.
 
     A program with a whole path is another's, as a shell; `variables` are added to its environment.
-    `received` is all it wrote.
     """
+
+    screen_type: type[pyte.HistoryScreen] = pyte.HistoryScreen
 
     def __init__(
         self,
@@ -32,8 +33,7 @@ class Terminal:
         lines: int = LINES,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        self.received = b""
-        self.screen = pyte.HistoryScreen(columns, lines, history=SCROLLBACK)
+        self.screen = self.screen_type(columns, lines, history=SCROLLBACK)
         self._stream = pyte.ByteStream(self.screen)
         self.child = pexpect.spawn(
             str(BIN / program),
@@ -42,6 +42,8 @@ class Terminal:
             env=environment(**{"TERM": "xterm-256color", **(variables or {})}),
             timeout=DEADLINE_S,
         )
+        self.received = b""
+        """All it wrote."""
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +79,11 @@ class Terminal:
             if left <= 0 or not self._read(left):
                 raise AssertionError(f"{otherwise}; the screen:\n{self.text}")
 
+    def settle(self, quiet_s: float = 0.5) -> None:
+        """Until nothing has been drawn for so long; for a picture, where no test waits for anything."""
+        while self._read(quiet_s):
+            pass
+
     def wait_exit(self) -> int:
         """The exit code, once the program has ended and all it wrote is on the screen."""
         end = time.monotonic() + DEADLINE_S
@@ -92,8 +99,8 @@ class Terminal:
             data: bytes = self.child.read_nonblocking(READ_BYTES, timeout=max(timeout_s, 0))
         except (pexpect.EOF, pexpect.TIMEOUT):
             return False
-        self.received += data
         self._stream.feed(data)
+        self.received += data
         # A program that asks where the cursor is waits for the terminal's answer.
         if b"\x1b[6n" in data:
             self.child.send(f"\x1b[{self.screen.cursor.y + 1};{self.screen.cursor.x + 1}R")

@@ -68,23 +68,29 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a daemon is to be found; `start` is the command that puts one there, `lock` what one holds."""
+    """Where a daemon is to be found; `start` is the command that puts one there, `lock` what one holds.
+
+    `config` are the settings, `chat` what the REPL remembers; neither need exist.
+    """
 
     socket: str
     start: str
     lock: str | None = None
+    config: str | None = None
+    chat: str | None = None
 
 
 def locate(home: str | None, socket: str | None, variables: Mapping[str, str]) -> Place:
     """Flags before the environment, a socket before a home of the same rank: as the daemon's settings."""
     if not socket and not home:
         socket = variables.get("CHATD_SOCKET")
-    if socket:
-        return Place(socket, f"chatd --socket {_quoted(socket)}")
     paths = Paths.resolve(home, variables)
+    config = variables.get("CHATD_CONFIG") or paths.config
+    if socket:
+        return Place(socket, f"chatd --socket {_quoted(socket)}", config=config, chat=paths.chat)
     home = home or variables.get("CHATD_HOME") or None
     start = "chatd" if home is None else f"chatd --home {_quoted(home)}"
-    return Place(paths.socket, start, paths.lock)
+    return Place(paths.socket, start, paths.lock, config, paths.chat)
 
 
 def _quoted(path: str) -> str:

@@ -46,6 +46,10 @@ class DaemonUnreachable(ClientFailure):
         self.transient = transient
 
 
+class NoDaemon(DaemonUnreachable):
+    """None runs at `path`; starting one helps."""
+
+
 class BadAnswer(DaemonUnreachable):
     """Something answers, and not as a chatd of our version does."""
 
@@ -86,6 +90,7 @@ class OutputFailed(ClientFailure):
 EXIT_STATUS: dict[type[ClientFailure], ExitStatus] = {
     RpcRefused: ExitStatus.REFUSED,
     DaemonUnreachable: ExitStatus.UNREACHABLE,
+    NoDaemon: ExitStatus.UNREACHABLE,
     BadAnswer: ExitStatus.UNREACHABLE,
     ApiMismatch: ExitStatus.UNREACHABLE,
     TimedOut: ExitStatus.TIMED_OUT,

@@ -22,7 +22,7 @@ class Nicks:
         self._owners: dict[str, set[str]] = {}
 
     def observe(self, peer_id: str, username: str) -> None:
-        name = _folded(clean_line(username))
+        name = folded(clean_line(username))
         if name not in self._owners and len(self._owners) >= MAX_NAMES:
             self._owners.clear()  # a flood of names costs their history, not our memory
         owners = self._owners.setdefault(name, set())
@@ -40,10 +40,11 @@ class Nicks:
         name = clean_line(username)
         if not name:
             return clean_line(peer_id)[:SHORT_CHARS] or "?"
-        if len(self._owners[_folded(name)]) > 1 or not _FRAME.isdisjoint(name):
+        if len(self._owners[folded(name)]) > 1 or not _FRAME.isdisjoint(name):
             return f"{name}~{clean_line(peer_id)[:SUFFIX_CHARS]}"
         return name
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """Names that are the same to a reader are the same here."""
     return unicodedata.normalize("NFKC", name).casefold()

@@ -6,7 +6,7 @@ import stat
 
 from chatcore.paths import MAX_SOCKET_PATH_BYTES
 from chatctl.env import Place
-from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable
+from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, NoDaemon
 
 _NO_SOCKET = (errno.ENOENT, errno.ENOTDIR)
 _NOBODY_LISTENS = (errno.ECONNREFUSED, errno.ENOTSOCK, errno.EPROTOTYPE)
@@ -32,12 +32,10 @@ def unreachable(place: Place, error: OSError) -> DaemonUnreachable:
                 path, f"the daemon at {path} is starting or stopping", "wait for it: chatctl status --wait 10"
             )
         if error.errno in _NO_SOCKET:
-            return DaemonUnreachable(path, f"no daemon runs at {path}", start)
+            return NoDaemon(path, f"no daemon runs at {path}", start)
         if not stat.S_ISSOCK(_mode(path)):
             return DaemonUnreachable(path, f"{path} is not a socket", "check --socket", transient=False)
-        return DaemonUnreachable(
-            path, f"nobody answers at {path}, a daemon that no longer runs left it there", start
-        )
+        return NoDaemon(path, f"nobody answers at {path}, a daemon that no longer runs left it there", start)
     if error.errno in (errno.EACCES, errno.EPERM):
         why = f"you may not open {path}"
         return DaemonUnreachable(path, why, "use it as the user who runs the daemon", transient=False)

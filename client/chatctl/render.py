@@ -9,7 +9,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from chatctl.nicks import SHORT_CHARS, Nicks
-from chatctl.safetext import clean_line, clean_text
+from chatctl.render_text import action_of, body
+from chatctl.safetext import clean_line
 from chatctl.style import PLAIN, Style
 from chatctl.table import pairs, table
 
@@ -33,10 +34,6 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
     from chatcore.words import Words
 
 MAX_MEMBERS_SHOWN = 12
-MAX_LINES_SHOWN = 50
-"""Of one message: about a screen, so that nobody scrolls away what others said."""
-
-INDENT = "    "
 
 
 def short_id(full: str) -> str:
@@ -66,32 +63,19 @@ def message(
     pattern: str = "%H:%M",
     in_room: bool = False,
     marked: bool = True,
+    me: str = "",
     zone: tzinfo | None = None,
 ) -> str:
-    """One message. Its further lines are indented, so that none of them looks like a message of its own.
-
-    Behind one of our own, if `marked`, stands how far it had come when this was told; what is delivered needs
-    no word.
-    """
+    """One message. Behind one of our own, if `marked`, stands how far it had come when this was told; what is
+    delivered needs no word. `me`: a name to mark in the text."""
     nick = style.nick(nicks.label(shown["author"], shown["username"], shown.get("alias")), shown["author"])
     room = style.dim(room_label(shown["room"])) + " " if in_room else ""
-    text = ("\n" + INDENT).join(_lines(shown["text"], style))
+    done = action_of(shown["text"])
+    text = body(shown["text"] if done is None else done, style, me)
+    said = f"{nick}: {text}" if done is None else f"* {nick} {text}"
     state = shown.get("state", "delivered") if marked else "delivered"
     mark = "" if state == "delivered" else " " + style.dim(f"[{clean_line(state)}]")
-    return f"{style.dim(moment(shown, pattern, zone))} {room}{nick}: {text}{mark}"
-
-
-def _lines(text: str, style: Style) -> list[str]:
-    """Those that are shown: one blank line for several, and no more than MAX_LINES_SHOWN."""
-    lines = clean_text(text).split("\n")
-    folded = [
-        line for before, line in zip(["-", *lines], lines, strict=False) if before.strip() or line.strip()
-    ]
-    more = len(folded) - MAX_LINES_SHOWN
-    if more <= 0:
-        return folded
-    rest = f"... {more} more line{'s' if more > 1 else ''}; chatctl history --json shows all"
-    return [*folded[:MAX_LINES_SHOWN], style.dim(rest)]
+    return f"{style.dim(moment(shown, pattern, zone))} {room}{said}{mark}"
 
 
 def history(

@@ -1,7 +1,7 @@
 r"""Makes text from the network harmless to a terminal: it cannot move the cursor, reorder or hide.
 
 What goes: control characters (Cc), bidirectional controls (UAX #9: U+061C, U+200E/F, U+202A-E, U+2066-9),
-zero-widths and invisible fillers, tag characters, lone surrogates.
+zero-widths and invisible fillers, tag characters, lone surrogates, and marks piled up on one letter.
 """
 
 import functools
@@ -26,6 +26,20 @@ _JOINING = r"[\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff\u0750-\u077f\u0900-\u0dff]
 _GOOD_JOINER = rf"(?<={_EMOJI_END})\u200d(?={_EMOJI})|(?<={_JOINING})[\u200c\u200d](?={_JOINING})"
 
 
+# Marks that stack on the letter before them, as far as they are used to pile up over other lines; no language
+# writes more than four on a letter.
+_STACKING = (
+    r"[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+    r"\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+MAX_STACKED = 6
+
+
+@functools.cache
+def _pile_pattern() -> re.Pattern[str]:
+    return re.compile(rf"({_STACKING}{{{MAX_STACKED}}}){_STACKING}+")
+
+
 @functools.cache
 def _text_pattern() -> re.Pattern[str]:
     return re.compile(rf"({_GOOD_JOINER})|[{_INVISIBLE}]")
@@ -41,14 +55,14 @@ def clean_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     text = text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n").replace("\t", TAB)
-    return _text_pattern().sub(lambda match: match[1] or "", text)
+    return _pile_pattern().sub(r"\1", _text_pattern().sub(lambda match: match[1] or "", text))
 
 
 def clean_line(text: str) -> str:
     """A name, an address, an error: one line, white space as single spaces, nothing invisible."""
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip(" ")
-    return " ".join(_line_pattern().sub("", text).split())
+    return " ".join(_pile_pattern().sub(r"\1", _line_pattern().sub("", text)).split())
 
 
 def without_controls(text: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from chatctl.env import COLOURS_256
+from chatctl.themes import DEFAULT, Theme
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _HUE_CHARS = 4
@@ -28,28 +29,41 @@ class Style:
     """`colours` is 0, 8 or 256."""
 
     colours: int = 0
+    theme: Theme = DEFAULT
 
     def nick(self, text: str, peer_id: str) -> str:
-        if not self.colours:
+        if not self.colours or not self.theme.nicks:
             return text
         ring = _RING_256 if self.colours >= COLOURS_256 else _RING_8
         code = ring[int(hue_of(peer_id) * len(ring))]
         return self._sgr(f"38;5;{code}" if self.colours >= COLOURS_256 else f"{code}", text)
 
     def dim(self, text: str) -> str:
-        return self._sgr("2", text)
-
-    def bold(self, text: str) -> str:
-        return self._sgr("1", text)
+        return self._sgr(self.theme.faint, text)
 
     def match(self, text: str) -> str:
-        return self._sgr("1;4", text)
+        return self._sgr(self.theme.match, text)
+
+    def mention(self, text: str) -> str:
+        return self._sgr(self.theme.mention, text)
 
     def warning(self, text: str) -> str:
-        return self._sgr("33", text)
+        return self._sgr(self.theme.warning, text)
+
+    def unread(self, text: str) -> str:
+        return self._sgr(self.theme.unread, text)
+
+    def prompt(self, text: str) -> str:
+        return self._sgr(self.theme.prompt, text)
+
+    def toolbar(self, text: str) -> str:
+        return self._sgr(self.theme.toolbar, text)
+
+    def active(self, text: str) -> str:
+        return self._sgr(self.theme.active, text)
 
     def _sgr(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self.colours and text else text
+        return f"\x1b[{code}m{text}\x1b[0m" if self.colours and code and text else text
 
 
 PLAIN = Style()

@@ -31,6 +31,9 @@ LOG_FORMATS = ("auto", "console", "json")
 # Flags that say where things are: the file they lead to cannot set them, and clients do not read it.
 _NOT_IN_FILE = ("home", "socket", "config", "help", "version", "check")
 
+_CLIENT_TABLE = "chat"
+"""What the file says to the REPL; it is read there."""
+
 
 class BadSettings(LocalError):
     kind = "bad_settings"
@@ -141,6 +144,7 @@ def load(context: click.Context, values: dict[str, Any]) -> Settings:
         store=values["db_path"] or paths.store,
         lock=paths.lock,
         socket=_socket(context, values, paths),
+        chat=paths.chat,
     )
     _check_socket(paths.socket)
     return Settings(
@@ -214,6 +218,8 @@ def _from_file(context: click.Context, path: Path, *, required: bool) -> dict[st
     }
     values = {}
     for key, value in table.items():
+        if key == _CLIENT_TABLE and isinstance(value, dict):
+            continue
         parameter = parameters.get(key)
         if parameter is None:
             raise BadSettings(f"{path}: unknown key {key[:80]!r}", f"known are: {', '.join(parameters)}")

@@ -19,6 +19,8 @@ class Paths:
     store: str
     lock: str
     socket: str
+    chat: str
+    """What the REPL remembers: how far each room was read."""
 
     @classmethod
     def resolve(cls, home: str | None, environ: Mapping[str, str]) -> "Paths":
@@ -32,6 +34,7 @@ class Paths:
                 store=f"{base}/store",
                 lock=f"{base}/chatd.lock",
                 socket=f"{base}/chatd.sock",
+                chat=f"{base}/chat.json",
             )
         user = environ.get("HOME", "") or "/"
         config = environ.get("XDG_CONFIG_HOME") or f"{user}/.config"
@@ -44,4 +47,5 @@ class Paths:
             store=f"{data}/chatd/store",
             lock=f"{data}/chatd/chatd.lock",
             socket=f"{runtime}/chatd/chatd.sock",
+            chat=f"{state}/chatd/chat.json",
         )

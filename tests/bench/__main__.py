@@ -46,9 +46,11 @@ def footprint_rows(folder: Path, runs: int) -> list[Row]:
 
 def startup_rows(folder: Path, runs: int) -> list[Row]:
     overhead = [1000 * seconds for seconds in startup.chatctl_over_python_s(folder, runs)]
+    prompt = [1000 * seconds for seconds in startup.chat_prompt_s(folder, runs)]
     return [
         Row("start to ready", "s", tuple(startup.ready_s(folder, runs)), goal=0.5),
         Row("chatctl peers over python -c pass", "ms", tuple(overhead), goal=120),
+        Row("chat's prompt", "ms", tuple(prompt), goal=400),
     ]
 
 

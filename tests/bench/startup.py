@@ -1,4 +1,4 @@
-"""How long a person waits: from starting the daemon to ready, and for one `chatctl peers`."""
+"""How long a person waits: from starting the daemon to ready, and for one `chatctl peers`, and for `chat`."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 from socket import AF_UNIX, SOCK_DGRAM, socket
 
 from tests.support.daemon import BIN, Daemon, environment
+from tests.support.terminal import Terminal
 
 READY_DEADLINE_S = 30.0
 
@@ -52,6 +53,20 @@ def chatctl_over_python_s(folder: Path, runs: int) -> list[float]:
         bare = [sys.executable, "-c", "pass"]
         _timed(command)
         return [_timed(command) - _timed(bare) for _ in range(runs)]
+
+
+def chat_prompt_s(folder: Path, runs: int) -> list[float]:
+    """Seconds from exec until the prompt of `chat` stands on a terminal's screen."""
+    with Daemon(folder / "prompt") as daemon:
+        _prompt_s(daemon)
+        return [_prompt_s(daemon) for _ in range(runs)]
+
+
+def _prompt_s(daemon: Daemon) -> float:
+    start = time.perf_counter()
+    with Terminal("chat", "--home", str(daemon.home)) as terminal:
+        terminal.wait_for("#lobby>")
+        return time.perf_counter() - start
 
 
 def _timed(command: list[str]) -> float:

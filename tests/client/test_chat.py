@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from chatctl.env import Place
-from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, RpcRefused
+from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, RpcRefused, TimedOut
 from chatctl.repl.chat import Chat
 from chatctl.repl.commands import COMMANDS
+from chatctl.repl.memory import Memory
+from chatctl.repl.unread import IDLE_S
 from chatctl.stream import Stream
 from chatctl.style import PLAIN
 from tests.client.fakechatd import (
@@ -34,10 +36,12 @@ NOT_IN_ROOM = {
 
 
 class FakeScreen:
-    def __init__(self) -> None:
+    def __init__(self, *, one_room: bool = True) -> None:
         self.lines: list[str] = []
         self.columns: int | None = 80
+        self.one_room = one_room
         self.refreshed = 0
+        self.rang = 0
         self._changed = asyncio.Event()
 
     def show(self, text: str) -> None:
@@ -46,6 +50,10 @@ class FakeScreen:
 
     def clear(self) -> None:
         self.lines.clear()
+
+    def bell(self) -> None:
+        self.rang += 1
+        self._changed.set()
 
     def refresh(self) -> None:
         self.refreshed += 1
@@ -144,6 +152,7 @@ async def test_text_is_sent_to_the_room_we_talk_in(chat: Chat, fake: FakeChatd, 
     await chat.take("/join tea")
     await chat.take("//tea?")
     sent = [params for method, params in fake.calls if method == "message.send"]
+    assert len({params.pop("client_id") for params in sent}) == 2
     assert sent == [{"text": "hello", "room": "lobby"}, {"text": "/tea?", "room": "tea"}]
     assert screen.lines == []  # each shows when its event comes back
 
@@ -169,9 +178,9 @@ async def test_message_is_shown_once_though_it_is_in_the_history_too(
     chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
 ) -> None:
     daemon.history = [message(1, "old")["data"], message(2, "at the same time")["data"]]
-    await chat.show_start()
+    await chat.start()
     await fake.push(message(2, "at the same time"), message(3, "new"))
-    await screen.wait_for("new")
+    await screen.wait_for(": new")
     assert [line.rpartition(": ")[2] for line in screen.lines if not line.startswith("--")] == [
         "old",
         "at the same time",
@@ -189,7 +198,7 @@ async def test_own_message_is_heard_when_its_event_comes(chat: Chat, fake: FakeC
 async def test_history_of_a_room_is_shown_at_the_first_visit(
     chat: Chat, daemon: Daemon, screen: FakeScreen
 ) -> None:
-    await chat.show_start()
+    await chat.start()
     daemon.history = [message(1, "read me", room="tea")["data"]]
     daemon.changed = False
     for room in ("tea", "lobby", "tea"):
@@ -242,7 +251,7 @@ async def test_room_that_cannot_be_read_is_an_error_and_not_the_end(
     chat: Chat, fake: FakeChatd, screen: FakeScreen
 ) -> None:
     fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": 2, "error": NOT_IN_ROOM})
-    await chat.show_start()
+    await chat.start()
     assert screen.lines == ["!! this node is not in #x; come into one with /join ROOM"]
     fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": 3, "error": NOT_IN_ROOM})
     with pytest.raises(RpcRefused):
@@ -372,3 +381,216 @@ async def test_nick_asks_for_another_name_and_says_how_long_it_lasts(
     assert screen.lines[-1].startswith("-- until the daemon starts again")
     with pytest.raises(BadUsage, match="which name"):
         await chat.take("/nick")
+
+
+# Rooms one at a time
+
+
+async def test_message_of_another_room_is_counted_and_shown_on_the_way_there(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.start()
+    daemon.history = [message(1, "for tea", room="tea")["data"]]
+    await fake.push(daemon_event := message(1, "for tea", room="tea"), message(2, "for here"))
+    await screen.wait_for("for here")
+    assert "for tea" not in "\n".join(screen.lines)
+    assert chat.reading.unread.of("tea").messages == 1
+    await chat.go("tea")
+    assert screen.lines[-3:] == ["-- you talk in #tea now", "---- 1 new ----", screen.lines[-1]]
+    assert screen.lines[-1].endswith("bob: for tea")
+    assert chat.reading.unread.of("tea").messages == 0
+    assert daemon_event["data"]["room"] == chat.conversation.room
+
+
+async def test_room_seen_before_shows_only_what_came_since(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.start()
+    daemon.history = [message(1, "seen", room="tea")["data"]]
+    await chat.go("tea")
+    daemon.history = []
+    await chat.go("lobby")
+    screen.clear()
+    daemon.history = [message(1, "seen", room="tea")["data"], message(3, "missed", room="tea")["data"]]
+    await fake.push(message(3, "missed", room="tea"), message(4, "for here"))
+    await screen.wait_for("for here")
+    await chat.go("tea")
+    shown = "\n".join(screen.lines)
+    assert shown.count("missed") == 1
+    assert "seen" not in shown
+
+
+async def test_late_message_that_is_not_among_the_last_is_told(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.go("tea")
+    await chat.go("lobby")
+    await fake.push(message(9, "from long ago", room="tea"), message(10, "for here"))
+    await screen.wait_for("for here")
+    await chat.go("tea")  # its history holds only what is newer
+    assert screen.lines[-1] == "---- 1 new, from long ago; /history shows more ----"
+
+
+async def test_message_that_comes_while_a_room_opens_is_shown_once_behind_its_history(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    history = [message(1, "old", room="tea")["data"], message(2, "both", room="tea")["data"]]
+    asked = asyncio.Event()
+
+    def answer(method: str, params: Json) -> Any:
+        asked.set()
+        return None if method == "message.history" else daemon.answer(method, params)
+
+    fake.answer = answer
+    going = asyncio.create_task(chat.go("tea"))
+    await asked.wait()
+    await fake.push(message(2, "both", room="tea"), message(3, "new", room="tea"))
+    number = len(fake.calls)
+    await fake.sockets[0].send_json({"jsonrpc": "2.0", "id": number, "result": history})
+    await going
+    assert [line.rpartition(": ")[2] for line in screen.lines if ": " in line] == ["old", "both", "new"]
+
+
+async def test_mention_elsewhere_is_told_and_rings(chat: Chat, fake: FakeChatd, screen: FakeScreen) -> None:
+    await fake.push(message(1, "hi @Ann, tea?", room="tea"), message(2, "annoying", room="tea"))
+    await screen.wait_for("names you")
+    assert screen.lines == ["-- bob names you in #tea: hi @Ann, tea?"]
+    assert screen.rang == 1
+    await fake.push(message(3, "ann ann", room="tea"), message(4, "Ann!"))
+    await screen.wait_for("Ann!")
+    assert screen.rang == 1  # not twice within a moment
+    assert chat.reading.unread.of("tea").mentions == 2
+
+
+async def test_unread_of_earlier_chats_is_counted(
+    fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    fake.snapshot = snapshot(seq=10, rooms=("lobby", "tea", "new"))
+    daemon.history = [
+        message(3, "read", room="tea")["data"],
+        message(7, "ann?", room="tea")["data"],
+        message(8, "mine", room="tea", author=PEER_ID)["data"],
+        message(11, "told by its event", room="tea")["data"],
+    ]
+    memory = Memory({"tea": 5}, {})
+    async with Stream(Place(str(fake.path), "chatd")) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
+        await chat.reading.count_unread()
+    count = chat.reading.unread.of("tea")
+    assert (count.messages, count.mentions) == (1, 1)
+    assert memory.read == {"lobby": 10, "tea": 5, "new": 10}  # where nobody looked yet, nothing is new
+
+
+async def test_new_messages_of_the_first_room_stand_under_a_rule(
+    fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    fake.snapshot = snapshot(seq=40)
+    daemon.history = [message(number, f"text {number}")["data"] for number in range(1, 41)]
+    memory = Memory({"lobby": 5}, {})
+    async with Stream(Place(str(fake.path), "chatd")) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
+        await chat.start()
+    rule = screen.lines.index("---- 35 new ----")
+    assert screen.lines[rule + 2].endswith("text 6")  # under the date
+    assert memory.read["lobby"] == 40
+
+
+async def test_plain_screen_shows_all_rooms_as_it_comes(fake: FakeChatd, daemon: Daemon) -> None:
+    screen = FakeScreen(one_room=False)
+    async with Stream(Place(str(fake.path), "chatd")) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen)
+        watching = asyncio.create_task(chat.watch())
+        await fake.push(message(1, "hello", room="tea"))
+        await screen.wait_for("#tea bob: hello")
+        watching.cancel()
+
+
+async def test_comings_and_goings_are_folded_and_told_in_time(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    def event(name: str, state: str, room: str = "lobby") -> Json:
+        data = {"room": room, "peer_id": name * 13, "username": name, "state": state}
+        return {"seq": 0, "topic": "presence", "data": data}
+
+    await fake.push(event("bobb", "joined"), event("carl", "joined"), event("dora", "joined", "tea"))
+    await screen.wait_for("#lobby came in: bobb, carl")
+    assert "dora" not in "\n".join(screen.lines)
+    await fake.push(event("bobb", "left"), message(1, "bye", author="bobb" * 13, username="bobb"))
+    await screen.wait_for("bye")
+    assert screen.lines[-3] == "-- bobb left #lobby"  # before what they say later
+
+
+async def test_text_that_may_have_been_sent_is_repeated_under_the_same_id(
+    chat: Chat, fake: FakeChatd, daemon: Daemon
+) -> None:
+    fake.answer = lambda _method, _params: None
+    chat.stream._timeout_s = 0.1
+    with pytest.raises(TimedOut):
+        await chat.take("once")
+    fake.answer = daemon.answer
+    chat.stream._timeout_s = DEADLINE_S
+    await chat.take("once")
+    await chat.take("once")
+    ids = [params["client_id"] for method, params in fake.calls if method == "message.send"]
+    assert ids[0] == ids[1] != ids[2]
+
+
+async def test_action_is_sent_as_text_and_status_is_asked_for(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    await chat.take("/me waves")
+    assert fake.calls[-1][1]["text"] == "/me waves"
+    with pytest.raises(BadUsage, match="what do you do"):
+        await chat.take("/me")
+    await fake.push(message(1, "/me waves"), message(2, "/me"), message(3, "/meow x"))
+    await screen.wait_for("/meow")
+    assert [line[6:] for line in screen.lines[-3:]] == ["* bob waves", "bob: /me", "bob: /meow x"]
+    state = {
+        "id": "abc",
+        "room": "lobby",
+        "state": "sent",
+        "confirmed": 0,
+        "confirmed_by": [],
+        "reason": None,
+    }
+    fake.answer = lambda _method, _params: state
+    await chat.take("/status abc")
+    assert fake.calls[-1] == ("message.status", {"id": "abc"})
+    assert "sent" in screen.lines[-1]
+
+
+async def test_first_message_after_a_while_without_keys_is_ruled_off(
+    fake: FakeChatd, screen: FakeScreen
+) -> None:
+    now = 0.0
+    async with Stream(Place(str(fake.path), "chatd")) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen, clock=lambda: now)
+        watching = asyncio.create_task(chat.watch())
+        now = IDLE_S + 1
+        await fake.push(message(1, "first"), message(2, "second"))
+        await screen.wait_for("second")
+        assert screen.lines.count("---- new while you were away ----") == 1
+        assert screen.lines[-2].endswith("first")
+        chat.attend()
+        await fake.push(message(3, "third"))
+        await screen.wait_for("third")
+        assert screen.lines.count("---- new while you were away ----") == 1
+        watching.cancel()
+
+
+@pytest.mark.parametrize("room", ["lobby", "tea"])
+async def test_known_name_with_another_key_is_loud_wherever_it_turns_up(
+    fake: FakeChatd, screen: FakeScreen, room: str
+) -> None:
+    memory = Memory({}, {"bob": ["bobb" * 13]})
+    async with Stream(Place(str(fake.path), "chatd")) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
+        watching = asyncio.create_task(chat.watch())
+        data = {"room": room, "peer_id": OTHER_ID, "username": "Bob", "state": "joined"}
+        await fake.push({"seq": 0, "topic": "presence", "data": data}, message(1, "it is me", username="Bob"))
+        await screen.wait_for("it is me")
+        watching.cancel()
+    warning = "!! Bob~zz27 is not the Bob you knew, who is Bob~bobb: the key is another"
+    assert screen.lines.count(warning) == 1
+    assert screen.lines[0] == warning
+    assert memory.names["bob"] == ["bobb" * 13, OTHER_ID]

@@ -9,13 +9,17 @@ from prompt_toolkit.document import Document
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.completion import ChatCompleter
 from chatctl.repl.conversation import Conversation
-from tests.client.fakechatd import snapshot
+from tests.client.fakechatd import OTHER_ID, PEER_ID, snapshot
 
 
 @pytest.fixture
 def completer() -> ChatCompleter:
     now: Any = snapshot(rooms=("lobby", "rust", "ruby"))
-    return ChatCompleter(Conversation(now))
+    conversation = Conversation(now)
+    for key, name in (("a" * 52, "Bob"), (OTHER_ID, "bob"), ("c" * 52, "carl"), (PEER_ID, "ann")):
+        conversation.meet("lobby", key, name)
+    conversation.meet("rust", "d" * 52, "bert")
+    return ChatCompleter(conversation)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +34,14 @@ def completer() -> ChatCompleter:
         ("/nothing x", []),
         ("//pe", []),
         ("hello", []),
+        ("bo", ["bob~zz27: ", "Bob~aaaa: "]),
+        ("hi @ca", ["hi @carl "]),
+        ("/me pokes ca", ["/me pokes carl "]),
+        ("be", []),  # of another room
+        ("an", []),  # ourselves
+        ("carl ", []),
+        ("/block b", ["/block bob~zz27", "/block Bob~aaaa"]),
+        ("/alias C", ["/alias carl~cccc"]),
         ("", []),
     ],
 )

@@ -19,6 +19,7 @@ def test_each_line_is_sent_and_comes_back(console: Console, daemon: Daemon) -> N
     ]
     assert daemon.texts[-3:] == ["first line", "/slashed", "last, without a newline"]
     assert console.err.startswith("-- you are ann")
+    assert not (daemon.home / "chat.json").exists()  # nobody has read what was in the room
 
 
 def test_commands_work_and_quit_ends_before_the_rest(console: Console, daemon: Daemon) -> None:

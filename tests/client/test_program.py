@@ -213,3 +213,19 @@ def test_peers_imports_nothing_heavy(daemon: Daemon) -> None:
     command = [sys.executable, "-c", code, "--home", str(daemon.home), "--json", "peers"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
     assert done.stdout == "[]\n[]\n"
+
+
+def test_chat_imports_nothing_heavy_beside_the_line_editor() -> None:
+    code = (
+        "import sys, chatctl.repl.root, chatctl.repl.terminal, chatctl.repl.screen;"
+        "print({'aiohttp', 'nacl', 'msgpack', 'tomllib', 'chatcore.api'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        env=environment(),
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("set()\n", "")

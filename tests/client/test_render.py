@@ -84,6 +84,21 @@ def test_message_of_many_lines_shows_the_first_and_counts_the_rest() -> None:
     assert "... 1 more line;" in render.message(message("\n".join(lines[:51])), Nicks())
 
 
+def test_message_that_is_an_action_is_told_so() -> None:
+    assert (
+        render.message(message("/me waves\nand bows"), Nicks(), zone=ZONE)
+        == "13:00 * ann waves\n    and bows"
+    )
+    for text in ("/me", "/me  ", "/meow", " /me waves"):
+        assert render.message(message(text), Nicks(), zone=ZONE) == f"13:00 ann: {text}"
+
+
+def test_our_name_is_marked_in_what_others_say() -> None:
+    shown = render.message(message("hi @Bob,\nbob?"), Nicks(), Style(8), zone=ZONE, me="bob")
+    assert shown.endswith("hi \x1b[1;7m@Bob\x1b[0m,\n    \x1b[1;7mbob\x1b[0m?")
+    assert "[1;7m" not in render.message(message("hi bob"), Nicks(), Style(8), zone=ZONE)
+
+
 def test_message_cannot_reach_the_terminal() -> None:
     shown = render.message(message("\x1b[2J", username="a\x1b[31mnn\n", room="l\x07"), Nicks(), in_room=True)
     assert "\x1b" not in shown

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatctl.safetext import clean_line, clean_text, escape_json, without_controls
+from chatctl.safetext import MAX_STACKED, clean_line, clean_text, escape_json, without_controls
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 ZERO_WIDTHS = "\u200b\u2060\u2061\u2064\ufeff\u00ad\u034f\u180e\u3164\u115f"
@@ -62,6 +62,9 @@ def test_text_of_visible_characters_is_kept(text: str) -> None:
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("a\u200db", "ab"),
         ("\ud800x", "x"),
+        ("e\u0301" + "\u0316\u0301" * 50 + "!", "e\u0301" + "\u0316\u0301" * 2 + "\u0316!"),
+        ("ก" + "็" * 50, "ก" + "็" * MAX_STACKED),
+        ("Việt בְּרֵאשִׁית กี่ นี้", "Việt בְּרֵאשִׁית กี่ นี้"),
     ],
 )
 def test_text_is_cleaned(raw: str, shown: str) -> None:

@@ -12,15 +12,22 @@ from prompt_toolkit.key_binding.bindings.named_commands import get_by_name
 from prompt_toolkit.output import DummyOutput
 
 from chatctl.env import Place
+from chatctl.repl import pasting
 from chatctl.repl.chat import Chat
 from chatctl.repl.terminal import Terminal
 from chatctl.stream import Stream
 from chatctl.style import PLAIN
-from tests.client.fakechatd import DEADLINE_S, FakeChatd, fake_chatd, snapshot
+from tests.client.fakechatd import DEADLINE_S, PEER_ID, FakeChatd, fake_chatd, message, snapshot
 from tests.client.test_chat import Daemon, FakeScreen
 
 CTRL_C, CTRL_D, CTRL_O, UP, ENTER = "\x03", "\x04", "\x0f", "\x1b[A", "\r"
 CTRL_E, CTRL_G, CTRL_Q, CTRL_Z, ESCAPE, F5 = "\x05", "\x07", "\x11", "\x1a", "\x1b", "\x1b[15~"
+CTRL_N, CTRL_P, CTRL_R, ALT_A = "\x0e", "\x10", "\x12", "\x1ba"
+
+
+def pasted(text: str) -> str:
+    """As a terminal brackets it."""
+    return f"\x1b[200~{text}\x1b[201~"
 
 
 class Person:
@@ -112,14 +119,14 @@ async def test_quit_leaves_after_what_was_typed_before_it(person: Person) -> Non
 
 async def test_prompt_shows_the_room(person: Person) -> None:
     person.type("/join tea" + ENTER)
-    await person.sees(lambda: person.terminal.prompt() == [("bold", "#tea> ")])
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
 
 
 async def test_prompt_says_when_no_room_is_left_and_names_the_next_one(person: Person) -> None:
     person.type("/leave tea" + ENTER + "/leave" + ENTER)
-    await person.sees(lambda: person.terminal.prompt() == [("bold", "(no room)> ")])
+    await person.sees(lambda: person.terminal.prompt() == "(no room)> ")
     person.type("/join tea" + ENTER)
-    await person.sees(lambda: person.terminal.prompt() == [("bold", "#tea> ")])
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
 
 
 async def test_command_is_echoed_above_its_answer(person: Person) -> None:
@@ -151,7 +158,7 @@ async def test_text_that_is_refused_while_typing_on_is_kept_for_the_up_key(perso
 async def test_text_stays_in_the_line_while_the_daemon_is_away(person: Person) -> None:
     await person.fake.stop()
     await person.screen.wait_for("went away")
-    assert person.terminal.prompt() == [("bold", "#lobby (daemon away)> ")]
+    assert person.terminal.prompt() == "#lobby (daemon away)> "
     person.type("patient" + ENTER)
     await person.screen.wait_for("press Enter again once it is back")
     assert person.line == "patient"
@@ -210,3 +217,114 @@ async def test_ctrl_z_suspends(person: Person, monkeypatch: pytest.MonkeyPatch) 
     person.type("half" + CTRL_Z + "way")
     await person.sees(lambda: person.line == "halfway")
     assert suspended == [True]
+
+
+async def test_keys_go_through_the_rooms(person: Person) -> None:
+    person.type("\x1b2")
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
+    person.type(CTRL_N)
+    await person.sees(lambda: person.terminal.prompt() == "#lobby> ")
+    person.type(CTRL_P)
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
+    person.type("\x1b9\x1b2kettle" + ENTER)  # there is no ninth room, and in the second we are
+    await person.sees(lambda: person.said() == ["kettle"])
+    assert person.terminal._chat.conversation.room == "tea"
+
+
+async def test_lines_go_where_they_were_typed_though_the_daemon_is_slow(person: Person) -> None:
+    person.type("in the lobby" + ENTER + "\x1b2" + "in tea" + ENTER + "\x1b1" + "in the lobby again" + ENTER)
+    await person.sees(lambda: len(person.said()) == 3)
+    sent = [params for method, params in person.fake.calls if method == "message.send"]
+    assert [(params["room"], params["text"]) for params in sent] == [
+        ("lobby", "in the lobby"),
+        ("tea", "in tea"),
+        ("lobby", "in the lobby again"),
+    ]
+
+
+async def test_what_is_half_typed_stays_with_its_room(person: Person) -> None:
+    person.type("half" + CTRL_N)
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
+    assert person.line == ""
+    person.type(CTRL_N)
+    await person.sees(lambda: person.line == "half")
+
+
+async def test_alt_a_goes_where_something_is_new(person: Person) -> None:
+    person.type(ALT_A)
+    await person.screen.wait_for("nothing new in other rooms")
+    await person.fake.push(message(1, "hello", room="tea"))
+    await person.sees(lambda: "2:tea 1" in person.terminal.toolbar())
+    person.type(ALT_A)
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
+    await person.sees(lambda: "2:*tea  " in person.terminal.toolbar())
+
+
+async def test_paste_of_one_line_goes_into_the_line(person: Person) -> None:
+    person.type("see " + pasted("this\n"))
+    await person.sees(lambda: person.line == "see this")
+    assert not person.terminal.is_asking
+
+
+async def test_paste_of_several_lines_is_sent_after_a_yes(person: Person) -> None:
+    person.type("/see: " + pasted("one\r\n/two\rthree"))
+    await person.sees(lambda: person.terminal.prompt().startswith("3 lines pasted"))
+    person.type("xq" + pasted("more\nlines") + UP)
+    person.type(CTRL_C)  # a no: the line is as it was
+    await person.sees(lambda: person.line == "/see: ")
+    person.type(CTRL_C + pasted("/one\ntwo\x07") + "y")
+    await person.sees(lambda: person.said() == ["/one\ntwo"])
+    assert person.line == ""
+    assert not person.terminal.is_asking
+
+
+async def test_paste_may_be_edited_before_it_is_sent(person: Person) -> None:
+    person.type("> " + pasted("one\ntwo") + "e")
+    await person.sees(lambda: person.line == "> one\ntwo")
+    person.type("!" + ENTER)
+    await person.sees(lambda: person.said() == ["> one\ntwo!"])
+
+
+async def test_paste_stays_in_the_line_while_the_daemon_is_away(person: Person) -> None:
+    await person.fake.stop()
+    await person.screen.wait_for("went away")
+    person.type(pasted("one\ntwo") + "y")
+    await person.screen.wait_for("press Enter again once it is back")
+    assert person.line == "one\ntwo"
+
+
+async def test_paste_of_a_whole_file_is_refused(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pasting, "MAX_PASTE_CHARS", 100)  # the pipe of the test takes no file at once
+    person.type(pasted("x\n" * 51))
+    await person.screen.wait_for("was not pasted")
+    assert person.line == ""
+
+
+async def test_ctrl_r_finds_what_was_said(person: Person) -> None:
+    person.type("needle in the hay" + ENTER + "other" + ENTER)
+    await person.sees(lambda: len(person.said()) == 2)
+    person.type(CTRL_R + "needle" + ENTER)
+    await person.sees(lambda: person.line == "needle in the hay")
+    assert len(person.said()) == 2
+
+
+async def test_refused_text_waits_in_its_own_room(person: Person) -> None:
+    person.never_answered()
+    person.type("precious" + ENTER)
+    await person.fake.called("message.send")
+    person.type(CTRL_N)
+    await person.screen.wait_for("it waits in the input line of #lobby")
+    assert person.line == ""
+    person.type(CTRL_P)
+    await person.sees(lambda: person.line == "precious")
+
+
+async def test_toolbar_shows_the_lag_and_how_our_last_message_does(person: Person) -> None:
+    answer = person.fake.answer
+    person.fake.answer = lambda method, params: (
+        [{"rtt_ms": 30.0}, {"rtt_ms": None}] if method == "peer.list" else answer(method, params)
+    )
+    person.terminal._chat.conversation.peers = 2
+    await person.terminal._look_at_lag()
+    await person.fake.push(message(1, "mine", author=PEER_ID, state="sent"))
+    await person.sees(lambda: person.terminal.toolbar().endswith("2 peers 30 ms  sent"))

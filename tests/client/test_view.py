@@ -29,6 +29,13 @@ def heard(**fields: Any) -> Event:
     return Event("message", message(1, **fields)["data"])
 
 
+def moved(view: View, topic: str, data: dict[str, Any]) -> str:
+    """How a coming or going is told alone."""
+    assert view.update(Event(topic, data)) == []
+    movement = view.movement(topic, data)
+    return "" if movement is None else movement.line
+
+
 def test_greeting_says_who_where_and_with_how_many(conversation: Conversation, view: View) -> None:
     assert (
         view.greeting()
@@ -55,7 +62,10 @@ def test_message_of_another_day_comes_under_its_date(view: View) -> None:
 
 
 def test_namesake_of_ours_is_told_apart_from_the_first_line(view: View) -> None:
-    assert view.update(heard(username="Ann")) == ["11:00 Ann~zz27: hello"]
+    assert view.update(heard(username="Ann")) == [
+        "!! Ann~zz27 goes by your own name, with another key",
+        "11:00 Ann~zz27: hello",
+    ]
     assert view.update(heard(username="ann", author=PEER_ID)) == ["11:00 ann~k3f9: hello"]
 
 
@@ -65,7 +75,7 @@ def test_own_message_carries_how_far_it_had_come(view: View) -> None:
 
 
 def test_changes_of_state_are_told_where_they_matter(view: View, conversation: Conversation) -> None:
-    view.update(heard(author=PEER_ID, username="ann", state="queued"))
+    conversation.deliveries.said("id1", "queued")
     data = {"id": "id1", "room": "lobby", "state": "sent", "confirmed": 0, "reason": None}
     assert view.update(Event("state", data)) == []
     refused = {**data, "state": "refused", "reason": "by its clock"}
@@ -84,21 +94,19 @@ def test_peers_come_and_go(conversation: Conversation, view: View) -> None:
         "state": "up",
         "reason": "",
     }
-    assert view.update(Event("peer", data)) == ["-- linked with bob (a:1)"]
+    assert moved(view, "peer", data) == "linked with bob (a:1)"
     assert conversation.peers == 1
-    assert view.update(Event("peer", {**data, "state": "down", "reason": "timeout"})) == [
-        "-- lost bob (a:1): timeout"
-    ]
+    assert moved(view, "peer", {**data, "state": "down", "reason": "timeout"}) == "lost bob (a:1): timeout"
     assert conversation.peers == 0
 
 
-def test_members_come_and_go(view: View) -> None:
+def test_members_come_and_go(conversation: Conversation, view: View) -> None:
     data = {"room": "lobby", "peer_id": OTHER_ID, "username": "bob", "state": "joined"}
-    assert view.update(Event("presence", data)) == ["-- bob came into #lobby"]
-    assert view.update(Event("presence", {**data, "state": "left"})) == ["-- bob left #lobby"]
-    assert view.update(Event("presence", {**data, "state": "lost"})) == [
-        "-- bob is gone from #lobby without a word"
-    ]
+    assert moved(view, "presence", data) == "bob came into #lobby"
+    assert conversation.people("lobby") == [(OTHER_ID, "bob")]
+    assert moved(view, "presence", {**data, "state": "left"}) == "bob left #lobby"
+    assert conversation.people("lobby") == []
+    assert moved(view, "presence", {**data, "state": "lost"}) == "bob is gone from #lobby without a word"
 
 
 def test_member_with_another_name_is_told_with_both(view: View) -> None:
@@ -107,8 +115,10 @@ def test_member_with_another_name_is_told_with_both(view: View) -> None:
 
 
 def test_who_was_here_before_us_is_no_news_but_known(conversation: Conversation, view: View) -> None:
-    here = {"room": "lobby", "peer_id": OTHER_ID, "username": "ann", "state": "here"}
-    assert view.update(Event("presence", here)) == []
+    here = {"room": "lobby", "peer_id": OTHER_ID, "username": "bob", "state": "here"}
+    assert moved(view, "presence", here) == ""
+    assert conversation.people("lobby") == [(OTHER_ID, "bob")]
+    assert moved(view, "presence", {**here, "username": "ann"}) == ""
     assert conversation.nicks.label(PEER_ID, "ann") == f"ann~{PEER_ID[:4]}"
 
 
@@ -123,7 +133,7 @@ def test_room_we_talk_in_is_left_for_the_lobby(conversation: Conversation, view:
         "-- you left #tea",
         "-- you talk in #lobby now",
     ]
-    assert (conversation.room, conversation.rooms) == ("lobby", {"lobby"})
+    assert (conversation.room, conversation.rooms) == ("lobby", ["lobby"])
     assert view.left("tea") == []
     assert view.update(Event("room", {"room": "lobby", "state": "left"})) == ["-- you left #lobby"]
     assert conversation.room == "lobby"
@@ -141,7 +151,7 @@ def test_restart_is_told(view: View, conversation: Conversation) -> None:
     ]
     now: Any = snapshot(rooms=("lobby",))
     assert view.update(Back(now, resumed=True)) == ["-- the daemon is back"]
-    assert conversation.rooms == {"lobby"}
+    assert conversation.rooms == ["lobby"]
 
 
 def test_other_daemon_in_its_place_is_loud(view: View) -> None:

@@ -14,6 +14,7 @@ def test_home_keeps_everything_in_one_folder() -> None:
         store="/n/store",
         lock="/n/chatd.lock",
         socket="/n/chatd.sock",
+        chat="/n/chat.json",
     )
 
 
@@ -44,6 +45,7 @@ def test_without_home_each_kind_has_its_xdg_place() -> None:
         store="/d/chatd/store",
         lock="/d/chatd/chatd.lock",
         socket="/r/chatd/chatd.sock",
+        chat="/s/chatd/chat.json",
     )
 
 

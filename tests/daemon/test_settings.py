@@ -322,3 +322,10 @@ def test_max_store_has_its_range(user: Path, text: str) -> None:
         load("--max-store", text)
     with pytest.raises(BadSettings, match="not in the range"):
         load("--config", str(toml(user, f"max-store = '{text}'")))
+
+
+def test_table_of_the_repl_is_left_to_it(user: Path) -> None:
+    path = toml(user, "port = 5\n[chat]\nbell = false\n[chat.theme]\nprompt = 'red'\n")
+    assert load("--config", str(path)).port == 5
+    with pytest.raises(BadSettings, match="unknown key 'chat'"):
+        load("--config", str(toml(user, "chat = 1\n")))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Spawn
-from tests.support.daemon import BIN, Daemon, run
+from tests.support.daemon import BIN, Daemon, run, wait_until
 from tests.support.terminal import Terminal
 
 
@@ -176,9 +176,76 @@ def test_chat_shows_escapes_of_strangers_as_harmless_text(ann: Daemon, bob: Daem
 
 def test_chat_without_a_daemon_says_how_to_start_one(tmp_path: Path) -> None:
     with Terminal("chat", "--home", str(tmp_path / "nobody")) as terminal:
+        terminal.wait_for("Start one? [Y/n]")
+        terminal.enter("n")
         assert terminal.wait_exit() == 2
         assert "chatd --home" in terminal.text.replace("\n", " ")
         assert "Traceback" not in terminal.text
+    done = run(["chat", "--home", str(tmp_path / "nobody")], stdin="y\nhello\n")
+    assert done.returncode == 2
+    assert "Start one?" not in done.stdout + done.stderr
+    assert not (tmp_path / "nobody").exists()
+
+
+def test_chat_starts_a_daemon_when_it_is_told_to(tmp_path: Path) -> None:
+    home = tmp_path / "new"
+    where = {"CHATD_PORT": "0", "CHATD_HOST": "127.0.0.1", "CHATD_USERNAME": "ann"}
+    with Terminal("chat", "--home", str(home), variables=where) as terminal:
+        terminal.wait_for("Start one? [Y/n]")
+        terminal.enter("y")
+        try:
+            terminal.wait_for("#lobby>")
+            terminal.enter("hello?")
+            terminal.wait_for("ann: hello? [queued]")
+            terminal.enter("/quit")
+            assert terminal.wait_exit() == 0
+            assert run(["chatctl", "--home", str(home), "history"]).stdout.endswith("ann: hello?\n")
+        finally:
+            assert run(["chatctl", "--home", str(home), "stop"]).returncode == 0
+
+
+def test_chat_says_why_the_daemon_it_started_did_not_run(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("prot = 1\n")
+    with Terminal("chat", "--home", str(tmp_path), columns=200) as terminal:
+        terminal.wait_for("Start one? [Y/n]")
+        terminal.enter("")
+        assert terminal.wait_exit() == 2
+        assert "the daemon did not start: chatd: " in terminal.text
+        assert "unknown key 'prot'" in terminal.text
+
+
+def test_chat_opened_again_shows_what_is_new_under_a_rule(ann: Daemon, bob: Daemon) -> None:
+    ann.call("room.join", room="tea")
+    bob.call("room.join", room="tea")
+    with chat(ann) as terminal:
+        bob.call("message.send", text="seen")
+        terminal.wait_for("bob: seen")
+        terminal.enter("/quit")
+        assert terminal.wait_exit() == 0
+    bob.call("message.send", text="unseen")
+    bob.call("message.send", text="elsewhere, Ann", room="tea")
+    ann.wait_text("unseen")
+    wait_until(lambda: len(ann.call("message.history", room="tea")) == 1, "the message in #tea")
+    with chat(ann) as terminal:
+        terminal.wait_for("2:tea 1 @1")
+        seen, rule, unseen = [line for line in terminal.text.splitlines() if "seen" in line or "----" in line]
+        assert seen.endswith("bob: seen")
+        assert rule == "---- 1 new ----"
+        assert unseen.endswith("bob: unseen")
+
+
+def test_plain_chat_writes_lines_and_nothing_else(ann: Daemon, bob: Daemon) -> None:
+    ann.call("message.send", text="from before")
+    with Terminal("chat", "--home", str(ann.home), "--plain") as terminal:
+        terminal.wait_for("ann: from before")
+        terminal.enter("hello")
+        terminal.wait_for("ann: hello [sent]")
+        bob.call("message.send", text="hello Ann")
+        terminal.wait_for("bob: hello Ann")
+        terminal.enter("/quit")
+        assert terminal.wait_exit() == 0
+        assert b"\x1b" not in terminal.received
+    assert (ann.home / "chat.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_chat_from_a_pipe_sends_each_line(ann: Daemon, bob: Daemon) -> None:

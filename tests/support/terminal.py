@@ -1,7 +1,7 @@
 """A real terminal for a program: pexpect gives the pty, pyte its screen, so tests read what a person sees."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -18,18 +18,32 @@ READ_BYTES = 64 * 1024
 
 
 class Terminal:
-    """`with Terminal("chat", "--home", home) as chat:` starts the program and closes it at the end."""
+    """`with Terminal("chat", "--home", home) as chat:` starts the program and closes it at the end.
 
-    def __init__(self, program: str, *arguments: str, columns: int = COLUMNS, lines: int = LINES) -> None:
-        self.screen = pyte.HistoryScreen(columns, lines, history=SCROLLBACK)
+    A program with a whole path is another's, as a shell; `variables` are added to its environment.
+    """
+
+    screen_type: type[pyte.HistoryScreen] = pyte.HistoryScreen
+
+    def __init__(
+        self,
+        program: str,
+        *arguments: str,
+        columns: int = COLUMNS,
+        lines: int = LINES,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self.screen = self.screen_type(columns, lines, history=SCROLLBACK)
         self._stream = pyte.ByteStream(self.screen)
         self.child = pexpect.spawn(
             str(BIN / program),
             list(arguments),
             dimensions=(lines, columns),
-            env=environment(TERM="xterm-256color"),
+            env=environment(**{"TERM": "xterm-256color", **(variables or {})}),
             timeout=DEADLINE_S,
         )
+        self.received = b""
+        """All it wrote."""
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +79,11 @@ class Terminal:
             if left <= 0 or not self._read(left):
                 raise AssertionError(f"{otherwise}; the screen:\n{self.text}")
 
+    def settle(self, quiet_s: float = 0.5) -> None:
+        """Until nothing has been drawn for so long; for a picture, where no test waits for anything."""
+        while self._read(quiet_s):
+            pass
+
     def wait_exit(self) -> int:
         """The exit code, once the program has ended and all it wrote is on the screen."""
         end = time.monotonic() + DEADLINE_S
@@ -81,6 +100,7 @@ class Terminal:
         except (pexpect.EOF, pexpect.TIMEOUT):
             return False
         self._stream.feed(data)
+        self.received += data
         # A program that asks where the cursor is waits for the terminal's answer.
         if b"\x1b[6n" in data:
             self.child.send(f"\x1b[{self.screen.cursor.y + 1};{self.screen.cursor.x + 1}R")

@@ -62,7 +62,7 @@ def _history(told: Invocation, room: str, limit: int) -> Any:
 
 
 async def _follow(told: Invocation, printer: Tail, room: str, limit: int) -> None:
-    from chatctl.stream import Away, Back, Event, Stream  # noqa: PLC0415 - aiohttp, for -f only
+    from chatctl.stream import Away, Back, Event, Stream  # noqa: PLC0415 - asyncio, for -f only
 
     async with Stream(told.place, told.timeout_s) as stream:
         snapshot = await stream.open()

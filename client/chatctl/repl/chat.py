@@ -1,6 +1,9 @@
 """One chat, whatever it is typed into: lines in, calls to the daemon, lines to a screen."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from chatctl import render
 from chatctl.commands.answering import MISSHAPEN, misshapen
@@ -9,121 +12,196 @@ from chatctl.options import suggestion
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.conversation import Conversation
 from chatctl.repl.echoes import Echoes
-from chatctl.repl.lines import Call, Say, parse
+from chatctl.repl.folding import Folding
+from chatctl.repl.lines import Call, Go, Line, Say, parse
+from chatctl.repl.memory import Memory
+from chatctl.repl.namesakes import Namesakes
+from chatctl.repl.reading import Reading, Screen
+from chatctl.repl.saying import Saying
+from chatctl.repl.unread import Unread
 from chatctl.repl.view import View, today
-from chatctl.stream import Event, Stream
+from chatctl.stream import Back, Event, Stream, Update
 from chatctl.style import Style
 
 if TYPE_CHECKING:
-    from chatcore.api import Message, RoomChange, Sent, Subscribed
+    from chatcore.api import RoomChange, Subscribed
 
-START_LINES = 20
 MAX_QUOTED = 40
 
 
-class Screen(Protocol):
-    """Where a chat shows itself."""
-
-    def show(self, text: str) -> None: ...
-
-    def clear(self) -> None: ...
-
-    def refresh(self) -> None:
-        """What stands beside the prompt has changed."""
-
-    @property
-    def columns(self) -> int | None: ...
-
-
 class Chat:
-    def __init__(self, stream: Stream, snapshot: "Subscribed", style: Style, screen: Screen) -> None:
+    """`memory` is kept up to date in place."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        snapshot: "Subscribed",
+        style: Style,
+        screen: Screen,
+        *,
+        memory: Memory | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        memory = memory or Memory()
         self.stream = stream
         self.style = style
         self.screen = screen
         self.conversation = Conversation(snapshot)
-        self.view = View(self.conversation, style, today())
-        self.over = False
-        self._read: set[str] = set()
-        self._shown_at_start: set[str] = set()
-        self._alone = False
+        self.view = View(self.conversation, style, today(), names=Namesakes(memory.names))
+        unread = Unread(memory.read, snapshot["seq"])
+        self.reading = Reading(stream, screen, self.view, self.conversation, unread=unread, clock=clock)
         self.echoes = Echoes()
+        self.over = False
+        self._saying = Saying(stream)
+        self._alone = False
+        self._clock = clock
+        self._folding = Folding()
+        self._folded = asyncio.Event()
 
     def show(self, *lines: str) -> None:
         for line in lines:
             self.screen.show(line)
 
+    def note(self, text: str) -> None:
+        self.show(self.view.note(text))
+
+    def attend(self) -> None:
+        """A key was pressed."""
+        self.reading.attention.key_pressed(self._clock())
+
+    # Rooms
+
     async def enter(self, room: str) -> bool:
         """Talk in this room from now on; whether that is news to the daemon. Raises ClientFailure."""
         change: RoomChange = await self.stream.call("room.join", {"room": room})
-        self.conversation.enter(change["room"])
+        self._turn_to(change["room"])
         return change["changed"]
 
-    async def show_history(self, limit: int) -> None:
+    async def go(self, room: str) -> None:
+        """Talk in another of our rooms, and see what was said there. Raises ClientFailure."""
+        if room != self.conversation.room and room in self.conversation.rooms:
+            self._turn_to(room)
+            self.note(f"you talk in {render.room_label(room)} now")
+            await self.open_room()
+
+    def _turn_to(self, room: str) -> None:
+        self._tell_folded()
+        self.conversation.enter(room)
+
+    async def open_room(self) -> None:
         """Raises ClientFailure."""
-        self._read.add(self.conversation.room)
-        self.show(*self.view.messages(await self._history(limit)))
+        if self.conversation.rooms:
+            await self.reading.open_room()
 
-    async def show_unread_room(self) -> None:
-        """What was said last, unless this chat has been following the room. Raises ClientFailure."""
-        if self.conversation.room not in self._read:
-            await self.show_history(START_LINES)
-
-    async def show_start(self) -> None:
-        """What was said last; it may be among the first events as well."""
+    async def start(self) -> None:
+        """What is in the room, and who goes by the name of another."""
+        self.show(*self._introductions())
         try:
-            found = await self._history(START_LINES)
+            await self.reading.open_room()
         except RpcRefused as failure:  # in no room at all
             self.show(self.view.error(failure))
-            return
-        self._read.add(self.conversation.room)
-        self._shown_at_start = {message["id"] for message in found}
-        self.show(*self.view.messages(found))
 
-    async def _history(self, limit: int) -> "list[Message]":
-        room = self.conversation.room
-        found: list[Message] = await self.stream.call("message.history", {"room": room, "limit": limit})
-        return found
+    def _introductions(self) -> list[str]:
+        people = [person for room in self.conversation.rooms for person in self.conversation.people(room)]
+        return [line for key, name in people for line in self.view.introduced(key, name)]
+
+    # What happens
 
     async def watch(self) -> None:
         """Shows what happens, for ever."""
-        async for update in self.stream.updates():
-            try:
-                if isinstance(update, Event) and self._is_known(update.topic, update.data):
-                    continue
-                self.show(*self.view.update(update))
-                if isinstance(update, Event) and update.topic == "state":
-                    self.screen.refresh()
-            except MISSHAPEN:
-                self.show(self.view.note("something happened that this client cannot show; update it"))
+        folding = asyncio.create_task(self._tell_in_time())
+        try:
+            async for update in self.stream.updates():
+                try:
+                    self._update(update)
+                except MISSHAPEN:
+                    self.note("something happened that this client cannot show; update it")
+                self.screen.refresh()
+        finally:
+            folding.cancel()
 
-    def _is_known(self, topic: str, data: dict[str, Any]) -> bool:
-        if topic != "message":
-            return False
+    def _update(self, update: Update) -> None:
+        match update:
+            case Event("message", data):
+                self._message(data)
+                return
+            case Event("presence" | "peer" as topic, data):
+                self._movement(topic, data)
+                return
+            case Event("room", {"state": "left", "room": room}):
+                self.reading.leave(room)
+            case Back(snapshot, resumed=False):
+                self.reading.start_over(snapshot["seq"])
+        self.show(*self.view.update(update))
+
+    def _message(self, data: dict[str, Any]) -> None:
         if data["author"] == self.conversation.me["peer_id"]:
             self.echoes.heard(data["id"])
-        return data["id"] in self._shown_at_start
+            self.conversation.deliveries.said(data["id"], data.get("state", ""))
+        else:
+            self.conversation.meet(data["room"], data["author"], data["username"])
+        if self._folding.concerns(data["author"]):
+            self._tell_folded()
+        self.reading.take(data)
+
+    def _movement(self, topic: str, data: dict[str, Any]) -> None:
+        if topic == "presence" and data["state"] not in ("left", "lost"):
+            self.show(*self.view.introduced(data["peer_id"], data["username"], data.get("alias")))
+        lines = self.view.update(Event(topic, data))
+        movement = self.view.movement(topic, data)
+        if topic == "presence" and data["room"] != self.conversation.room and self.screen.one_room:
+            return
+        self.show(*lines)
+        if movement is not None:
+            self._folding.add(movement, self._clock())
+            self._folded.set()
+
+    async def _tell_in_time(self) -> None:
+        while True:
+            if self._folding.due is None:
+                self._folded.clear()
+                await self._folded.wait()
+            elif (left := self._folding.due - self._clock()) > 0:
+                await asyncio.sleep(left)
+            else:
+                self._tell_folded()
+
+    def _tell_folded(self) -> None:
+        self.show(*(self.view.note(line) for line in self._folding.flush()))
+
+    def finish(self) -> None:
+        """At the end, what waits is told."""
+        self._tell_folded()
+
+    # What is typed
 
     async def take(self, line: str) -> None:
         """Does what a typed line says. Raises ClientFailure."""
+        await self.do(parse(line))
+
+    async def do(self, line: Line | None) -> None:
+        """Raises ClientFailure."""
         try:
-            match parse(line):
+            match line:
                 case Say(text):
-                    await self._say(text)
+                    await self.say(text)
                 case Call(name, argument):
                     await self._call(name, argument)
+                case Go(room):
+                    await self.go(room)
                 case None:
                     pass
         except MISSHAPEN as error:
-            raise misshapen(repr(line[:MAX_QUOTED])) from error
+            raise misshapen(repr(str(line)[:MAX_QUOTED])) from error
 
-    async def _say(self, text: str) -> None:
+    async def say(self, text: str) -> None:
+        """Raises ClientFailure."""
         room = self.conversation.room
-        sent: Sent = await self.stream.call("message.send", {"text": _checked(text), "room": room})
+        sent = await self._saying.say(room, text)
         self.echoes.expect(sent["id"])
         alone = sent["state"] == "queued"
         if alone and not self._alone:
-            where = render.room_label(room)
-            self.show(self.view.note(f"nobody in {where} is connected; it goes out once somebody is"))
+            self.note(f"nobody in {render.room_label(room)} is connected; it goes out once somebody is")
         self._alone = alone
 
     async def _call(self, name: str, argument: str) -> None:
@@ -132,11 +210,3 @@ class Chat:
             hint = suggestion(name, COMMANDS, "/help lists what there is, //x says /x")
             raise BadUsage(f"there is no command /{name}", hint.replace("did you mean ", "did you mean /"))
         await command.run(self, argument)
-
-
-def _checked(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise BadUsage("that is not valid Unicode text", "set the terminal to UTF-8") from error
-    return text

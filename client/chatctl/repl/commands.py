@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING
 
 from chatctl import checkup, render, render_peers
 from chatctl.failures import BadUsage
+from chatctl.render_text import ACTION
 from chatctl.table import pairs
 
 if TYPE_CHECKING:
     from chatctl.repl.chat import Chat
 
 DEFAULT_LINES = 20
+ROOM, PERSON = "room", "person"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`run` raises ClientFailure. `takes_room` is for completion; a `quiet` one has no answer."""
+    """`run` raises ClientFailure. `takes` is for completion. A `quiet` one has no answer."""
 
     usage: str
     summary: str
     run: "Callable[[Chat, str], Awaitable[None]]"
-    takes_room: bool = False
+    takes: str = ""
     quiet: bool = False
 
 
@@ -33,13 +35,13 @@ async def _help(chat: "Chat", _: str) -> None:
 async def _peers(chat: "Chat", _: str) -> None:
     found = await chat.stream.call("peer.list")
     text = render_peers.peers(found, chat.style, chat.screen.columns)
-    chat.show(text if found else chat.view.note("no peers yet; chatctl status shows whom the daemon dials"))
+    chat.show(text if found else chat.view.note("no peers yet; /status shows whom the daemon dials"))
 
 
 async def _history(chat: "Chat", argument: str) -> None:
     if argument and not (argument.isascii() and argument.isdigit() and int(argument[:9]) > 0):
         raise BadUsage(f"{argument!r} is not a number of messages", "/history 50 shows the last fifty")
-    await chat.show_history(int(argument[:9] or DEFAULT_LINES))
+    await chat.reading.show_history(int(argument[:9] or DEFAULT_LINES))
 
 
 async def _search(chat: "Chat", argument: str) -> None:
@@ -99,12 +101,29 @@ async def _join(chat: "Chat", argument: str) -> None:
         raise BadUsage("which room", "/join rust comes into #rust")
     if not await chat.enter(argument):  # otherwise its event says so
         chat.show(chat.view.note(f"you talk in {render.room_label(chat.conversation.room)} now"))
-    await chat.show_unread_room()
+    await chat.open_room()
 
 
 async def _leave(chat: "Chat", argument: str) -> None:
     change = await chat.stream.call("room.leave", {"room": argument or chat.conversation.room})
-    chat.show(*chat.view.left(change["room"]))
+    moved = chat.view.left(change["room"])
+    chat.show(*moved)
+    if moved:
+        await chat.open_room()
+
+
+async def _me(chat: "Chat", argument: str) -> None:
+    if not argument:
+        raise BadUsage("what do you do", "/me waves shows as: * ann waves")
+    await chat.say(ACTION + argument)
+
+
+async def _status(chat: "Chat", argument: str) -> None:
+    if argument:
+        found = await chat.stream.call("message.status", {"id": argument})
+        chat.show(render.message_status(found, chat.style))
+    else:
+        chat.show(render.status(await chat.stream.call("node.status"), chat.style))
 
 
 async def _rooms(chat: "Chat", _: str) -> None:
@@ -156,21 +175,25 @@ async def _nick(chat: "Chat", argument: str) -> None:
 
 COMMANDS = {
     "help": Command("/help", "show this list", _help),
-    "join": Command("/join ROOM", "come into a room, or talk in one you are in", _join, takes_room=True),
-    "leave": Command("/leave [ROOM]", "leave a room, this one if none is named", _leave, takes_room=True),
+    "join": Command("/join ROOM", "come into a room, or talk in one you are in", _join, takes=ROOM),
+    "leave": Command("/leave [ROOM]", "leave a room, this one if none is named", _leave, takes=ROOM),
     "rooms": Command("/rooms", "the rooms you are in", _rooms),
-    "who": Command("/who [ROOM]", "who is in this room, or was a while ago", _who, takes_room=True),
+    "who": Command("/who [ROOM]", "who is in this room, or was a while ago", _who, takes=ROOM),
+    "me": Command("/me TEXT", "say what you do: /me waves shows as * ann waves", _me, quiet=True),
     "nick": Command("/nick NAME", "take another name", _nick),
     "history": Command("/history [N]", "the last N messages of this room", _history),
     "search": Command("/search WORDS", "the last messages with these words, in any room", _search),
-    "pin": Command("/pin [ID]", "keep a message whatever its age, the last one here if none is named", _pin),
+    "pin": Command("/pin [ID]", "keep a message for good, the last one here if none is named", _pin),
     "unpin": Command("/unpin ID", "keep it no longer than others", _unpin),
     "pins": Command("/pins", "the last pinned messages of this room, with their ids", _pins),
     "peers": Command("/peers", "with whom this node is linked", _peers),
-    "alias": Command("/alias [PEER NAME]", "give somebody a name of your own, or list those given", _alias),
-    "block": Command("/block PEER", "show nothing more of somebody's", _block),
-    "unblock": Command("/unblock PEER", "show it again", _unblock),
+    "alias": Command(
+        "/alias [PEER NAME]", "give somebody a name of your own, or list them", _alias, takes=PERSON
+    ),
+    "block": Command("/block PEER", "show nothing more of somebody's", _block, takes=PERSON),
+    "unblock": Command("/unblock PEER", "show it again", _unblock, takes=PERSON),
     "stats": Command("/stats", "what the daemon has counted", _stats),
+    "status": Command("/status [ID]", "how this node is doing, or a message of yours", _status),
     "doctor": Command("/doctor", "what is wrong with this node, why, and what to do", _doctor),
     "id": Command("/id", "who you are", _id),
     "clear": Command("/clear", "clear the screen", _clear, quiet=True),

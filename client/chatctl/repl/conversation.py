@@ -1,4 +1,4 @@
-"""What the chat knows: who we are, which rooms we are in and talk in, what everybody is called."""
+"""What the chat knows: who we are, which rooms we are in and talk in, who is there under which name."""
 
 from typing import TYPE_CHECKING
 
@@ -9,14 +9,20 @@ from chatctl.repl.deliveries import Deliveries
 if TYPE_CHECKING:
     from chatcore.api import IdentityInfo, Subscribed
 
+MAX_PEOPLE = 1024
+"""In each room, for completion: those heard of last."""
+
 
 class Conversation:
     def __init__(self, snapshot: "Subscribed") -> None:
         self.nicks = Nicks()
         self.deliveries = Deliveries()
         self.me: IdentityInfo = snapshot["identity"]
-        self.rooms: set[str] = set()
+        self.rooms: list[str] = []
+        """In an order that stays, so that each keeps its number: the lobby, the first ones, later ones."""
+
         self.peers = 0
+        self._people: dict[str, dict[str, str]] = {}
         self.take(snapshot)
         self.room = self._first_room()
 
@@ -25,22 +31,50 @@ class Conversation:
         self.me = snapshot["identity"]
         self.deliveries.forget()
         self.peers = len(snapshot["peers"])
-        self.rooms = {room["room"] for room in snapshot["rooms"]}
-        members = [member for room in snapshot["rooms"] for member in room["members"]]
-        for person in (self.me, *snapshot["peers"], *members):
+        now = sorted((room["room"] for room in snapshot["rooms"]), key=lambda room: (room != LOBBY, room))
+        kept = [room for room in self.rooms if room in now]
+        self.rooms = kept + [room for room in now if room not in kept]
+        for person in (self.me, *snapshot["peers"]):
             self.nicks.observe(person["peer_id"], person["username"])
+        self._people.clear()
+        for room in snapshot["rooms"]:
+            for member in room["members"]:
+                self.meet(room["room"], member["peer_id"], member["username"])
 
     def enter(self, room: str) -> None:
-        self.rooms.add(room)
+        self.add(room)
         self.room = room
+
+    def add(self, room: str) -> None:
+        if room not in self.rooms:
+            self.rooms.append(room)
 
     def leave(self, room: str) -> bool:
         """Whether that moved us to another room: the lobby, or the first there is."""
-        self.rooms.discard(room)
+        if room in self.rooms:
+            self.rooms.remove(room)
+        self._people.pop(room, None)
         if room != self.room or not self.rooms:
             return False
         self.room = self._first_room()
         return True
 
+    def meet(self, room: str, peer_id: str, username: str) -> None:
+        """They were heard of in this room."""
+        self.nicks.observe(peer_id, username)
+        people = self._people.setdefault(room, {})
+        people.pop(peer_id, None)
+        people[peer_id] = username
+        if len(people) > MAX_PEOPLE:
+            del people[next(iter(people))]
+
+    def part(self, room: str, peer_id: str) -> None:
+        self._people.get(room, {}).pop(peer_id, None)
+
+    def people(self, room: str) -> list[tuple[str, str]]:
+        """Key and name of the others in a room, who was heard of last first."""
+        found = self._people.get(room, {})
+        return [(key, name) for key, name in reversed(found.items()) if key != self.me["peer_id"]]
+
     def _first_room(self) -> str:
-        return LOBBY if LOBBY in self.rooms else min(self.rooms, default=LOBBY)
+        return next(iter(self.rooms), LOBBY)

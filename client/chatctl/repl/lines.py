@@ -16,6 +16,16 @@ class Call:
     argument: str
 
 
+@dataclass(frozen=True, slots=True)
+class Go:
+    """To another of our rooms, by a key."""
+
+    room: str
+
+
+Line = Say | Call | Go
+
+
 def parse(line: str) -> Say | Call | None:
     """None for nothing. `//x` says `/x`."""
     if not line.strip():
@@ -26,3 +36,10 @@ def parse(line: str) -> Say | Call | None:
         return Say(line)
     name, *rest = line[1:].split(maxsplit=1) or [""]
     return Call(name.lower(), rest[0].strip() if rest else "")
+
+
+def typed(line: Say | Call) -> str:
+    """What one would type for it; what is said literally keeps its second slash."""
+    if isinstance(line, Say):
+        return SLASH + line.text if line.text.startswith(SLASH) else line.text
+    return f"{SLASH}{line.name} {line.argument}".rstrip()

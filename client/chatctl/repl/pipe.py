@@ -1,4 +1,7 @@
-"""A chat without a terminal: each line of standard input is taken, what comes in goes to standard output."""
+"""A plain chat: each line of standard input is taken, what comes in goes to standard output.
+
+For pipes, and for terminals where lines should only be written, never changed: screen readers, `TERM=dumb`.
+"""
 
 import asyncio
 import contextlib
@@ -16,10 +19,14 @@ ECHO_WAIT_S = 2.0
 
 
 class PipeScreen:
+    """Lines as they come, of all rooms; no cursor is moved and no line is drawn again."""
+
+    one_room = False
     columns = None
 
-    def __init__(self, told: Invocation) -> None:
+    def __init__(self, told: Invocation, *, bell: bool = False) -> None:
         self._told = told
+        self._bell = bell
 
     def show(self, text: str) -> None:
         self._told.out(text)
@@ -27,6 +34,11 @@ class PipeScreen:
 
     def clear(self) -> None:
         """There is no screen."""
+
+    def bell(self) -> None:
+        if self._bell and self._told.env.stdout.isatty():
+            self._told.env.stdout.write("\x07")
+            self._told.flush()
 
     def refresh(self) -> None:
         """There is no prompt."""

@@ -1,19 +1,20 @@
 """The `chat` command itself: connect, say who we are, hand over to the terminal or the pipe."""
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextlib
 
 import click
 
-from chatctl.failures import ExitStatus
+from chatctl.failures import ExitStatus, NoDaemon
 from chatctl.invocation import Invocation
 from chatctl.options import Command, help_option, place_options, utf8
-from chatctl.repl import pipe
+from chatctl.repl import pipe, settings
 from chatctl.repl.chat import Chat
+from chatctl.repl.memory import Memory
+from chatctl.repl.reading import Screen
+from chatctl.repl.settings import ChatSettings
 from chatctl.stream import Stream
-
-if TYPE_CHECKING:
-    from chatcore.api import Subscribed
+from chatctl.style import PLAIN, Style
 
 
 class ChatCommand(Command):
@@ -28,38 +29,65 @@ class ChatCommand(Command):
         ("chat", "talk in #lobby"),
         ("chat --room rust", "in another room; comes into it if need be"),
         ("chat --home /tmp/b", "with the daemon of another folder"),
+        ("chat --plain", "lines only: for screen readers"),
         ("make 2>&1 | chat --room builds", "send each line that a program prints"),
     ),
 )
 @click.option("--room", "-r", type=utf8, metavar="ROOM", help="The room to talk in.  [default: lobby]")
+@click.option("--plain", is_flag=True, help="No colours, no toolbar, no line drawn twice; as in a pipe.")
 @click.pass_obj
-def chat(told: Invocation, room: str | None) -> ExitStatus:
+def chat(told: Invocation, room: str | None, *, plain: bool) -> ExitStatus:
     """Chat with the people your daemon is linked with. Type /help for the commands."""
-    return asyncio.run(_chat(told, room))
+    wanted = settings.load(told.place.config)
+    plain = plain or wanted.plain
+    try:
+        return asyncio.run(_chat(told, wanted, room, plain=plain))
+    except NoDaemon as failure:
+        from chatctl.repl import starting  # noqa: PLC0415 - seldom needed
+
+        if not starting.is_possible(told.env) or not starting.ask(told.env, failure):
+            raise
+        pid = starting.start(told.place)
+        told.out(f"-- started chatd, process {pid}; it goes on when you leave, and `chatctl stop` ends it")
+        told.flush()
+        return asyncio.run(_chat(told, wanted, room, plain=plain))
 
 
-async def _chat(told: Invocation, room: str | None) -> ExitStatus:
-    async with Stream(told.place) as stream:
-        snapshot = await stream.open()
-        if told.env.is_interactive():
-            return await _in_terminal(told, stream, snapshot, room)
-        chat = Chat(stream, snapshot, told.style, pipe.PipeScreen(told))
-        if room is not None:
-            await chat.enter(room)
-        told.env.stderr.write(chat.view.greeting() + "\n")
-        return await pipe.run(told, chat)
+async def _chat(told: Invocation, wanted: ChatSettings, room: str | None, *, plain: bool) -> ExitStatus:
+    style = PLAIN if plain else Style(told.style.colours, wanted.theme)
+    with contextlib.ExitStack() as stack:
+        screen: Screen = pipe.PipeScreen(told, bell=wanted.bell)
+        in_terminal = told.env.is_interactive() and not plain
+        async with Stream(told.place) as stream:
+            snapshot = await stream.open()
+            if in_terminal:
+                from chatctl.repl.screen import terminal_screen  # noqa: PLC0415 - prompt-toolkit
+
+                screen = stack.enter_context(terminal_screen(bell=wanted.bell))
+            # What a program saw on its way through a pipe, nobody has read.
+            path = told.place.chat if told.env.stdin.isatty() else None
+            memory = Memory.load(path, snapshot["identity"]["peer_id"])
+            chat = Chat(stream, snapshot, style, screen, memory=memory)
+            try:
+                if room is not None:
+                    await chat.enter(room)
+                return await (_in_terminal(chat) if in_terminal else _plainly(told, chat))
+            finally:
+                chat.finish()
+                memory.save(path, chat.conversation.me["peer_id"], chat.reading.unread.seq)
 
 
-async def _in_terminal(
-    told: Invocation, stream: Stream, snapshot: "Subscribed", room: str | None
-) -> ExitStatus:
-    from chatctl.repl.terminal import Terminal, terminal_screen  # noqa: PLC0415 - prompt-toolkit
+async def _plainly(told: Invocation, chat: Chat) -> ExitStatus:
+    told.env.stderr.write(chat.view.greeting() + "\n")
+    if told.env.stdin.isatty():  # somebody reads along; a program did not ask for old lines
+        await chat.start()
+    return await pipe.run(told, chat)
 
-    with terminal_screen() as screen:
-        chat = Chat(stream, snapshot, told.style, screen)
-        if room is not None:
-            await chat.enter(room)
-        screen.show(chat.view.greeting())
-        await chat.show_start()
-        await Terminal(chat, colour=told.style.colours > 0).run()
+
+async def _in_terminal(chat: Chat) -> ExitStatus:
+    from chatctl.repl.terminal import Terminal  # noqa: PLC0415 - prompt-toolkit
+
+    chat.show(chat.view.greeting())
+    await chat.start()
+    await Terminal(chat, colour=chat.style.colours > 0).run()
     return ExitStatus.OK

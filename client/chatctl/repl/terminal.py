@@ -7,64 +7,35 @@ the daemon is slow gets lost or echoed twice.
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app
 from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import has_focus
-from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.formatted_text import ANSI
 from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.patch_stdout import StdoutProxy
+from prompt_toolkit.styles import Style
 
+from chatctl import render
+from chatctl.commands.answering import MISSHAPEN
 from chatctl.failures import ClientFailure, DaemonUnreachable
+from chatctl.repl import keys, pasting
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.completion import ChatCompleter
-from chatctl.repl.lines import Call, Say, parse
+from chatctl.repl.lines import Call, Go, Line, Say, parse, typed
+from chatctl.repl.toolbar import RoomState, State, median_lag, toolbar
 from chatctl.safetext import clean_line, without_controls
 
 if TYPE_CHECKING:
     from chatctl.repl.chat import Chat
 
 MAX_LINES_AHEAD = 256
-REDRAW_PAUSE_S = 0.02
-"""Between redraws of the prompt, so that a flood of lines costs few of them."""
 
+LAG_PAUSE_S = 30.0
+LAG_UNKNOWN_PAUSE_S = 5.0
+"""Between two looks at the round trips: the daemon measures them, and not at once."""
 
-class TerminalScreen:
-    """Writes above the prompt."""
-
-    def __init__(self, proxy: StdoutProxy) -> None:
-        self._proxy = proxy
-
-    def show(self, text: str) -> None:
-        self._write(text + "\n")
-
-    def clear(self) -> None:
-        self._write("\x1b[H\x1b[2J")  # not the renderer's own: this one keeps its place among the lines
-
-    def refresh(self) -> None:
-        get_app().invalidate()
-
-    def _write(self, text: str) -> None:
-        self._proxy.write(text)
-        self._proxy.flush()
-
-    @property
-    def columns(self) -> int | None:
-        return get_app().output.get_size().columns
-
-
-@contextlib.contextmanager
-def terminal_screen() -> Iterator[TerminalScreen]:
-    """As `patch_stdout`, but it does not keep a line back for 0.2 s after the one before."""
-    with StdoutProxy(sleep_between_writes=REDRAW_PAUSE_S, raw=True) as proxy:
-        stream = cast("TextIO", proxy)
-        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-            yield TerminalScreen(proxy)
+_STYLE = Style.from_dict({"bottom-toolbar": "noreverse", "bottom-toolbar.text": "noreverse"})
+"""The theme says it."""
 
 
 def _stay(_: Buffer) -> bool:
@@ -80,24 +51,35 @@ def _continuation(width: int, _: int, is_soft_wrap: int) -> str:
 class Terminal:
     def __init__(self, chat: "Chat", *, colour: bool) -> None:
         self._chat = chat
-        self._entered: asyncio.Queue[str] = asyncio.Queue(MAX_LINES_AHEAD)
+        self._entered: asyncio.Queue[Line] = asyncio.Queue(MAX_LINES_AHEAD)
+        self._heading: str | None = None
+        """The room a key was pressed for, until we are there."""
+
+        self._drafts: dict[str, str] = {}
+        self._pending: pasting.Pending | None = None
+        self._lag_ms: float | None = None
         self.session: PromptSession[str] = PromptSession(
-            message=self.prompt,
-            rprompt=self.beside_prompt,
+            message=lambda: ANSI(self._chat.style.prompt(self.prompt())),
+            bottom_toolbar=lambda: ANSI(self.toolbar()),
             completer=ChatCompleter(chat.conversation),
             complete_while_typing=False,
-            key_bindings=self._bindings(),
+            key_bindings=keys.bindings(self),
             color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
+            style=_STYLE,
             erase_when_done=True,
             prompt_continuation=_continuation,
             enable_suspend=True,
         )
         self.session.default_buffer.accept_handler = _stay
+        self.session.app.key_processor.before_key_press += lambda _: chat.attend()
+
+    # The run of it
 
     async def run(self) -> None:
         """Until /quit, Ctrl-D or a signal that ends us."""
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(self._work()), tasks.create_task(self._chat.watch())]
+            work = (self._work(), self._chat.watch(), self._count_unread(), self._measure_lag())
+            beside = [tasks.create_task(item) for item in work]
             try:
                 await self._ask()
             finally:
@@ -122,79 +104,168 @@ class Terminal:
         if app.is_running and not app.is_done:
             app.exit(exception=EOFError)
 
-    def prompt(self) -> StyleAndTextTuples:
-        away = "" if self._chat.stream.connected else " (daemon away)"
-        conversation = self._chat.conversation
-        where = f"#{conversation.room}" if conversation.rooms else "(no room)"
-        return [("bold", f"{where}{away}> ")]
+    async def _count_unread(self) -> None:
+        with contextlib.suppress(ClientFailure, *MISSHAPEN):  # the daemon went away: no count is no harm
+            await self._chat.reading.count_unread()
 
-    def beside_prompt(self) -> StyleAndTextTuples:
-        """How our last message is doing."""
-        return [("fg:ansibrightblack", self._chat.conversation.deliveries.summary)]
+    async def _measure_lag(self) -> None:
+        while True:
+            await self._look_at_lag()
+            await asyncio.sleep(LAG_UNKNOWN_PAUSE_S if self._lag_ms is None else LAG_PAUSE_S)
+
+    async def _look_at_lag(self) -> None:
+        with contextlib.suppress(ClientFailure, *MISSHAPEN):
+            found = await self._chat.stream.call("peer.list")
+            self._lag_ms = median_lag([peer["rtt_ms"] for peer in found])
+            self.session.app.invalidate()
+
+    # What is seen
+
+    @property
+    def _room(self) -> str:
+        """Where the next line goes."""
+        return self._heading or self._chat.conversation.room
+
+    def prompt(self) -> str:
+        if self._pending is not None:
+            return self._pending.question
+        away = "" if self._chat.stream.connected else " (daemon away)"
+        where = f"#{self._room}" if self._chat.conversation.rooms else "(no room)"
+        return f"{where}{away}> "
+
+    def toolbar(self) -> str:
+        chat, here = self._chat, self._room
+        now = chat.conversation
+        state = State(
+            rooms=[RoomState(room, chat.reading.unread.of(room), room == here) for room in now.rooms],
+            peers=now.peers,
+            lag_ms=self._lag_ms,
+            last=now.deliveries.summary,
+            away=not chat.stream.connected,
+        )
+        return toolbar(state, chat.style, self.session.app.output.get_size().columns)
+
+    # What is worked off
 
     async def _work(self) -> None:
         while not self._chat.over:
             line = await self._entered.get()
-            await self._take(line)
+            await self._do(line)
+            if self._entered.empty():
+                self._heading = None
             self.session.app.invalidate()
         self._end()
 
-    async def _take(self, line: str) -> None:
-        parsed = parse(line)
-        if isinstance(parsed, Call) and not (parsed.name in COMMANDS and COMMANDS[parsed.name].quiet):
-            self._chat.show(self._chat.style.dim(f"> {clean_line(line)}"))
+    async def _do(self, line: Line) -> None:
+        if isinstance(line, Call) and not (line.name in COMMANDS and COMMANDS[line.name].quiet):
+            self._chat.show(self._chat.style.dim(f"> {clean_line(typed(line))}"))
+        room = self._chat.conversation.room
         try:
-            await self._chat.take(line)
+            await self._chat.do(line)
         except ClientFailure as failure:
             self._chat.show(self._chat.view.error(failure))
-            if isinstance(parsed, Say):
-                self._give_back(line)
+            if isinstance(line, Say):
+                self._give_back(typed(line), room)
 
-    def _give_back(self, line: str) -> None:
+    def _give_back(self, line: str, room: str) -> None:
         """What could not be sent stands in the input line again; if that is in use, in the history."""
-        buffer = self.session.default_buffer
-        if not buffer.text:
-            buffer.text = line
-            buffer.cursor_position = len(line)
+        if room != self._room and room not in self._drafts:
+            self._drafts[room] = line
+            self._chat.note(f"it waits in the input line of {render.room_label(room)}")
+        elif not self.session.default_buffer.text:
+            self._set_line(line)
         else:
-            self._chat.show(self._chat.view.note(f"the Up key brings it back: {clean_line(line)}"))
+            self._chat.note(f"the Up key brings it back: {clean_line(line)}")
 
-    def _bindings(self) -> KeyBindings:
-        bindings = KeyBindings()
-        in_input = has_focus(DEFAULT_BUFFER)
+    def _set_line(self, line: str) -> None:
+        buffer = self.session.default_buffer
+        buffer.text = line
+        buffer.cursor_position = len(line)
 
-        @bindings.add("enter", filter=in_input)
-        def _(event: KeyPressEvent) -> None:
-            self._enter(event)
+    # What the keys ask for
 
-        @bindings.add("escape", "enter", filter=in_input)
-        @bindings.add("escape", "c-j", filter=in_input)
-        def _(event: KeyPressEvent) -> None:
-            event.current_buffer.newline(copy_margin=False)
+    def enter(self) -> None:
+        buffer = self.session.default_buffer
+        text = buffer.text = without_controls(buffer.text)
+        line = parse(text)
+        if line is None:
+            buffer.reset()
+        elif self._takes(line):
+            buffer.append_to_history()
+            buffer.reset()
+            self._entered.put_nowait(line)
 
-        @bindings.add("c-o")
-        @bindings.add("escape", "#")
-        def _(_event: KeyPressEvent) -> None:
-            """Readline's, which take the line as entered."""
-
-        @bindings.add("c-c", filter=in_input)
-        @bindings.add("<sigint>")
-        def _(event: KeyPressEvent) -> None:
-            event.app.current_buffer.reset()
-
-        return bindings
-
-    def _enter(self, event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        line = buffer.text = without_controls(buffer.text)
-        if isinstance(parse(line), Say) and not self._chat.stream.connected:
+    def _takes(self, line: Line) -> bool:
+        if isinstance(line, Say) and not self._chat.stream.connected:
             why = DaemonUnreachable("", "not sent, the daemon is away", "press Enter again once it is back")
             self._chat.show(self._chat.view.error(why))
-            return
+            return False
         if self._entered.full():
-            self._chat.show(self._chat.view.note("the daemon is slow; press Enter again in a moment"))
+            self._chat.note("the daemon is slow; press Enter again in a moment")
+            return False
+        return True
+
+    @property
+    def is_asking(self) -> bool:
+        return self._pending is not None
+
+    def paste(self, data: str) -> None:
+        if self._pending is not None:
+            return  # one after the other
+        document = self.session.default_buffer.document
+        try:
+            found = pasting.pasted(data, document.text_before_cursor, document.text_after_cursor)
+        except pasting.TooMuch:
+            self._chat.note(f"that is over {pasting.MAX_PASTE_CHARS:,} characters and was not pasted")
             return
-        buffer.append_to_history()
-        buffer.reset()
-        if parse(line) is not None:
+        if isinstance(found, str):
+            self.session.default_buffer.insert_text(found)
+        else:
+            self._pending = found
+            self.session.default_buffer.reset()
+
+    def answer(self, key: str) -> None:
+        """`y` sends, `e` puts it into the line, `n` leaves the line as it was."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        self._set_line(pending.before + pending.after if key == "n" else pending.text)
+        if key == "y":
+            self._send_pasted(pending)
+
+    def _send_pasted(self, pending: pasting.Pending) -> None:
+        """A text; the first line of what was pasted is no command, though it begins with a slash."""
+        text = without_controls(pending.text)
+        line = parse(text) if pending.before else Say(text)
+        if line is not None and self._takes(line):
+            self.session.default_buffer.append_to_history()
+            self.session.default_buffer.reset()
             self._entered.put_nowait(line)
+
+    def turn_to_number(self, number: int) -> None:
+        rooms = self._chat.conversation.rooms
+        if number <= len(rooms):
+            self._turn_to(rooms[number - 1])
+
+    def turn_by(self, step: int) -> None:
+        rooms = self._chat.conversation.rooms
+        if self._room in rooms:
+            self._turn_to(rooms[(rooms.index(self._room) + step) % len(rooms)])
+
+    def turn_to_activity(self) -> None:
+        room = self._chat.reading.unread.next_after(self._room, self._chat.conversation.rooms)
+        if room is None:
+            self._chat.note("nothing new in other rooms")
+        else:
+            self._turn_to(room)
+
+    def _turn_to(self, room: str) -> None:
+        """What is half typed stays with its room. Lines entered before still go where they were meant for."""
+        if room == self._room or self._entered.full():
+            return
+        buffer = self.session.default_buffer
+        if buffer.text:
+            self._drafts[self._room] = buffer.text
+        self._set_line(self._drafts.pop(room, ""))
+        self._heading = room
+        self._entered.put_nowait(Go(room))

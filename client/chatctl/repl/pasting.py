@@ -1,0 +1,37 @@
+"""A paste of several lines, asked about before it is one message. Knows texts, no keys and no terminal."""
+
+from dataclasses import dataclass
+
+MAX_PASTE_CHARS = 64 * 1024
+"""Over what a message may hold, which is for the daemon to say; this keeps a file dropped by mistake away."""
+
+
+class TooMuch(Exception):
+    """More than anybody wants to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What stood around the cursor, and what was pasted there."""
+
+    before: str
+    pasted: str
+    after: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.before}{self.pasted}{self.after}"
+
+    @property
+    def question(self) -> str:
+        return (
+            f"{self.pasted.count(chr(10)) + 1} lines pasted: send them as one message? (y)es, (n)o, (e)dit "
+        )
+
+
+def pasted(data: str, before: str, after: str) -> Pending | str:
+    """A text of one line as it goes into the line; of several, what is to be asked about. Raises TooMuch."""
+    text = data.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    if len(text) > MAX_PASTE_CHARS:
+        raise TooMuch
+    return Pending(before, text, after) if "\n" in text else text

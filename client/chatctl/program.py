@@ -9,6 +9,7 @@ import click
 from chatctl.env import Environment
 from chatctl.failures import BadUsage, ClientFailure, ExitStatus, OutputFailed, exit_status
 from chatctl.invocation import Invocation
+from chatctl.options import complete_variable
 from chatctl.safetext import clean_line
 
 TRACEBACK_VARIABLE = "CHATD_TRACEBACK"
@@ -37,6 +38,12 @@ def run(program: str, command: click.Command, argv: Sequence[str], env: Environm
 
 def _invoke(program: str, command: click.Command, argv: Sequence[str], told: Invocation) -> ExitStatus:
     """Not `command.main`: that one writes to the process's own streams and has its own exit codes."""
+    if asked := told.env.variables.get(complete_variable(program)):
+        from chatctl.commands.completion import answer_shell  # noqa: PLC0415 - a shell asks, no person
+
+        answer_shell(told, command, asked)
+        told.flush()
+        return ExitStatus.OK
     try:
         with command.make_context(program, list(argv), obj=told) as ctx:
             result = command.invoke(ctx)

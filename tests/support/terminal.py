@@ -1,7 +1,7 @@
 """A real terminal for a program: pexpect gives the pty, pyte its screen, so tests read what a person sees."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -18,16 +18,26 @@ READ_BYTES = 64 * 1024
 
 
 class Terminal:
-    """`with Terminal("chat", "--home", home) as chat:` starts the program and closes it at the end."""
+    """`with Terminal("chat", "--home", home) as chat:` starts the program and closes it at the end.
 
-    def __init__(self, program: str, *arguments: str, columns: int = COLUMNS, lines: int = LINES) -> None:
+    A program with a whole path is another's, as a shell; `variables` are added to its environment.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        *arguments: str,
+        columns: int = COLUMNS,
+        lines: int = LINES,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.screen = pyte.HistoryScreen(columns, lines, history=SCROLLBACK)
         self._stream = pyte.ByteStream(self.screen)
         self.child = pexpect.spawn(
             str(BIN / program),
             list(arguments),
             dimensions=(lines, columns),
-            env=environment(TERM="xterm-256color"),
+            env=environment(**{"TERM": "xterm-256color", **(variables or {})}),
             timeout=DEADLINE_S,
         )
 

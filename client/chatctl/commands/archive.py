@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, TextIO
 
 import click
 
+from chatctl import candidates
 from chatctl.commands.answering import MISSHAPEN, misshapen
 from chatctl.commands.reading import pages
 from chatctl.failures import BadUsage, ExitStatus, OutputFailed
@@ -38,9 +39,21 @@ FILE_MODE = 0o600
         ("chatctl export --room rust | gzip > rust.gz", "one room"),
     ),
 )
-@click.option("--room", "-r", type=utf8, metavar="ROOM", help="Only this room.  [default: all]")
 @click.option(
-    "--output", "-o", type=path, metavar="FILE", help="Where to; a new file.  [default: standard output]"
+    "--room",
+    "-r",
+    type=utf8,
+    metavar="ROOM",
+    help="Only this room.  [default: all]",
+    shell_complete=candidates.known_rooms,
+)
+@click.option(
+    "--output",
+    "-o",
+    type=path,
+    metavar="FILE",
+    help="Where to; a new file.  [default: standard output]",
+    shell_complete=candidates.files,
 )
 @click.pass_obj
 def export_command(told: Invocation, room: str | None, output: str | None) -> None:
@@ -134,7 +147,7 @@ class _Outcome:
         ("zcat rust.gz | chatctl import -", "from standard input"),
     ),
 )
-@click.argument("path", metavar="FILE|-")
+@click.argument("path", metavar="FILE|-", shell_complete=candidates.files)
 @click.pass_obj
 def import_command(told: Invocation, path: str) -> ExitStatus:
     """Store messages that export wrote. Each is verified; those that are here already are left alone.

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from chatctl import candidates
 from chatctl.commands.answering import answer
 from chatctl.failures import BadUsage, ClientFailure, RpcRefused
 from chatctl.invocation import Invocation
@@ -20,7 +21,10 @@ MAX_PASSPHRASE_BYTES = 4096
 VARIABLE = "CHATD_PASSPHRASE"
 
 PASSPHRASE_FILE = click.Option(
-    ["--passphrase-file"], metavar="FILE", help=f"Take the passphrase from its first line.  [env: {VARIABLE}]"
+    ["--passphrase-file"],
+    metavar="FILE",
+    help=f"Take the passphrase from its first line.  [env: {VARIABLE}]",
+    shell_complete=candidates.files,
 )
 
 
@@ -33,7 +37,7 @@ PASSPHRASE_FILE = click.Option(
         ("chatctl backup FILE --passphrase-file F", "for a script"),
     ),
 )
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=candidates.files)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.pass_obj
 def backup_command(told: Invocation, file: str, passphrase_file: str | None, force: bool) -> None:
@@ -58,7 +62,7 @@ def backup_command(told: Invocation, file: str, passphrase_file: str | None, for
     params=[PASSPHRASE_FILE],
     examples=(("chatctl restore ~/chat.backup --home /new", "into a home that is empty"),),
 )
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=candidates.files)
 @click.option("--no-wait", is_flag=True, help="Let it send at once; only when the old node is gone for good.")
 @click.pass_obj
 def restore_command(told: Invocation, file: str, passphrase_file: str | None, no_wait: bool) -> None:

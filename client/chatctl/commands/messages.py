@@ -2,14 +2,18 @@
 
 import click
 
-from chatctl import render
+from chatctl import candidates, render
 from chatctl.commands.answering import answer
 from chatctl.failures import BadUsage
 from chatctl.invocation import Invocation
 from chatctl.options import Command, utf8
 
 ROOM = click.Option(
-    ["--room", "-r"], type=utf8, metavar="ROOM", help="The room, with or without #.  [default: lobby]"
+    ["--room", "-r"],
+    type=utf8,
+    metavar="ROOM",
+    help="The room, with or without #.  [default: lobby]",
+    shell_complete=candidates.known_rooms,
 )
 TAIL_LINES = 10
 KEPT = "it is kept here, and goes out once somebody is"

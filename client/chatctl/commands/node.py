@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from chatctl import reach, render
+from chatctl import candidates, reach, render
 from chatctl.commands.answering import answer, ask
 from chatctl.failures import BadUsage, DaemonUnreachable, RpcRefused, TimedOut
 from chatctl.invocation import Invocation
@@ -122,7 +122,7 @@ def nick_command(told: Invocation, name: str) -> None:
         ("chatctl call message.history '{\"limit\": 5}'", "parameters by name"),
     ),
 )
-@click.argument("method", type=utf8, metavar="METHOD")
+@click.argument("method", type=utf8, metavar="METHOD", shell_complete=candidates.methods)
 @click.argument("params", type=utf8, metavar="[JSON]", required=False)
 @click.pass_obj
 def call_command(told: Invocation, method: str, params: str | None) -> None:

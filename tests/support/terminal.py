@@ -23,6 +23,8 @@ class Terminal:
     A program with a whole path is another's, as a shell; `variables` are added to its environment.
     """
 
+    screen_type: type[pyte.HistoryScreen] = pyte.HistoryScreen
+
     def __init__(
         self,
         program: str,
@@ -31,7 +33,7 @@ class Terminal:
         lines: int = LINES,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        self.screen = pyte.HistoryScreen(columns, lines, history=SCROLLBACK)
+        self.screen = self.screen_type(columns, lines, history=SCROLLBACK)
         self._stream = pyte.ByteStream(self.screen)
         self.child = pexpect.spawn(
             str(BIN / program),
@@ -74,6 +76,11 @@ class Terminal:
             left = end - time.monotonic()
             if left <= 0 or not self._read(left):
                 raise AssertionError(f"{otherwise}; the screen:\n{self.text}")
+
+    def settle(self, quiet_s: float = 0.5) -> None:
+        """Until nothing has been drawn for so long; for a picture, where no test waits for anything."""
+        while self._read(quiet_s):
+            pass
 
     def wait_exit(self) -> int:
         """The exit code, once the program has ended and all it wrote is on the screen."""

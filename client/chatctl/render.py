@@ -352,15 +352,17 @@ def room_changed(data: Mapping[str, Any]) -> str:
 # Shared
 
 
-def duration(seconds: float) -> str:
-    """Two units at most: `3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 1 h`."""
-    if seconds < 10:
+def duration(seconds: float, units: int = 2) -> str:
+    """`3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 1 h`; with one unit `3 s`, `4 min`, `2 h`, `3 d`."""
+    if seconds < 10 and units > 1:
         return f"{max(seconds, 0):.1f} s"
-    whole = int(seconds)
+    whole = max(int(seconds), 0)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86_400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+        parts = f"{whole // 60} min", f"{whole % 60} s"
+    elif whole < 86_400:
+        parts = f"{whole // 3600} h", f"{whole % 3600 // 60} min"
+    else:
+        parts = f"{whole // 86_400} d", f"{whole % 86_400 // 3600} h"
+    return " ".join(parts[:units])

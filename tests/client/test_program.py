@@ -204,11 +204,16 @@ def test_process_escapes_what_the_locale_cannot_write(daemon: Daemon) -> None:
     assert json.loads(as_json.stdout)[-1]["text"] == "é 日 😀"
 
 
+HEAVY = {
+    *("aiohttp", "asyncio", "click.shell_completion", "email", "http.client", "prompt_toolkit", "ssl"),
+    *("chatcore.api", "msgpack", "nacl", "wcwidth"),
+}
+
+
 def test_peers_imports_nothing_heavy(daemon: Daemon) -> None:
     code = (
         "import sys; from chatctl.cli import main; status = main(sys.argv[1:]);"
-        "heavy = {'asyncio', 'aiohttp', 'http.client', 'email', 'ssl', 'click.shell_completion', 'prompt_toolkit',"
-        "'wcwidth', 'nacl', 'msgpack', 'chatcore.api'};"
+        f"heavy = {HEAVY};"
         "print(sorted(heavy & set(sys.modules))); sys.exit(status)"
     )
     command = [sys.executable, "-c", code, "--home", str(daemon.home), "--json", "peers"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chatctl.commands import archive
-from chatctl.progress import Progress
+from chatctl.progress import Progress, of_messages
 from tests.client.console import Console, Screen
 from tests.support.daemon import Daemon
 
@@ -160,8 +160,8 @@ def test_progress_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     screen, pipe = Screen(), Console().environment().stderr
     for stream in (screen, pipe):
         progress = Progress(stream, "exported")
-        progress.show(0.5, 12_345)
-        progress.show(0.6, 12_346)  # too soon after
+        progress.show(0.5, of_messages(12_345))
+        progress.show(0.6, of_messages(12_346))  # too soon after
         progress.end()
-    assert screen.getvalue() == "\r\x1b[Kexported  50% 12,345 messages\r\x1b[K"
+    assert screen.getvalue() == f"\r\x1b[Kexported [{'#' * 10}{' ' * 10}]  50% 12,345 messages\r\x1b[K"
     assert pipe.getvalue() == ""  # type: ignore[attr-defined]  # a StringIO

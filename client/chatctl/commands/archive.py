@@ -18,7 +18,7 @@ from chatctl.commands.reading import pages
 from chatctl.failures import BadUsage, ExitStatus, OutputFailed
 from chatctl.invocation import Invocation
 from chatctl.options import Command, path, utf8
-from chatctl.progress import Progress
+from chatctl.progress import Progress, of_messages
 from chatctl.safetext import clean_line
 
 EXPORT_PAGE = 500
@@ -90,7 +90,7 @@ def _export(told: Invocation, names: list[str], out: TextIO, progress: Progress)
             count += len(page)
             first_ms = page[0]["time_ms"] if first_ms is None else first_ms
             share = (page[-1]["time_ms"] - first_ms) / max(1, now_ms - first_ms)
-            progress.show((number + min(share, 1)) / len(names), count)
+            progress.show((number + min(share, 1)) / len(names), of_messages(count))
     out.flush()
     return count
 
@@ -165,7 +165,7 @@ def import_command(told: Invocation, path: str) -> ExitStatus:
         for batch in _batches(file, outcome):
             _send(told, batch, outcome)
             done += sum(line.size for line in batch)
-            progress.show(done / size if size else 0.0, outcome.stored + outcome.duplicates)
+            progress.show(done / size if size else 0.0, of_messages(outcome.stored + outcome.duplicates))
     _tell(told, path, outcome)
     return ExitStatus.REFUSED if outcome.refused else ExitStatus.OK
 

@@ -74,7 +74,7 @@ def test_nothing_is_drawn_into_a_pipe(full: Daemon, tmp_path: Path) -> None:
     done = run(
         ["chatctl", "--home", str(full.home), "backup", str(tmp_path / "b")], CHATD_PASSPHRASE=PASSPHRASE
     )
-    assert done.stderr.startswith(f"chatctl: {tmp_path}/b: ")
+    assert done.stderr.startswith(f"chatctl: {backup}: ")
     assert done.stderr.count("\n") == 1
     done = run(
         ["chatctl", "restore", str(tmp_path / "b"), "--home", str(tmp_path / "new")],

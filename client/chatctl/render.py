@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
         Present,
         Room,
         RoomChange,
+        RoomHistory,
         SearchPage,
         Stats,
         Status,
@@ -239,6 +240,8 @@ def status(shown: "Status", style: Style = PLAIN) -> str:
         ("peers", str(shown["peers"])),
         ("rooms", " ".join(room_label(room) for room in shown["rooms"])),
     ]
+    if shown["peers"] and (histories := shown.get("history")):
+        rows.append(("history", "; ".join(_histories(histories))))
     rows += [("dialling", _dialling(target)) for target in shown["dialling"]]
     if mdns := shown.get("mdns"):
         rows.append(("local net", _mdns(mdns)))
@@ -247,6 +250,20 @@ def status(shown: "Status", style: Style = PLAIN) -> str:
     if store.get("restored"):
         rows.append(("restored", "from a backup; sends nothing before it has caught up with a peer"))
     return pairs(rows, style)
+
+
+def _histories(found: Sequence["RoomHistory"]) -> list[str]:
+    """Rooms whose history is not here yet; one line for all when there are none."""
+    open_ends = [
+        f"{room_label(room['room'])} {outstanding(room['outstanding'])}"
+        for room in found
+        if room["state"] == "fetching"
+    ]
+    return open_ends or ["all that linked members have is here"]
+
+
+def outstanding(count: int) -> str:
+    return f"{count:,} message{'' if count == 1 else 's'} to come" if count else "is being compared"
 
 
 def _mdns(mdns: "MdnsState") -> str:

@@ -71,15 +71,11 @@ def test_export_and_import_show_how_far_they_are(full: Daemon, tmp_path: Path) -
 
 
 def test_nothing_is_drawn_into_a_pipe(full: Daemon, tmp_path: Path) -> None:
-    done = run(
-        ["chatctl", "--home", str(full.home), "backup", str(tmp_path / "b")], CHATD_PASSPHRASE=PASSPHRASE
-    )
+    backup, home = str(tmp_path / "b"), str(tmp_path / "new")
+    done = run(["chatctl", "--home", str(full.home), "backup", backup], CHATD_PASSPHRASE=PASSPHRASE)
     assert done.stderr.startswith(f"chatctl: {backup}: ")
     assert done.stderr.count("\n") == 1
-    done = run(
-        ["chatctl", "restore", str(tmp_path / "b"), "--home", str(tmp_path / "new")],
-        CHATD_PASSPHRASE=PASSPHRASE,
-    )
+    done = run(["chatctl", "restore", backup, "--home", home], CHATD_PASSPHRASE=PASSPHRASE)
     assert done.returncode == 0
     assert "[" not in done.stderr
 

@@ -89,7 +89,7 @@ def answer_options() -> list[click.Parameter]:
             is_flag=True,
             expose_value=False,
             callback=_remember("as_json"),
-            help="Print JSON, as the daemon gave it.",
+            help="Print JSON, errors too: one document, or one a line for streams.",
         ),
         click.Option(
             ["--timeout"],
@@ -97,7 +97,7 @@ def answer_options() -> list[click.Parameter]:
             metavar="SECONDS",
             expose_value=False,
             callback=_remember("timeout_s"),
-            help=f"How long to wait for the daemon.  [default: {DEFAULT_TIMEOUT_S:g}]",
+            help=f"How long to wait for the daemon, 0 to {MAX_TIMEOUT_S:g}.  [default: {DEFAULT_TIMEOUT_S:g}]",
         ),
     ]
 

@@ -41,6 +41,47 @@ def test_time_that_is_none_is_wrong_usage(nobody: Console, seconds: str) -> None
     assert nobody.chatctl("status", "--wait", seconds) == 3
 
 
+@pytest.mark.parametrize(
+    ("arguments", "kind", "status"),
+    [
+        (["peers", "--json"], "unreachable", 2),
+        (["--json", "sned"], "usage", 3),
+        (["sned", "--json"], "usage", 3),
+        (["peers", "--timeout", "x", "--json"], "usage", 3),
+    ],
+)
+def test_error_is_json_too_where_json_is_wanted(
+    nobody: Console, arguments: list[str], kind: str, status: int
+) -> None:
+    assert nobody.chatctl(*arguments) == status
+    error = json.loads(nobody.error)["error"]
+    assert (error["kind"], error["exit_status"], error["code"]) == (kind, status, None)
+    assert error["message"]
+    assert error["hint"]
+
+
+def test_refusal_as_json_has_the_daemons_kind_and_code(console: Console, daemon: Daemon) -> None:
+    assert console.chatctl("join", "a b", "--json") == 1
+    error = json.loads(console.error)["error"]
+    assert (error["kind"], error["code"], error["exit_status"]) == ("bad_name", 1004, 1)
+    assert console.chatctl("send", "--room", "a b", "--", "--json") == 1  # that is a text
+    assert console.error.startswith("chatctl: 'a b' is not a room name")
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.001", "86400"])
+def test_time_at_its_bounds_is_taken(nobody: Console, seconds: str) -> None:
+    assert nobody.chatctl("peers", "--timeout", seconds) == 2
+
+
+def test_call_takes_parameters_by_position_and_by_name(console: Console) -> None:
+    for params in ('["teapot"]', '{"room": "teapot"}'):
+        assert console.chatctl("call", "room.join", params) == 0
+        assert json.loads(console.out)["room"] == "teapot"
+    assert console.chatctl("call", "room.join", '["a", "b"]') == 1
+    assert "at most 1 are taken" in console.error
+    assert console.chatctl("call", "room.join", '"teapot"') == 3
+
+
 def test_help_and_version_go_to_standard_output(nobody: Console) -> None:
     assert nobody.chatctl("--help") == 0
     assert nobody.out.index("Examples:") < nobody.out.index("Commands:")

@@ -19,6 +19,7 @@ ROOM = click.Option(
     shell_complete=candidates.known_rooms,
 )
 TAIL_LINES = 10
+MAX_TAIL_LINES = 1000
 KEPT = "it is kept here, and goes out once somebody is"
 
 
@@ -104,11 +105,11 @@ def _send_lines(told: Invocation, text: str, room: str | None, *, wait: bool) ->
 @click.option(
     "--limit",
     "-n",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MAX_TAIL_LINES),
     default=TAIL_LINES,
     show_default=True,
     metavar="N",
-    help="Old ones.",
+    help="Old ones, at most 1000.",
 )
 @click.pass_obj
 def tail_command(told: Invocation, room: str | None, follow: bool, limit: int) -> None:

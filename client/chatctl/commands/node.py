@@ -135,6 +135,7 @@ def nick_command(told: Invocation, name: str) -> None:
     examples=(
         ("chatctl call node.status", "a method without parameters"),
         ("chatctl call message.history '{\"limit\": 5}'", "parameters by name"),
+        ("chatctl call room.join '[\"rust\"]'", "or by position"),
     ),
 )
 @click.argument("method", type=utf8, metavar="METHOD", shell_complete=candidates.methods)

@@ -97,7 +97,8 @@ def answer_options() -> list[click.Parameter]:
             metavar="SECONDS",
             expose_value=False,
             callback=_remember("timeout_s"),
-            help=f"How long to wait for the daemon, 0 to {MAX_TIMEOUT_S:g}.  [default: {DEFAULT_TIMEOUT_S:g}]",
+            help="How long to wait for the daemon; "
+            f"at most {MAX_TIMEOUT_S:g}.  [default: {DEFAULT_TIMEOUT_S:g}]",
         ),
     ]
 

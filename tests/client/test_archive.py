@@ -60,6 +60,13 @@ def test_export_holds_every_room_left_ones_too(console: Console, exported: Path)
     assert list(exported.parent.iterdir()) == [exported]
 
 
+def test_export_to_a_file_is_told_as_json(console: Console, tmp_path: Path) -> None:
+    path = str(tmp_path / "chat.ndjson")
+    assert console.chatctl("export", "-o", path, "--json") == 0
+    assert json.loads(console.out) == {"path": path, "messages": 15}
+    assert console.err == ""
+
+
 def test_export_goes_to_standard_output_a_page_at_a_time(
     console: Console, exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from chatctl import program
 from chatctl.cli import main
+from chatctl.commands.root import COMMANDS
 from chatctl.env import Environment
 from tests.client.console import Console
 from tests.client.oddserver import answers, hangs, odd_server
@@ -80,6 +81,14 @@ def test_call_takes_parameters_by_position_and_by_name(console: Console) -> None
     assert console.chatctl("call", "room.join", '["a", "b"]') == 1
     assert "at most 1 are taken" in console.error
     assert console.chatctl("call", "room.join", '"teapot"') == 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_begins_with_examples(nobody: Console, command: str) -> None:
+    assert nobody.chatctl(command, "--help") == 0
+    assert nobody.err == ""
+    assert nobody.out.index("Usage:") < nobody.out.index("Examples:") < nobody.out.index("Options:")
+    assert f"chatctl {command}" in nobody.out[nobody.out.index("Examples:") :]
 
 
 def test_help_and_version_go_to_standard_output(nobody: Console) -> None:

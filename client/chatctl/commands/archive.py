@@ -71,7 +71,10 @@ def export_command(told: Invocation, room: str | None, output: str | None) -> No
             raise OutputFailed(f"cannot write the export: {error.strerror}", "see where it leads") from error
         except MISSHAPEN as error:
             raise misshapen("message.history") from error
-    told.say(f"{count} message{'' if count == 1 else 's'} exported")
+    if told.as_json and output is not None:
+        told.document({"path": output, "messages": count})
+    else:
+        told.say(f"{of_messages(count)} exported")
 
 
 def _rooms(told: Invocation) -> list[str]:

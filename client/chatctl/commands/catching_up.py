@@ -41,7 +41,7 @@ def _missing(told: Invocation, progress: Progress, came_before: int) -> str:
     rooms = _rooms(told)
     came = _came(told) - came_before
     to_come = sum(room["outstanding"] for room in rooms)
-    share = came / (came + to_come) if to_come else 0.0
+    share = came / (came + to_come) if came else 0.0
     progress.show(share, f"{came:,} messages came, {to_come:,} to come")
     fetching = [room["room"] for room in rooms if room["state"] == "fetching"]
     if fetching:

@@ -110,20 +110,31 @@ def restore_command(told: Invocation, file: str, passphrase_file: str | None, no
 
 
 def _run(told: Invocation, command: list[str], passphrase: str) -> Any:
-    """Its last line is the answer, each before it how far it is."""
+    """Its last line is the answer, each before it how far it is. When this one is interrupted it is, too."""
     paths = os.pathsep.join(path for path in sys.path if path)
+    variables = {**told.env.variables, "PYTHONPATH": paths}
     progress = Progress(told.env.stderr, "restored")
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
+    try:
+        said = _answer(child, passphrase, progress)
+    except BaseException:
+        child.terminate()
+        raise
+    finally:
+        child.wait()
+        progress.end()
+    if not isinstance(said, dict) or "total" in said:
+        raise ClientFailure("chatd could not be run to restore it", "see what it said above")
+    return said
+
+
+def _answer(child: "subprocess.Popen[bytes]", passphrase: str, progress: Progress) -> Any:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with contextlib.suppress(BrokenPipeError), child.stdin:
+        child.stdin.write(passphrase.encode())
     said: Any = None
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**told.env.variables, "PYTHONPATH": paths},
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        with contextlib.suppress(BrokenPipeError), child.stdin:
-            child.stdin.write(passphrase.encode())
+    with child.stdout:
         for line in child.stdout:
             try:
                 said = json.loads(line)
@@ -131,9 +142,6 @@ def _run(told: Invocation, command: list[str], passphrase: str) -> Any:
                     progress.show(said["done"] / said["total"], of_bytes(said["done"], said["total"]))
             except MISSHAPEN:
                 said = None
-    progress.end()
-    if not isinstance(said, dict) or "total" in said:
-        raise ClientFailure("chatd could not be run to restore it", "see what it said above")
     return said
 
 

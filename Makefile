@@ -8,7 +8,7 @@ HOME_DIR ?= .run/home
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test lint format demo docs bench sim faults clean forget
+.PHONY: help run chat test lint format demo docs bench sim faults man picture clean forget
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -58,6 +58,12 @@ sim: $(VENV)/.dev ## gossip on simulated networks of up to 10,000 nodes: table, 
 
 faults: $(VENV)/.dev ## 200 kills, 180 damaged stores, 3 split networks and 5 minutes of presence on real daemons
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+man: $(BIN)/chatd ## man pages of chatd, chatctl and chat: build/man/*.1
+	@$(BIN)/python -m tests.docs.man $(ARGS)
+
+picture: $(VENV)/.dev ## two daemons, two terminals, a real talk: docs/img/two-terminals.svg for the README
+	@$(BIN)/python -m tests.docs.picture $(ARGS)
 
 clean: ## remove what make made, but for .run
 	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

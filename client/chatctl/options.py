@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from chatctl import candidates
 from chatctl.failures import BadUsage
 from chatctl.invocation import Invocation
 from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S, MIN_TIMEOUT_S
@@ -46,6 +47,11 @@ def path(value: str) -> str:
     return value
 
 
+def complete_variable(program: str) -> str:
+    """In which a completion script asks; click's name for it, since chatd leaves that to click."""
+    return f"_{program.upper()}_COMPLETE"
+
+
 def place_options() -> list[click.Parameter]:
     return [
         click.Option(
@@ -54,6 +60,7 @@ def place_options() -> list[click.Parameter]:
             expose_value=False,
             type=path,
             callback=_remember("home"),
+            shell_complete=candidates.folders,
             help="The daemon's folder.  [env: CHATD_HOME]",
         ),
         click.Option(
@@ -62,6 +69,7 @@ def place_options() -> list[click.Parameter]:
             expose_value=False,
             type=path,
             callback=_remember("socket"),
+            shell_complete=candidates.files,
             help="The daemon's socket.  [env: CHATD_SOCKET]",
         ),
         click.Option(
@@ -81,7 +89,7 @@ def answer_options() -> list[click.Parameter]:
             is_flag=True,
             expose_value=False,
             callback=_remember("as_json"),
-            help="Print JSON, as the daemon gave it.",
+            help="Print JSON, errors too: one document, or one a line for streams.",
         ),
         click.Option(
             ["--timeout"],
@@ -89,7 +97,8 @@ def answer_options() -> list[click.Parameter]:
             metavar="SECONDS",
             expose_value=False,
             callback=_remember("timeout_s"),
-            help=f"How long to wait for the daemon.  [default: {DEFAULT_TIMEOUT_S:g}]",
+            help="How long to wait for the daemon; "
+            f"at most {MAX_TIMEOUT_S:g}.  [default: {DEFAULT_TIMEOUT_S:g}]",
         ),
     ]
 

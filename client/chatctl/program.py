@@ -3,25 +3,30 @@
 import contextlib
 import os
 from collections.abc import Sequence
+from itertools import takewhile
 
 import click
 
 from chatctl.env import Environment
-from chatctl.failures import BadUsage, ClientFailure, ExitStatus, OutputFailed, exit_status
+from chatctl.failures import BadUsage, ClientFailure, ExitStatus, OutputFailed, RpcRefused, exit_status
 from chatctl.invocation import Invocation
+from chatctl.options import complete_variable
 from chatctl.safetext import clean_line
 
 TRACEBACK_VARIABLE = "CHATD_TRACEBACK"
 
 
 def run(program: str, command: click.Command, argv: Sequence[str], env: Environment) -> ExitStatus:
+    told = Invocation(program, env)
     try:
-        return _invoke(program, command, argv, Invocation(program, env))
+        return _invoke(program, command, argv, told)
     except BrokenPipeError:
         _abandon_stdout(env)
         return ExitStatus.OK  # the reader has what it wanted
     except ClientFailure as failure:
-        return _fail(program, env, failure)
+        # What is wrong may stand before it.
+        told.as_json = told.as_json or "--json" in takewhile(lambda word: word != "--", argv)
+        return _fail(told, failure)
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except Exception as error:
@@ -30,13 +35,17 @@ def run(program: str, command: click.Command, argv: Sequence[str], env: Environm
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         why = f"a bug in {program}: {type(error).__name__}: {error}"
-        return _fail(
-            program, env, ClientFailure(why, f"{TRACEBACK_VARIABLE}=1 shows where; please report it")
-        )
+        return _fail(told, ClientFailure(why, f"{TRACEBACK_VARIABLE}=1 shows where; please report it"))
 
 
 def _invoke(program: str, command: click.Command, argv: Sequence[str], told: Invocation) -> ExitStatus:
     """Not `command.main`: that one writes to the process's own streams and has its own exit codes."""
+    if asked := told.env.variables.get(complete_variable(program)):
+        from chatctl.commands.completion import answer_shell  # noqa: PLC0415 - a shell asks, no person
+
+        answer_shell(told, command, asked)
+        told.flush()
+        return ExitStatus.OK
     try:
         with command.make_context(program, list(argv), obj=told) as ctx:
             result = command.invoke(ctx)
@@ -59,16 +68,34 @@ def _usage(program: str, error: click.UsageError) -> BadUsage:
     return BadUsage(message[:1].lower() + message[1:], hint)
 
 
-def _fail(program: str, env: Environment, failure: ClientFailure) -> ExitStatus:
+def _fail(told: Invocation, failure: ClientFailure) -> ExitStatus:
+    env = told.env
     if isinstance(failure, OutputFailed):
         _abandon_stdout(env)
     with contextlib.suppress(OSError):  # what was answered before comes first
         env.stdout.flush()
-    hint = f"; {failure.hint}" if failure.hint else ""
     with contextlib.suppress(OSError):  # nobody is left to tell
-        env.stderr.write(f"{program}: {clean_line(str(failure) + hint)}\n")
-        env.stderr.flush()
+        if told.as_json:
+            env.stderr.write(told.to_json(_document(failure)) + "\n")
+            env.stderr.flush()
+        else:
+            told.say(f"{failure}; {failure.hint}" if failure.hint else str(failure))
     return exit_status(failure)
+
+
+def _document(failure: ClientFailure) -> dict[str, dict[str, str | int | None]]:
+    """`kind` is the daemon's for what it refused, else the name of the exit status; both are stable."""
+    status = exit_status(failure)
+    refused = failure if isinstance(failure, RpcRefused) else None
+    return {
+        "error": {
+            "message": clean_line(str(failure)),
+            "hint": clean_line(failure.hint) or None,
+            "kind": (refused and refused.kind) or status.name.lower(),
+            "code": (refused and refused.code) or None,
+            "exit_status": status.value,
+        }
+    }
 
 
 def _abandon_stdout(env: Environment) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
         Present,
         Room,
         RoomChange,
+        RoomHistory,
         SearchPage,
         Stats,
         Status,
@@ -223,6 +224,8 @@ def status(shown: "Status", style: Style = PLAIN) -> str:
         ("peers", str(shown["peers"])),
         ("rooms", " ".join(room_label(room) for room in shown["rooms"])),
     ]
+    if shown["peers"] and (histories := shown.get("history")):
+        rows.append(("history", "; ".join(_histories(histories))))
     rows += [("dialling", _dialling(target)) for target in shown["dialling"]]
     if mdns := shown.get("mdns"):
         rows.append(("local net", _mdns(mdns)))
@@ -231,6 +234,20 @@ def status(shown: "Status", style: Style = PLAIN) -> str:
     if store.get("restored"):
         rows.append(("restored", "from a backup; sends nothing before it has caught up with a peer"))
     return pairs(rows, style)
+
+
+def _histories(found: Sequence["RoomHistory"]) -> list[str]:
+    """Rooms whose history is not here yet; one line for all when there are none."""
+    open_ends = [
+        f"{room_label(room['room'])} {outstanding(room['outstanding'])}"
+        for room in found
+        if room["state"] == "fetching"
+    ]
+    return open_ends or ["all that linked members have is here"]
+
+
+def outstanding(count: int) -> str:
+    return f"{count:,} message{'' if count == 1 else 's'} to come" if count else "is being compared"
 
 
 def _mdns(mdns: "MdnsState") -> str:
@@ -336,15 +353,17 @@ def room_changed(data: Mapping[str, Any]) -> str:
 # Shared
 
 
-def duration(seconds: float) -> str:
-    """Two units at most: `3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 1 h`."""
-    if seconds < 10:
+def duration(seconds: float, units: int = 2) -> str:
+    """`3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 1 h`; with one unit `3 s`, `4 min`, `2 h`, `3 d`."""
+    if seconds < 10 and units > 1:
         return f"{max(seconds, 0):.1f} s"
-    whole = int(seconds)
+    whole = max(int(seconds), 0)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86_400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+        parts = f"{whole // 60} min", f"{whole % 60} s"
+    elif whole < 86_400:
+        parts = f"{whole // 3600} h", f"{whole % 3600 // 60} min"
+    else:
+        parts = f"{whole // 86_400} d", f"{whole % 86_400 // 3600} h"
+    return " ".join(parts[:units])

@@ -39,8 +39,8 @@ def _linked(found: Sequence["Peer"], nicks: Nicks, style: Style, columns: int | 
             "PEER": short_id(peer["peer_id"]),
             "ADDRESS": clean_line(peer["address"]),
             "DIR": clean_line(peer["direction"]),
-            "RTT": "-" if peer["rtt_ms"] is None else f"{peer['rtt_ms']:.1f} ms",
-            "UP": duration(peer["connected_s"]),
+            "RTT": "-" if peer["rtt_ms"] is None else _rtt(peer["rtt_ms"]),
+            "UP": duration(peer["connected_s"], units=1),
             "SCORE": _score(peer),
             "ROOMS": " ".join(room_label(room) for room in peer["rooms"]),
         }
@@ -55,13 +55,18 @@ def _fitting(rows: Sequence[Mapping[str, str]], style: Style, columns: int | Non
         if columns is None or _least_width(names, rows) <= columns:
             break
         names.remove(name)
-    return table(names, [[row[name] for name in names] for row in rows], columns, style)
+    return table(names, [[row[name] for name in names] for row in rows], columns, style, middle="ADDRESS")
 
 
 def _least_width(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> int:
     """With nothing cut to less than LEAST_CELLS."""
     widths = [max(len(name), *(min(cells(row[name]), LEAST_CELLS) for row in rows)) for name in names]
     return sum(widths) + len(GAP) * (len(names) - 1)
+
+
+def _rtt(milliseconds: float) -> str:
+    """To a tenth where that says something: between machines side by side."""
+    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
 
 
 def _score(peer: "Peer") -> str:

@@ -7,6 +7,7 @@ from chatctl.style import PLAIN, Style
 GAP = "  "
 ELLIPSIS = "…"
 MIN_COLUMN_CELLS = 4
+KEPT_TAIL_CHARS = len("]:65535")
 
 
 def cells(text: str) -> int:
@@ -30,17 +31,35 @@ def cut(text: str, width: int) -> str:
     return kept + ELLIPSIS if width > 0 else ""
 
 
+def cut_middle(text: str, width: int) -> str:
+    """As `cut`, with the last cells kept too: an address keeps its port."""
+    if cells(text) <= width or width <= 2 * KEPT_TAIL_CHARS:
+        return cut(text, width)
+    tail = text[-KEPT_TAIL_CHARS:]
+    return cut(text, width - cells(tail)) + tail
+
+
 def pad(text: str, width: int) -> str:
     return text + " " * (width - cells(text))
 
 
 def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None = None, style: Style = PLAIN
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    columns: int | None = None,
+    style: Style = PLAIN,
+    *,
+    middle: str | None = None,
 ) -> str:
-    """Rows of clean lines under a header. `columns` is the terminal's width; None cuts nothing."""
+    """Rows of clean lines under a header. `columns` is the terminal's width; None cuts nothing.
+
+    The column called `middle` is cut in the middle.
+    """
     widths = [max(cells(line[at]) for line in (header, *rows)) for at in range(len(header))]
     if columns is not None:
         widths = _fit(widths, columns - len(GAP) * (len(widths) - 1))
+    at = header.index(middle) if middle in header else -1
+    rows = [[cut_middle(cell, widths[at]) if i == at else cell for i, cell in enumerate(row)] for row in rows]
     lines = [_line(row, widths) for row in rows]
     return "\n".join([style.dim(_line(header, widths)), *lines])
 

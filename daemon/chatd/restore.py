@@ -1,7 +1,8 @@
 """`python -m chatd.restore FILE [--home DIR] [--no-wait]`: out of a backup, into a home that is empty.
 
 A local operation that needs no daemon; `chatctl restore` runs it. The passphrase comes on standard input, the
-answer is one JSON object on standard output. Everything is read and checked before anything gets its name.
+answer is the last line of standard output, a JSON object; lines before it tell how far it is. Everything is
+read and checked before anything gets its name.
 """
 
 import argparse
@@ -22,6 +23,9 @@ from chatd.store.folder import sync_folder
 from chatd.vault import VaultUnreadable, read_vault
 
 MAX_SMALL_BYTES = 256 * 1024
+TELL_BYTES = 4 * 1024 * 1024
+"""How much is read before it is told how far it is."""
+
 _SMALL = (MANIFEST, IDENTITY, NETWORK_KEY, CONFIG)
 
 
@@ -70,8 +74,13 @@ def _unpack(backup: Path, passphrase: str, staging: Path) -> dict[str, bytes]:
     """The store onto the disk, the small files into memory, all of them checked to the last byte."""
     small: dict[str, bytes] = {}
     (staging / "store").mkdir(mode=0o700)
+    size = backup.stat().st_size
+    told = 0
     with backup.open("rb") as source, _create(staging / DATA) as data:
         for name, piece in read_vault(source, passphrase):
+            if source.tell() - told >= TELL_BYTES:
+                told = source.tell()
+                print(json.dumps({"done": told, "total": size}), flush=True)  # noqa: T201 - for chatctl
             if name == DATA:
                 data.write(piece)
             elif name in _SMALL:

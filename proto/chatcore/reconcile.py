@@ -177,6 +177,8 @@ class Gap:
 
     lower: bytes
     upper: bytes
+    count: int
+    """Of what it says it has there, less what came; never negative."""
 
 
 Lacking = Callable[[Collection[MessageId]], list[MessageId]]
@@ -274,6 +276,12 @@ class Session:
         return bool(self.todo or self.wanted or self.gaps)
 
     @property
+    def outstanding(self) -> int:
+        """Messages that it says it has, and that are still to come; what is not compared yet is not among
+        them."""
+        return len(self.wanted) + sum(gap.count for gap in self.gaps)
+
+    @property
     def settled(self) -> bool:
         """All that it has is here, and nothing of it was ours."""
         open_ends = self.left or self.put_off or self.waits or self.elsewhere or self.broken
@@ -322,17 +330,17 @@ class Session:
             elif part.count:
                 ours = index.fingerprint(self.room, part.lower, upper)
                 if not ours.size:
-                    self._add_gap(part.lower, upper)
+                    self._add_gap(part.lower, upper, part.count)
                 elif (print_ := fingerprint(ours)) != part.fingerprint:
                     deeper.append(Range(part.lower, upper, print_))
             upper = part.lower
         return listed
 
-    def _add_gap(self, lower: bytes, upper: bytes) -> None:
+    def _add_gap(self, lower: bytes, upper: bytes, count: int) -> None:
         if self.gaps and self.gaps[-1].lower == upper:
-            self.gaps[-1] = Gap(lower, self.gaps[-1].upper)
+            self.gaps[-1] = Gap(lower, self.gaps[-1].upper, self.gaps[-1].count + count)
         else:
-            self.gaps.append(Gap(lower, upper))
+            self.gaps.append(Gap(lower, upper, count))
 
     def on_history(self, message: History) -> None:
         """The page is what was asked for. Raises BadHistory."""
@@ -352,7 +360,8 @@ class Session:
             if message.lower > asked.lower and not message.messages:
                 raise BadHistory("a page of nothing")
             gap = self.gaps[0]
-            self.gaps[:1] = [Gap(gap.lower, message.lower)] if message.lower > gap.lower else []
+            rest = Gap(gap.lower, message.lower, max(0, gap.count - len(message.messages)))
+            self.gaps[:1] = [rest] if message.lower > gap.lower else []
 
     def handle_page_done(self, brought: int) -> bool:
         """What the page held is on disk: so many were new. False when it goes on bringing nothing."""

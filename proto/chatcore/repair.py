@@ -99,6 +99,9 @@ class Repair:
         self._turns: dict[RoomId, Turns] = {}
         self._checking: dict[JobId, Session] = {}
         self._storing: dict[JobId, Session] = {}
+        self._whole: set[RoomId] = set()
+        """Rooms of which the last comparison that ended found nothing that we lack."""
+
         self._round_at = 0.0
         self._timer_at: float | None = None
         self._last_token = 0
@@ -112,7 +115,10 @@ class Repair:
     def handle_met(self, met: Iterable[tuple[Link, RoomId]], now: Now) -> list[Output]:
         """Links that have come to share a room with us. Who dialled asks; if there is a difference, so will
         the other. A restored node asks in any case: that there is no difference is what it waits to know."""
+        met = list(met)
         for link, room in met:
+            if room in self._rooms and {item.link for item, _ in met}.issuperset(self._rooms[room].linked):
+                self._whole.discard(room)  # nobody was linked, and something may have been said
             if link.outbound or self._catch_up.waiting:
                 self._plan((link.link, room), now.mono + self._rng.uniform(0.0, STAGGER_S))
         return self._go_on(now)
@@ -176,6 +182,17 @@ class Repair:
         self._counters.repairs += 1
         return self._ask_on(session, now)
 
+    # How far it is
+
+    def is_whole(self, room: RoomId) -> bool:
+        """Whether a linked member was found to have nothing that we lack, and none since to have more."""
+        return room in self._whole
+
+    def outstanding(self, room: RoomId) -> int:
+        """How many messages of a room are known to be missing, and being asked for just now."""
+        found = [session.outstanding for session in self._sessions.values() if session.room == room]
+        return max(found, default=0)  # two members most likely have the same
+
     # Asking
 
     def _ask_on(self, session: Session, now: Now) -> list[Output]:
@@ -214,6 +231,10 @@ class Repair:
             self._plan(key, mono + LOOK_AGAIN_S)
         self._wake(session.room, mono)
         others = [item for item in self._sessions.values() if item.room == session.room]
+        if session.settled:
+            self._whole.add(session.room)
+        elif session.lacked:
+            self._whole.discard(session.room)
         if session.settled and not any(item.own for item in others):
             self._catch_up.note_whole(session.room)
         if session.lacked and self._catch_up.waiting:
@@ -315,6 +336,8 @@ class Repair:
         if self._tokens.get(link) == reply.token:
             return []
         self._tokens[link] = reply.token
+        if not any(reply.answers):
+            self._whole.add(room)
         session = self._sessions.get((link, room))
         # To a first question of ours that is under way, it will answer with what it has now.
         asking = session is not None and session.rounds == 1 and bool(session.comparing)

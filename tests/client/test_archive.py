@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chatctl.commands import archive
-from chatctl.progress import Progress
+from chatctl.progress import Progress, of_messages
 from tests.client.console import Console, Screen
 from tests.support.daemon import Daemon
 
@@ -58,6 +58,13 @@ def test_export_holds_every_room_left_ones_too(console: Console, exported: Path)
     }
     assert stat.S_IMODE(exported.stat().st_mode) == 0o600
     assert list(exported.parent.iterdir()) == [exported]
+
+
+def test_export_to_a_file_is_told_as_json(console: Console, tmp_path: Path) -> None:
+    path = str(tmp_path / "chat.ndjson")
+    assert console.chatctl("export", "-o", path, "--json") == 0
+    assert json.loads(console.out) == {"path": path, "messages": 15}
+    assert console.err == ""
 
 
 def test_export_goes_to_standard_output_a_page_at_a_time(
@@ -160,8 +167,8 @@ def test_progress_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     screen, pipe = Screen(), Console().environment().stderr
     for stream in (screen, pipe):
         progress = Progress(stream, "exported")
-        progress.show(0.5, 12_345)
-        progress.show(0.6, 12_346)  # too soon after
+        progress.show(0.5, of_messages(12_345))
+        progress.show(0.6, of_messages(12_346))  # too soon after
         progress.end()
-    assert screen.getvalue() == "\r\x1b[Kexported  50% 12,345 messages\r\x1b[K"
+    assert screen.getvalue() == f"\r\x1b[Kexported [{'#' * 10}{' ' * 10}]  50% 12,345 messages\r\x1b[K"
     assert pipe.getvalue() == ""  # type: ignore[attr-defined]  # a StringIO

@@ -11,6 +11,7 @@ import pytest
 
 from chatctl import program
 from chatctl.cli import main
+from chatctl.commands.root import COMMANDS
 from chatctl.env import Environment
 from tests.client.console import Console
 from tests.client.oddserver import answers, hangs, odd_server
@@ -39,6 +40,55 @@ def test_time_that_is_none_is_wrong_usage(nobody: Console, seconds: str) -> None
     assert nobody.chatctl("peers", "--timeout", seconds) == 3
     assert "is not a number of seconds" in nobody.error
     assert nobody.chatctl("status", "--wait", seconds) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "status"),
+    [
+        (["peers", "--json"], "unreachable", 2),
+        (["--json", "sned"], "usage", 3),
+        (["sned", "--json"], "usage", 3),
+        (["peers", "--timeout", "x", "--json"], "usage", 3),
+    ],
+)
+def test_error_is_json_too_where_json_is_wanted(
+    nobody: Console, arguments: list[str], kind: str, status: int
+) -> None:
+    assert nobody.chatctl(*arguments) == status
+    error = json.loads(nobody.error)["error"]
+    assert (error["kind"], error["exit_status"], error["code"]) == (kind, status, None)
+    assert error["message"]
+    assert error["hint"]
+
+
+def test_refusal_as_json_has_the_daemons_kind_and_code(console: Console, daemon: Daemon) -> None:
+    assert console.chatctl("join", "a b", "--json") == 1
+    error = json.loads(console.error)["error"]
+    assert (error["kind"], error["code"], error["exit_status"]) == ("bad_name", 1004, 1)
+    assert console.chatctl("send", "--room", "a b", "--", "--json") == 1  # that is a text
+    assert console.error.startswith("chatctl: 'a b' is not a room name")
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.001", "86400"])
+def test_time_at_its_bounds_is_taken(nobody: Console, seconds: str) -> None:
+    assert nobody.chatctl("peers", "--timeout", seconds) == 2
+
+
+def test_call_takes_parameters_by_position_and_by_name(console: Console) -> None:
+    for params in ('["teapot"]', '{"room": "teapot"}'):
+        assert console.chatctl("call", "room.join", params) == 0
+        assert json.loads(console.out)["room"] == "teapot"
+    assert console.chatctl("call", "room.join", '["a", "b"]') == 1
+    assert "at most 1 are taken" in console.error
+    assert console.chatctl("call", "room.join", '"teapot"') == 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_begins_with_examples(nobody: Console, command: str) -> None:
+    assert nobody.chatctl(command, "--help") == 0
+    assert nobody.err == ""
+    assert nobody.out.index("Usage:") < nobody.out.index("Examples:") < nobody.out.index("Options:")
+    assert f"chatctl {command}" in nobody.out[nobody.out.index("Examples:") :]
 
 
 def test_help_and_version_go_to_standard_output(nobody: Console) -> None:
@@ -204,10 +254,16 @@ def test_process_escapes_what_the_locale_cannot_write(daemon: Daemon) -> None:
     assert json.loads(as_json.stdout)[-1]["text"] == "é 日 😀"
 
 
+HEAVY = {
+    *("aiohttp", "asyncio", "click.shell_completion", "email", "http.client", "prompt_toolkit", "ssl"),
+    *("chatcore.api", "msgpack", "nacl", "wcwidth"),
+}
+
+
 def test_peers_imports_nothing_heavy(daemon: Daemon) -> None:
     code = (
         "import sys; from chatctl.cli import main; status = main(sys.argv[1:]);"
-        "heavy = {'asyncio', 'aiohttp', 'prompt_toolkit', 'wcwidth', 'nacl', 'msgpack', 'chatcore.api'};"
+        f"heavy = {HEAVY};"
         "print(sorted(heavy & set(sys.modules))); sys.exit(status)"
     )
     command = [sys.executable, "-c", code, "--home", str(daemon.home), "--json", "peers"]

@@ -17,7 +17,7 @@ def many() -> list[Peer]:
     ]
 
 
-@pytest.mark.parametrize("columns", [120, 80, 50, 40])
+@pytest.mark.parametrize("columns", [120, 80, 60, 50, 40])
 def test_peers_fit_the_terminal_and_say_who_it_is(columns: int) -> None:
     lines = render_peers.peers(many(), columns=columns).splitlines()
     assert max(map(cells, lines)) <= columns
@@ -33,6 +33,19 @@ def test_narrow_terminals_leave_columns_out_rather_than_cut_all() -> None:
     assert headers[0] == ["NICK", "PEER", "ADDRESS", "DIR", "RTT", "UP", "SCORE", "ROOMS"]
     assert headers[1][:3] == headers[2][:3] == ["NICK", "PEER", "ADDRESS"]
     assert len(headers[0]) >= len(headers[1]) > len(headers[2])
+
+
+def test_ordinary_peers_show_all_there_is_in_80_columns() -> None:
+    found = [peer(address="192.168.100.200:58080", connected_s=86_399.0, rtt_ms=1234.5, rooms=["lobby"])]
+    assert render_peers.peers(found, columns=80).splitlines()[1].split() == (
+        f"bob {BOB[:10]} 192.168.100.200:58080 out 1234 ms 23 h 3 #lobby".split()
+    )
+
+
+def test_long_address_is_cut_in_its_middle_and_keeps_its_port() -> None:
+    line = render_peers.peers(many(), columns=60).splitlines()[1]
+    assert "[2001:db8:85a3:" in line
+    assert "…4]:8080" in line
 
 
 def test_lost_peers_come_after_a_blank_line_with_the_reason() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatctl.table import cells, cut, pairs, table
+from chatctl.table import cells, cut, cut_middle, pairs, table
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,19 @@ def test_cells_are_what_a_terminal_gives(text: str, width: int) -> None:
 def test_cut_fits(text: str, width: int, shown: str) -> None:
     assert cut(text, width) == shown
     assert cells(cut(text, width)) <= width
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (27, "[2001:db8:85a3::8a2]:8080"),
+        (20, "[2001:db8:85…2]:8080"),
+        (15, "[2001:d…2]:8080"),
+        (14, "[2001:db8:85a…"),
+    ],
+)
+def test_cut_in_the_middle_keeps_a_port_where_there_is_room(width: int, shown: str) -> None:
+    assert cut_middle("[2001:db8:85a3::8a2]:8080", width) == shown
 
 
 def test_columns_line_up_under_wide_characters() -> None:

@@ -1,6 +1,7 @@
 """`chatctl tail -f` as a process: each message once, across a restart, until interrupted."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from chatctl.invocation import Invocation
 from tests.client.console import Console
 from tests.client.fakechatd import message
 from tests.support.daemon import BIN, DEADLINE_S, Daemon, environment, wait_until
+from tests.support.tools import tool
 
 
 class Following:
@@ -68,19 +70,58 @@ def test_tail_follows_across_a_restart_and_ends_quietly(tmp_path: Path) -> None:
         daemon.stop()
 
 
-def test_tail_ends_when_its_reader_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", ["tail -f", "tail -f --json"])
+def test_tail_ends_when_its_reader_does(tmp_path: Path, arguments: str) -> None:
     with Daemon(tmp_path / "node") as daemon:
-        daemon.call("message.send", text="one")
-        command = f"{BIN}/chatctl --home {daemon.home} tail -f | head -n 1; exit ${{PIPESTATUS[0]}}"
+        daemon.call("message.send", text="one")  # and nothing after it that would hit the closed pipe
+        command = f"{BIN}/chatctl --home {daemon.home} {arguments} | head -n 1; exit ${{PIPESTATUS[0]}}"
         with subprocess.Popen(
             ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
         ) as pipeline:
             assert pipeline.stdout is not None
             assert pipeline.stderr is not None
-            assert pipeline.stdout.readline().endswith(b"one\n")
-            daemon.call("message.send", text="two")
-            assert pipeline.stderr.read() == b""
+            assert b"one" in pipeline.stdout.readline()
             assert pipeline.wait(DEADLINE_S) == 0
+            assert pipeline.stderr.read() == b""
+
+
+def test_jq_gets_each_message_once_and_at_once_though_the_daemon_is_killed(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "node").start()
+    out = tmp_path / "texts"
+    follow = f"{BIN}/chatctl --home {daemon.home} tail -f --json --limit 1000"
+    command = f"{follow} | {tool('jq')} --unbuffered -r .text"
+    with (
+        out.open("wb") as texts,
+        subprocess.Popen(["bash", "-c", command], stdout=texts, env=environment(), process_group=0) as tail,
+    ):
+        try:
+            sent: list[str] = []
+            for kill in (daemon.kill, daemon.stop, daemon.kill):
+                for _ in range(20):
+                    sent.append(f"message {len(sent)}")
+                    daemon.call("message.send", text=sent[-1])
+                # With some of them read, and perhaps others not.
+                wait_until(lambda: sent[-20] in out.read_text(), "the first of them")
+                kill()
+                daemon.start()
+            wait_until(lambda: out.read_text().count("\n") >= len(sent), "all of them")
+            assert out.read_text().splitlines() == sent
+        finally:
+            os.killpg(tail.pid, signal.SIGKILL)
+            daemon.stop()
+
+
+def test_output_that_cannot_be_written_ends_it_with_a_line(daemon: Daemon) -> None:
+    daemon.call("message.send", text="lost")
+    with Path("/dev/full").open("w") as full:
+        command = [str(BIN / "chatctl"), "--home", str(daemon.home), "tail", "-f"]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "chatctl: cannot write to standard output: No space left on device; see where it leads\n"
+    )
 
 
 def told(monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -12,12 +12,13 @@ from typing import Any, BinaryIO, TextIO
 
 import click
 
+from chatctl import candidates
 from chatctl.commands.answering import MISSHAPEN, misshapen
 from chatctl.commands.reading import pages
 from chatctl.failures import BadUsage, ExitStatus, OutputFailed
 from chatctl.invocation import Invocation
 from chatctl.options import Command, path, utf8
-from chatctl.progress import Progress
+from chatctl.progress import Progress, of_messages
 from chatctl.safetext import clean_line
 
 EXPORT_PAGE = 500
@@ -38,9 +39,21 @@ FILE_MODE = 0o600
         ("chatctl export --room rust | gzip > rust.gz", "one room"),
     ),
 )
-@click.option("--room", "-r", type=utf8, metavar="ROOM", help="Only this room.  [default: all]")
 @click.option(
-    "--output", "-o", type=path, metavar="FILE", help="Where to; a new file.  [default: standard output]"
+    "--room",
+    "-r",
+    type=utf8,
+    metavar="ROOM",
+    help="Only this room.  [default: all]",
+    shell_complete=candidates.known_rooms,
+)
+@click.option(
+    "--output",
+    "-o",
+    type=path,
+    metavar="FILE",
+    help="Where to; a new file.  [default: standard output]",
+    shell_complete=candidates.files,
 )
 @click.pass_obj
 def export_command(told: Invocation, room: str | None, output: str | None) -> None:
@@ -58,7 +71,10 @@ def export_command(told: Invocation, room: str | None, output: str | None) -> No
             raise OutputFailed(f"cannot write the export: {error.strerror}", "see where it leads") from error
         except MISSHAPEN as error:
             raise misshapen("message.history") from error
-    told.say(f"{count} message{'' if count == 1 else 's'} exported")
+    if told.as_json and output is not None:
+        told.document({"path": output, "messages": count})
+    else:
+        told.say(f"{of_messages(count)} exported")
 
 
 def _rooms(told: Invocation) -> list[str]:
@@ -77,7 +93,7 @@ def _export(told: Invocation, names: list[str], out: TextIO, progress: Progress)
             count += len(page)
             first_ms = page[0]["time_ms"] if first_ms is None else first_ms
             share = (page[-1]["time_ms"] - first_ms) / max(1, now_ms - first_ms)
-            progress.show((number + min(share, 1)) / len(names), count)
+            progress.show((number + min(share, 1)) / len(names), of_messages(count))
     out.flush()
     return count
 
@@ -134,7 +150,7 @@ class _Outcome:
         ("zcat rust.gz | chatctl import -", "from standard input"),
     ),
 )
-@click.argument("path", metavar="FILE|-")
+@click.argument("path", metavar="FILE|-", shell_complete=candidates.files)
 @click.pass_obj
 def import_command(told: Invocation, path: str) -> ExitStatus:
     """Store messages that export wrote. Each is verified; those that are here already are left alone.
@@ -152,7 +168,7 @@ def import_command(told: Invocation, path: str) -> ExitStatus:
         for batch in _batches(file, outcome):
             _send(told, batch, outcome)
             done += sum(line.size for line in batch)
-            progress.show(done / size if size else 0.0, outcome.stored + outcome.duplicates)
+            progress.show(done / size if size else 0.0, of_messages(outcome.stored + outcome.duplicates))
     _tell(told, path, outcome)
     return ExitStatus.REFUSED if outcome.refused else ExitStatus.OK
 

@@ -1,5 +1,7 @@
 """`backup` and `restore`: everything a node is, in one encrypted file and back."""
 
+import contextlib
+import glob
 import json
 import os
 import subprocess
@@ -9,10 +11,12 @@ from typing import Any
 
 import click
 
-from chatctl.commands.answering import answer
+from chatctl import candidates
+from chatctl.commands.answering import MISSHAPEN, answer
 from chatctl.failures import BadUsage, ClientFailure, RpcRefused
 from chatctl.invocation import Invocation
-from chatctl.options import Command
+from chatctl.options import Command, path
+from chatctl.progress import Progress, of_bytes
 from chatctl.safetext import clean_line
 
 BACKUP_TIMEOUT_S = 3600.0
@@ -20,7 +24,11 @@ MAX_PASSPHRASE_BYTES = 4096
 VARIABLE = "CHATD_PASSPHRASE"
 
 PASSPHRASE_FILE = click.Option(
-    ["--passphrase-file"], metavar="FILE", help=f"Take the passphrase from its first line.  [env: {VARIABLE}]"
+    ["--passphrase-file"],
+    type=path,
+    metavar="FILE",
+    help=f"Take the passphrase from its first line.  [env: {VARIABLE}]",
+    shell_complete=candidates.files,
 )
 
 
@@ -33,23 +41,41 @@ PASSPHRASE_FILE = click.Option(
         ("chatctl backup FILE --passphrase-file F", "for a script"),
     ),
 )
-@click.argument("file", metavar="FILE")
+@click.argument("file", type=path, metavar="FILE", shell_complete=candidates.files)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.pass_obj
 def backup_command(told: Invocation, file: str, passphrase_file: str | None, force: bool) -> None:
     """Write identity, history and settings of the running daemon into one encrypted file."""
-    told.rpc().call("node.status")  # nobody types a passphrase twice for a daemon that is not there
+    status = told.rpc().call("node.status")  # nobody types a passphrase twice for a daemon that is not there
+    target = Path(file).absolute()
     params = {
-        "path": str(Path(file).absolute()),
+        "path": str(target),
         "passphrase": _passphrase(told, passphrase_file, twice=True),
         "force": force,
     }
-    made = told.rpc(max(told.timeout_s, BACKUP_TIMEOUT_S)).call("node.backup", params)
+    with Progress(told.env.stderr, "backed up").growing(_size_of(status), lambda: _written(target)):
+        made = told.rpc(max(told.timeout_s, BACKUP_TIMEOUT_S)).call("node.backup", params)
 
     def show(shown: Any) -> None:
         told.say(f"{clean_line(shown['path'])}: {shown['bytes']} bytes; without its passphrase it is lost")
 
     answer(told, "node.backup", made, show)
+
+
+def _size_of(status: Any) -> int:
+    """Of the store, which is nearly all of a backup."""
+    try:
+        return int(status["store"]["used_bytes"])
+    except MISSHAPEN:
+        return 0
+
+
+def _written(target: Path) -> int:
+    """How much there is of a backup under way: the daemon writes here, beside it, and answers at the end."""
+    try:
+        return max(part.stat().st_size for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"))
+    except (OSError, ValueError):  # not begun, or done just now
+        return 0
 
 
 @click.command(
@@ -58,7 +84,7 @@ def backup_command(told: Invocation, file: str, passphrase_file: str | None, for
     params=[PASSPHRASE_FILE],
     examples=(("chatctl restore ~/chat.backup --home /new", "into a home that is empty"),),
 )
-@click.argument("file", metavar="FILE")
+@click.argument("file", type=path, metavar="FILE", shell_complete=candidates.files)
 @click.option("--no-wait", is_flag=True, help="Let it send at once; only when the old node is gone for good.")
 @click.pass_obj
 def restore_command(told: Invocation, file: str, passphrase_file: str | None, no_wait: bool) -> None:
@@ -71,18 +97,7 @@ def restore_command(told: Invocation, file: str, passphrase_file: str | None, no
     home = told.home or told.env.variables.get("CHATD_HOME")
     command += ["--home", home] if home else []
     command += ["--no-wait"] if no_wait else []
-    paths = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(
-        command,
-        input=passphrase.encode(),
-        stdout=subprocess.PIPE,
-        env={**told.env.variables, "PYTHONPATH": paths},
-        check=False,
-    )
-    try:
-        result = json.loads(done.stdout)
-    except ValueError as error:
-        raise ClientFailure("chatd could not be run to restore it", "see what it said above") from error
+    result = _run(told, command, passphrase)
     if "error" in result:
         raise RpcRefused(0, result["error"], "cannot_restore", result["hint"])
 
@@ -92,6 +107,42 @@ def restore_command(told: Invocation, file: str, passphrase_file: str | None, no
             told.say("it sends nothing before it has caught up with a peer")
 
     answer(told, "restore", result, show)
+
+
+def _run(told: Invocation, command: list[str], passphrase: str) -> Any:
+    """Its last line is the answer, each before it how far it is. When this one is interrupted it is, too."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    variables = {**told.env.variables, "PYTHONPATH": paths}
+    progress = Progress(told.env.stderr, "restored")
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
+    try:
+        said = _answer(child, passphrase, progress)
+    except BaseException:
+        child.terminate()
+        raise
+    finally:
+        child.wait()
+        progress.end()
+    if not isinstance(said, dict) or "total" in said:
+        raise ClientFailure("chatd could not be run to restore it", "see what it said above")
+    return said
+
+
+def _answer(child: "subprocess.Popen[bytes]", passphrase: str, progress: Progress) -> Any:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with contextlib.suppress(BrokenPipeError), child.stdin:
+        child.stdin.write(passphrase.encode())
+    said: Any = None
+    with child.stdout:
+        for line in child.stdout:
+            try:
+                said = json.loads(line)
+                if "total" in said:
+                    progress.show(said["done"] / said["total"], of_bytes(said["done"], said["total"]))
+            except MISSHAPEN:
+                said = None
+    return said
 
 
 def _passphrase(told: Invocation, path: str | None, *, twice: bool) -> str:

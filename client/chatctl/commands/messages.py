@@ -1,17 +1,25 @@
 """`send` and `tail`: what is said."""
 
+from typing import Any
+
 import click
 
-from chatctl import render
-from chatctl.commands.answering import answer
+from chatctl import candidates, render
+from chatctl.commands import standard_input
+from chatctl.commands.answering import MISSHAPEN, answer, misshapen
 from chatctl.failures import BadUsage
 from chatctl.invocation import Invocation
 from chatctl.options import Command, utf8
 
 ROOM = click.Option(
-    ["--room", "-r"], type=utf8, metavar="ROOM", help="The room, with or without #.  [default: lobby]"
+    ["--room", "-r"],
+    type=utf8,
+    metavar="ROOM",
+    help="The room, with or without #.  [default: lobby]",
+    shell_complete=candidates.known_rooms,
 )
 TAIL_LINES = 10
+MAX_TAIL_LINES = 1000
 KEPT = "it is kept here, and goes out once somebody is"
 
 
@@ -23,31 +31,29 @@ KEPT = "it is kept here, and goes out once somebody is"
         ("chatctl send 'hello, world'", "say something in #lobby"),
         ("chatctl send --room rust 'anyone here?'", "in another room"),
         ("uptime | chatctl send -", "send what a program prints, as one message"),
+        ("tail -f log | chatctl send - --lines", "each line as it comes"),
         ("chatctl send -- '-1 is a number'", "a text that starts with a dash"),
         ("chatctl send --wait --timeout 60 'are you there?'", "until somebody has it"),
     ),
 )
 @click.option("--wait", is_flag=True, help="Wait until another member has it on disk, at most for --timeout.")
+@click.option("--lines", is_flag=True, help="With -: send each line that is not blank as a message.")
 @click.argument("text", type=utf8, metavar="TEXT|-")
 @click.pass_obj
-def send_command(told: Invocation, text: str, room: str | None, wait: bool) -> None:
-    """Say something; prints the message's id once it is safely stored.
+def send_command(told: Invocation, *, text: str, room: str | None, wait: bool, lines: bool) -> None:
+    """Say something; prints the message's id once it is safely stored. A message has 16 KiB at most.
 
-    With --wait the exit status is 0 when it was delivered, 4 when it was not in time and is kept.
+    With --wait the exit status is 0 when it was delivered, 4 when it was not in time and is kept. With
+    --lines the next line is read once the one before is stored; the first that fails ends it, and is named.
     """
-    message = _read_message(told) if text == "-" else text
-    _check_size(message)
-    params = {"text": message} | ({"room": room} if room is not None else {})
-
-    def show(sent: dict[str, str]) -> None:
-        told.out(render.short_id(sent["id"]))
-        if sent["state"] == "queued" and not wait:
-            where = render.room_label(sent["room"])
-            told.say(f"nobody in {where} is connected; {KEPT}")
-
-    sent = told.rpc().call("message.send", params)
+    if lines:
+        _send_lines(told, text, room, wait=wait)
+        return
+    message = standard_input.whole(told) if text == "-" else text
+    standard_input.check_size(message)
+    sent = _send(told, message, room)
     if not (wait and told.as_json):  # then there is one document, of how it went
-        answer(told, "message.send", sent, show)
+        answer(told, "message.send", sent, lambda shown: _show(told, shown, quiet=wait))
     if wait:
         from chatctl.commands.delivery import wait_until_delivered  # noqa: PLC0415 - seldom asked for
 
@@ -55,36 +61,34 @@ def send_command(told: Invocation, text: str, room: str | None, wait: bool) -> N
         wait_until_delivered(told, sent)
 
 
-def _read_message(told: Invocation) -> str:
-    from chatcore.envelopes import MAX_TEXT_BYTES  # noqa: PLC0415 - it brings the cryptography along
-
-    if told.env.stdin.isatty():
-        told.say("reading the message from the terminal; Ctrl-D on an empty line sends it")
-    data = told.env.stdin.read(MAX_TEXT_BYTES + len("\r\n") + 1)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        if len(data) > MAX_TEXT_BYTES:
-            raise _too_long(MAX_TEXT_BYTES) from error  # cut inside a character, perhaps
-        raise BadUsage(
-            "standard input is not valid UTF-8", "convert it first, for example with iconv"
-        ) from error
-    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+def _send(told: Invocation, text: str, room: str | None) -> Any:
+    return told.rpc().call("message.send", {"text": text} | ({"room": room} if room is not None else {}))
 
 
-def _check_size(text: str) -> None:
-    if len(text) < 4096:  # whatever they are, so many characters fit
-        return
-    from chatcore.envelopes import MAX_TEXT_BYTES  # noqa: PLC0415 - it brings the cryptography along
-
-    if len(text.encode()) > MAX_TEXT_BYTES:
-        raise _too_long(MAX_TEXT_BYTES)
+def _show(told: Invocation, sent: Any, *, quiet: bool) -> None:
+    told.out(render.short_id(sent["id"]))
+    if sent["state"] == "queued" and not quiet:
+        told.say(f"nobody in {render.room_label(sent['room'])} is connected; {KEPT}")
 
 
-def _too_long(limit: int) -> BadUsage:
-    return BadUsage(
-        f"the message is over {limit} bytes ({limit // 1024} KiB)", "split it into several messages"
-    )
+def _send_lines(told: Invocation, text: str, room: str | None, *, wait: bool) -> None:
+    if text != "-":
+        raise BadUsage("--lines reads standard input", "write - in place of the text")
+    if wait:
+        raise BadUsage("--wait is for one message, --lines sends many", "leave out one of them")
+    queued = False
+    for number, line in standard_input.lines(told):
+        with standard_input.at_line(number):
+            sent = _send(told, line, room)
+            try:
+                if told.as_json:
+                    told.out(told.to_json(sent))
+                else:
+                    _show(told, sent, quiet=queued)  # once is enough
+                queued = sent["state"] == "queued"
+            except MISSHAPEN as error:
+                raise misshapen("message.send") from error
+        told.flush()
 
 
 @click.command(
@@ -101,11 +105,11 @@ def _too_long(limit: int) -> BadUsage:
 @click.option(
     "--limit",
     "-n",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MAX_TAIL_LINES),
     default=TAIL_LINES,
     show_default=True,
     metavar="N",
-    help="Old ones.",
+    help="Old ones, at most 1000.",
 )
 @click.pass_obj
 def tail_command(told: Invocation, room: str | None, follow: bool, limit: int) -> None:

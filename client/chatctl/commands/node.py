@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from chatctl import reach, render
+from chatctl import candidates, reach, render
 from chatctl.commands.answering import answer, ask
 from chatctl.failures import BadUsage, DaemonUnreachable, RpcRefused, TimedOut
 from chatctl.invocation import Invocation
@@ -23,6 +23,7 @@ MIN_PATIENCE_S = 0.1
     examples=(
         ("chatctl status", "how the daemon is doing"),
         ("chatd & chatctl status --wait 10", "go on once it answers"),
+        ("chatctl status --caught-up 60", "once what was missed is here"),
         ("chatctl status 0123456789", "how far a message you sent has come"),
     ),
 )
@@ -32,10 +33,24 @@ MIN_PATIENCE_S = 0.1
     metavar="SECONDS",
     help="Wait until the daemon answers.",
 )
+@click.option(
+    "--caught-up",
+    type=seconds,
+    metavar="SECONDS",
+    help="Wait until the history that linked members have is here.",
+)
 @click.argument("message", type=utf8, metavar="[MESSAGE_ID]", required=False)
 @click.pass_obj
-def status_command(told: Invocation, wait: float | None, message: str | None) -> None:
+def status_command(
+    told: Invocation, *, wait: float | None, caught_up: float | None, message: str | None
+) -> None:
     """Show how the daemon is doing, or how far a message of yours has come."""
+    if caught_up is not None:
+        from chatctl.commands.catching_up import wait_until_caught_up  # noqa: PLC0415 - seldom asked for
+
+        if wait is not None:
+            _wait_for_status(told, wait)
+        wait_until_caught_up(told, caught_up)
     if message is not None:
         from chatctl.commands.delivery import show_message  # noqa: PLC0415 - seldom asked for
 
@@ -120,9 +135,10 @@ def nick_command(told: Invocation, name: str) -> None:
     examples=(
         ("chatctl call node.status", "a method without parameters"),
         ("chatctl call message.history '{\"limit\": 5}'", "parameters by name"),
+        ("chatctl call room.join '[\"rust\"]'", "or by position"),
     ),
 )
-@click.argument("method", type=utf8, metavar="METHOD")
+@click.argument("method", type=utf8, metavar="METHOD", shell_complete=candidates.methods)
 @click.argument("params", type=utf8, metavar="[JSON]", required=False)
 @click.pass_obj
 def call_command(told: Invocation, method: str, params: str | None) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from chatctl import render, render_peers
+from chatctl import candidates, render, render_peers
 from chatctl.commands.answering import ask
 from chatctl.invocation import Invocation
 from chatctl.options import Command, utf8
@@ -56,7 +56,7 @@ def connect_command(told: Invocation, address: str) -> None:
         ("chatctl disconnect bob~k3f9", "by who it is"),
     ),
 )
-@click.argument("peer", type=utf8, metavar="PEER|HOST:PORT")
+@click.argument("peer", type=utf8, metavar="PEER|HOST:PORT", shell_complete=candidates.linked)
 @click.pass_obj
 def disconnect_command(told: Invocation, peer: str) -> None:
     """End a link, and dial its address no more. For ten minutes the peer is not linked with at all."""

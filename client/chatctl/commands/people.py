@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from chatctl import render_peers
+from chatctl import candidates, render_peers
 from chatctl.commands.answering import MISSHAPEN, answer, ask, misshapen
 from chatctl.invocation import Invocation
 from chatctl.options import Command, utf8
@@ -18,7 +18,7 @@ from chatctl.options import Command, utf8
         ("chatctl block k3f9wmaaqz", "by the first ten characters of a peer id"),
     ),
 )
-@click.argument("peer", type=utf8, metavar="PEER")
+@click.argument("peer", type=utf8, metavar="PEER", shell_complete=candidates.people)
 @click.pass_obj
 def block_command(told: Invocation, peer: str) -> None:
     """Show nothing more of what somebody says, and do not link with them.
@@ -29,7 +29,7 @@ def block_command(told: Invocation, peer: str) -> None:
 
 
 @click.command("unblock", cls=Command, examples=(("chatctl unblock bob~k3f9", "show what they say again"),))
-@click.argument("peer", type=utf8, metavar="PEER")
+@click.argument("peer", type=utf8, metavar="PEER", shell_complete=candidates.kept_away)
 @click.pass_obj
 def unblock_command(told: Invocation, peer: str) -> None:
     """Undo a block; and forgive a peer that its score keeps away."""
@@ -72,7 +72,7 @@ def _show_blocked(told: Invocation, blocked: Any, discouraged: Any) -> None:
         ("chatctl alias", "the names you gave"),
     ),
 )
-@click.argument("peer", type=utf8, metavar="[PEER]", required=False)
+@click.argument("peer", type=utf8, metavar="[PEER]", required=False, shell_complete=candidates.people)
 @click.argument("name", type=utf8, metavar="[NAME]", required=False)
 @click.pass_obj
 def alias_command(told: Invocation, peer: str | None, name: str | None) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from chatctl import render
+from chatctl import candidates, render
 from chatctl.commands.answering import MISSHAPEN, answer, ask, misshapen
 from chatctl.commands.messages import ROOM
 from chatctl.failures import BadUsage
@@ -33,7 +33,7 @@ AFTER = click.Option(["--after"], type=moment_type, metavar="ID|TIME", help="Onl
         ("chatctl history --all --json | jq -r .text", "everything, one JSON document a line"),
     ),
 )
-@click.argument("place", type=utf8, required=False, metavar="[ROOM]")
+@click.argument("place", type=utf8, required=False, metavar="[ROOM]", shell_complete=candidates.known_rooms)
 @click.option(
     "--limit", "-n", type=click.IntRange(min=1), metavar="N", help="At most so many.  [default: 50]"
 )
@@ -122,9 +122,20 @@ def _many(told: Invocation, params: dict[str, Any], limit: int) -> list[Any]:
     ),
 )
 @click.argument("words", type=utf8, nargs=-1, required=True, metavar="WORDS...")
-@click.option("--room", "-r", type=utf8, metavar="ROOM", help="Only in this room.  [default: in all]")
 @click.option(
-    "--author", type=utf8, metavar="NICK|ID", help="Only by this person: a name, name~k3f9, or a peer id."
+    "--room",
+    "-r",
+    type=utf8,
+    metavar="ROOM",
+    help="Only in this room.  [default: in all]",
+    shell_complete=candidates.known_rooms,
+)
+@click.option(
+    "--author",
+    type=utf8,
+    metavar="NICK|ID",
+    help="Only by this person: a name, name~k3f9, or a peer id.",
+    shell_complete=candidates.people,
 )
 @click.option(
     "--limit", "-n", type=click.IntRange(min=1), metavar="N", help="At most so many.  [default: 50]"

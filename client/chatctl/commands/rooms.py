@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from chatctl import render
+from chatctl import candidates, render
 from chatctl.commands.answering import ask
 from chatctl.commands.messages import ROOM
 from chatctl.invocation import Invocation
@@ -50,7 +50,7 @@ def who_command(told: Invocation, *, room: str | None, here: bool) -> None:
 
 
 @click.command("join", cls=Command, examples=(("chatctl join rust", "come into #rust; the # may stay away"),))
-@click.argument("room", type=utf8, metavar="ROOM")
+@click.argument("room", type=utf8, metavar="ROOM", shell_complete=candidates.known_rooms)
 @click.pass_obj
 def join_command(told: Invocation, room: str) -> None:
     """Come into a room."""
@@ -58,7 +58,7 @@ def join_command(told: Invocation, room: str) -> None:
 
 
 @click.command("leave", cls=Command, examples=(("chatctl leave rust", "leave #rust"),))
-@click.argument("room", type=utf8, metavar="ROOM")
+@click.argument("room", type=utf8, metavar="ROOM", shell_complete=candidates.joined_rooms)
 @click.pass_obj
 def leave_command(told: Invocation, room: str) -> None:
     """Leave a room; its history stays."""

@@ -34,6 +34,7 @@ COMMANDS = {
     "stop": "chatctl.commands.node",
     "backup": "chatctl.commands.backups",
     "restore": "chatctl.commands.backups",
+    "completion": "chatctl.commands.completion",
 }
 """Loaded one by one: a keystroke on `peers` need not pay for the others."""
 

@@ -1,7 +1,11 @@
 """`tail`: the last messages, then each new one, across restarts of the daemon."""
 
 import asyncio
-from typing import Any
+import fcntl
+import os
+import stat
+from collections.abc import Coroutine
+from typing import Any, TextIO
 
 from chatcore.errors import BadName
 from chatcore.names import room_name
@@ -38,7 +42,7 @@ class Tail:
         told.out(
             told.to_json(message) if told.as_json else render.history([message], self._nicks, told.style)[0]
         )
-        told.env.stdout.flush()
+        told.flush()
 
 
 def tail(told: Invocation, room: str, limit: int, *, follow: bool) -> None:
@@ -48,7 +52,7 @@ def tail(told: Invocation, room: str, limit: int, *, follow: bool) -> None:
         raise BadUsage(str(error), error.hint) from error
     try:
         if follow:
-            asyncio.run(_follow(told, printer, room_name(room), limit))
+            asyncio.run(_until_reader_leaves(told, _follow(told, printer, room_name(room), limit)))
         elif limit:
             printer.show_old(_history(told, room, limit))
     except BrokenPipeError:
@@ -59,6 +63,44 @@ def tail(told: Invocation, room: str, limit: int, *, follow: bool) -> None:
 
 def _history(told: Invocation, room: str, limit: int) -> Any:
     return told.rpc().call("message.history", {"room": room, "limit": limit})
+
+
+async def _until_reader_leaves(told: Invocation, following: Coroutine[Any, Any, None]) -> None:
+    """A pipe tells by an error that nobody reads it any more; in a quiet room no write would find out.
+
+    Raises BrokenPipeError then.
+    """
+    task = asyncio.ensure_future(following)
+    left = False
+
+    def on_error() -> None:
+        nonlocal left
+        left = True
+        task.cancel()
+
+    pipe = _pipe_of(told.env.stdout)
+    loop = asyncio.get_running_loop()
+    if pipe is not None:
+        loop.add_reader(pipe, on_error)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if left:
+            raise BrokenPipeError from None
+        raise
+    finally:
+        if pipe is not None:
+            loop.remove_reader(pipe)
+
+
+def _pipe_of(stream: TextIO) -> int | None:
+    """Its descriptor when it is the writing end of a pipe: there reading can only mean an error."""
+    try:
+        number = stream.fileno()
+        mode, access = os.fstat(number).st_mode, fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
+    except (OSError, ValueError):
+        return None
+    return number if stat.S_ISFIFO(mode) and access == os.O_WRONLY else None
 
 
 async def _follow(told: Invocation, printer: Tail, room: str, limit: int) -> None:

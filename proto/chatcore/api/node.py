@@ -1,7 +1,7 @@
 """What the local RPC says of the node itself: shapes only."""
 
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,17 @@ class Status(TypedDict):
     dialling: list["Dialling"]
     store: "StoreState"
     mdns: "MdnsState"
+    history: NotRequired[list["RoomHistory"]]  # not by daemons of before it was known
+
+
+class RoomHistory(TypedDict):
+    """`state`: `whole`, all that linked members have is here; `fetching`, it is compared or on its way;
+    `alone`, nobody in the room is linked. `outstanding`: messages known to be missing so far; while
+    comparing goes on it may rise."""
+
+    room: str
+    state: str
+    outstanding: int
 
 
 class MdnsState(TypedDict):

@@ -1,0 +1,1 @@
+"""What the documentation shows, made from the programs themselves, and checked."""

@@ -1,7 +1,7 @@
 """A network between daemons that can be split: every link goes through here, and may be closed or go silent.
 
-Each daemon listens on a loopback address of its own and has a door, a port on 127.0.0.1. It advertises the door,
-and signs that it lives there: so all that daemons ever learn of each other are doors.
+Each daemon listens on a loopback address of its own and has a door, a port on 127.0.0.1. It advertises the
+door, and signs that it lives there: so all that daemons ever learn of each other are doors.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Peer records, against a side written from docs/protocol.md alone: each reads the other's, and no forged ones."""
+"""Peer records, against a side written from docs/protocol.md alone: each takes the other's, and no forgery."""
 
 import nacl.signing
 import pytest

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 import pytest
 
-from chatcore.addressbook import MAX_KEPT, POOR_AFTER, AddressBook
+from chatcore.addressbook import MAX_KEPT, MAX_TESTS, POOR_AFTER, AddressBook
 from chatcore.buckets import BUCKET, NEW_BUCKETS, NEW_PER_SOURCE
 from chatcore.config import LinkConfig
 from chatcore.errors import OwnAddress, TooManyAddresses
@@ -271,6 +271,48 @@ def test_full_bucket_of_tried_ones_tests_its_oldest_before_it_goes() -> None:
     assert not is_tried(book, oldest)
     assert is_tried(book, newcomer)
     assert book.peer_at(oldest) is not None
+
+
+def test_one_that_is_tested_is_who_answered_longest_ago() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+    bucket = book._places.tried(oldest)
+    crowd = book._tried.crowd(bucket)
+
+    assert book._places.tried(newcomer) == bucket
+    assert book._book[oldest].answered_at == min(book._book[address].answered_at for address in crowd)
+
+
+def test_tests_are_bounded_and_those_beyond_may_come_again() -> None:
+    book = a_book()
+    for number in range(3000):
+        address = f"{20 + number % 60}.20.{number // 250}.{number % 250 + 1}:1"
+        book.learn(signed(identity(number + 1), address), bytes(divmod(number, 250)))
+        book.handle_linked(address, identity(number + 1).peer_id, float(number))
+
+    assert len(book._tests) == MAX_TESTS
+
+
+def test_linked_one_need_not_be_tested() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+    answered = book.peer_at(oldest)
+    assert answered is not None
+    book._book[oldest].dialling = False
+
+    felt = book.feel(1e9, [answered])
+
+    assert felt is None or felt.address != oldest
+    assert book._tests == {}
+    assert is_tried(book, oldest)
+    assert not is_tried(book, newcomer)
+
+
+def test_name_where_somebody_answered_is_in_no_table() -> None:
+    book = a_book()
+    book.keep("friend.example:1")
+    book.handle_linked("friend.example:1", BOB.peer_id)
+
+    assert not is_tried(book, "friend.example:1")
+    assert book.unsaved() == ((), ())
 
 
 def test_oldest_that_answers_keeps_its_place() -> None:

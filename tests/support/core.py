@@ -49,7 +49,7 @@ from chatcore.node import Node
 from chatcore.own import OwnMessage, State
 from chatcore.people import Person
 from chatcore.recent import short_id
-from chatcore.records import PeerRecord, sign_record
+from chatcore.records import KnownAddress, PeerRecord, sign_record
 from chatcore.wire import pack
 from tests.support.sortedindex import SortedIndex
 
@@ -203,6 +203,7 @@ class Playbook:
         people: Iterable[Person] = (),
         discouraged: Iterable[Discouraged] = (),
         listen_host: str = "",
+        addresses: Iterable[KnownAddress] = (),
     ) -> None:
         self.now = START
         self.own = own or MemoryOwnLog()
@@ -229,6 +230,7 @@ class Playbook:
             own=self.own,
             people=people,
             discouraged=discouraged,
+            addresses=addresses,
         )
         self._last_link = 0
         self._last_request = 0

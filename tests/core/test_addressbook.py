@@ -220,6 +220,18 @@ def test_full_bucket_keeps_what_is_linked_or_being_dialled() -> None:
     assert book.peer_at(second) is not None
 
 
+def test_bucket_full_of_what_is_being_dialled_takes_no_newcomer() -> None:
+    book = a_book()
+    before = learned(book, range(10, 26), spread=False)
+    for address in before:
+        book.take(address, 0.0)
+
+    book.learn(signed(BOB, "20.20.99.99:1"), TELLER)
+
+    assert book.peer_at("20.20.99.99:1") is None
+    assert all(book.peer_at(address) is not None for address in before)
+
+
 def test_newest_record_of_a_peer_takes_the_place_of_its_older_one() -> None:
     book = a_book()
     book.learn(signed(BOB, HERE, age_s=60), TELLER)

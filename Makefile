@@ -56,7 +56,7 @@ bench: $(VENV)/.dev ## measure throughput, latency, memory, start-up and searche
 sim: $(VENV)/.dev ## gossip on simulated networks of up to 10,000 nodes: table, build/sim.json, docs/img
 	@$(BIN)/python -m tests.sim $(ARGS)
 
-faults: $(VENV)/.dev ## 200 kills, 180 damaged stores, 3 split networks and 5 minutes of presence on real daemons
+faults: $(VENV)/.dev ## kills, damaged stores, split and halved networks, returns and presence on real daemons
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 man: $(BIN)/chatd ## man pages of chatd, chatctl and chat: build/man/*.1

@@ -6,7 +6,7 @@ Performs Send, CloseLink and Dial. Knows connections, not what is said on them.
 import asyncio
 from collections.abc import Callable
 
-from chatcore.addresses import host_at, host_bytes
+from chatcore.addresses import Scope, host_at, host_bytes, nearness
 from chatcore.clock import Now
 from chatcore.codec import encode_message
 from chatcore.config import LinkConfig
@@ -16,7 +16,6 @@ from chatcore.handshake import Credentials
 from chatcore.ids import LinkId
 from chatcore.messages import Hello
 from chatcore.names import join_address, split_address
-from chatd.addresses import Scope, scope_of
 from chatd.connection import Connection
 from chatd.dialling import NoneLeft, connect
 
@@ -153,7 +152,7 @@ class Links:
         self._tried.pop(connection.dialled or "", None)
         self._open[link] = connection
         if connection.inbound:
-            self.called_from.add(scope_of(connection.address))
+            self.called_from.add(nearness(host_at(connection.address)))
         self._all_closed.clear()
         return link
 

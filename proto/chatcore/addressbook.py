@@ -287,6 +287,12 @@ class AddressBook:
     def _idle(self, book: Mapping[str, Address], linked: Collection[PeerId]) -> list[Address]:
         return [entry for entry in book.values() if not entry.dialling and entry.peer_id not in linked]
 
+    def handle_woken(self, mono: float) -> None:
+        """The machine slept, and may be in another network now: what failed before it says nothing."""
+        for entry in (self._kept | self._lost).values():
+            entry.failures = 0
+            entry.next_try = min(entry.next_try, mono)
+
     # What became of it
 
     def handle_linked(self, address: str, peer_id: PeerId, mono: float = 0.0) -> None:

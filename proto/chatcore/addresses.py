@@ -109,6 +109,14 @@ def group_of(host: str) -> bytes:
     return ip.packed[: 2 if ip.version == 4 else 4]
 
 
+def network_of(host: str) -> str:
+    """Its group, for people: 192.0.0.0/16, 2001:db8::/32, or the host itself."""
+    ip = _ip_of(host)
+    if ip is None or scope_of(host) is not Scope.GLOBAL:
+        return host
+    return str(ipaddress.ip_network((ip, 16 if ip.version == 4 else 32), strict=False))
+
+
 def pack_address(address: str) -> bytes:
     """IP address and port, 6 or 18 bytes. Raises ValueError for a name, BadAddress for neither."""
     host, port = split_address(address)

@@ -82,6 +82,9 @@ class Dialler:
     def handle_stop(self) -> None:
         self._stopping = True
 
+    def handle_woken(self, now: Now) -> None:
+        self._book.handle_woken(now.mono)
+
     def handle_connect(self, event: Connect, now: Now) -> list[Output]:
         try:
             address = normal_address(event.address)

@@ -22,6 +22,12 @@ SAME_TIME_S = 5.0
 QUIET_SHARE = 0.8
 """Of the time between pings: a link silent for less needs none. So a live link is silent for at most 1.8."""
 
+OUTBOUND_PART = 6
+"""One place in so many callers cannot take: 8 of 50, two of 12."""
+
+ANSWER_SHARE = 0.9
+"""Of the same time, to answer in after a sleep."""
+
 
 @dataclass(slots=True)
 class Link:
@@ -136,6 +142,12 @@ class Links:
     def full(self) -> bool:
         return len(self._by_link) >= self._config.max_peers
 
+    @property
+    def full_for_callers(self) -> bool:
+        """Some places are for those we dial: else who calls often enough decides whom we are linked with."""
+        most = self._config.max_peers
+        return self.full or sum(not link.outbound for link in self) >= most - most // OUTBOUND_PART
+
     def add(self, event: LinkUp, mono: float) -> Link:
         link = self.make(event, mono)
         self._by_link[event.link] = link
@@ -229,6 +241,13 @@ class Links:
             link.answered = link.pinged
             link.ping = None
             _note_clock(link, pong.wall_ms, mono)
+
+    def doubt(self, mono: float) -> None:
+        """We slept, not they: nothing heard before shows that anybody is still there, and who is has had no
+        chance to say so. Who says nothing until the pings after the next is silent."""
+        limit = mono - self._config.dead_after_s + ANSWER_SHARE * self._config.ping_every_s
+        for link in self:
+            link.heard = limit
 
     def silent(self, mono: float) -> list[Link]:
         limit = self._config.dead_after_s

@@ -67,6 +67,11 @@ class Membership:
         return self._active.keys()
 
     @property
+    def chosen(self) -> list[LinkId]:
+        """Neighbours of our own choice."""
+        return [link for link, neighbour in self._active.items() if neighbour.chosen]
+
+    @property
     def spares(self) -> list[Link]:
         return [link for link in self._members() if link.link not in self._active]
 
@@ -105,7 +110,7 @@ class Membership:
         return self._to_choose + max(1, self._config.fanout // 6)
 
     def _chosen(self) -> int:
-        return sum(neighbour.chosen for neighbour in self._active.values())
+        return len(self.chosen)
 
     def lacking(self) -> int:
         """Choices still to be made, those being asked not counted."""

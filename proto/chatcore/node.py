@@ -74,6 +74,7 @@ from chatcore.events import (
     Verified,
     WritingPaused,
 )
+from chatcore.eviction import Eviction
 from chatcore.feelers import Feelers
 from chatcore.gossip import Gossip
 from chatcore.identity import Identity
@@ -110,7 +111,7 @@ from chatcore.names import LOBBY, room_id
 from chatcore.nickname import Nickname
 from chatcore.outbox import Outbox
 from chatcore.own import OwnMessage
-from chatcore.peers import Drop, LinkChange, Peers
+from chatcore.peers import Drop, LinkChange, MadeWay, Peers
 from chatcore.people import People, Person
 from chatcore.records import KnownAddress
 from chatcore.repair import Repair
@@ -121,10 +122,12 @@ from chatcore.search import Search
 from chatcore.shunned import Shunned
 from chatcore.swarms import Swarms
 from chatcore.vetting import Vetting
+from chatcore.waking import Waking
 from chatcore.whereabouts import Whereabouts
 
 BUCKETS_CONTEXT = b"chatd address buckets 1\0"
-"""What this signs nobody else can know, and it is the same after a restart."""
+EVICTION_CONTEXT = b"chatd eviction 1\0"
+"""What these sign nobody else can know, and it is the same after a restart."""
 
 
 class Node:
@@ -227,6 +230,8 @@ class Node:
             counters=self.counters,
             now=now,
         )
+        self._eviction = Eviction(identity.sign(EVICTION_CONTEXT, b""))
+        self.waking = Waking(config.link, now)
         self._stopping = False
         known = {record.room: record for record in rooms}
         lobby = RoomRecord(room_id(config.network, LOBBY), LOBBY, joined=True)
@@ -275,7 +280,8 @@ class Node:
         return self._dialler.unreached()
 
     def handle(self, event: Input, now: Now) -> list[Output]:
-        outputs = self._route(event, now)
+        outputs = self._handle_woken(event, now) if self.waking.handle_input(now) else []
+        outputs += self._route(event, now)
         if self.counters.blamed or self.conduct.leaving:
             outputs += self._judge(now)
         if self._shunned.unsettled:
@@ -366,6 +372,14 @@ class Node:
         self._dialler.handle_stop()
         saved = self._dialler.save()
         return [*saved, *self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now), now)]
+
+    def _handle_woken(self, event: Input, now: Now) -> list[Output]:
+        """After a sleep every link is to show that it is alive."""
+        self.links.doubt(now.mono)
+        self._dialler.handle_woken(now)
+        self._swarms.handle_woken(now)
+        pings = TimerFired(PingDue())
+        return [] if event == pings else self._handle_timer(pings, now)
 
     def _handle_timer(self, event: TimerFired, now: Now) -> list[Output]:
         if self._stopping:
@@ -461,11 +475,20 @@ class Node:
     # Links
 
     def _handle_link_up(self, event: LinkUp, now: Now) -> list[Output]:
-        outputs = self._follow(self._peers.handle_link_up(event, now), now)
+        outputs = self._make_way(now) if self._peers.needs_place(event, now) else []
+        outputs += self._follow(self._peers.handle_link_up(event, now), now)
         link = self.links.get(event.link)
         if link is not None:
             outputs += self._swarms.handle_link_up(link, event.told, now)
         return outputs
+
+    def _make_way(self, now: Now) -> list[Output]:
+        """For a caller, by letting go of another; neither of whom we dialled nor of a neighbour we chose."""
+        chosen = self._swarms.chosen
+        callers = [link for link in self.links if not link.outbound and link.link not in chosen]
+        scores = {link.peer_id: self.conduct.score(link.peer_id, now.mono) for link in callers}
+        link = self._eviction.make_way(callers, scores, now.mono)
+        return [] if link is None else self._drop(link, MadeWay(), now)
 
     def _linked_rooms(self) -> dict[RoomId, str]:
         """Those of ours in which a member is linked, with their names."""

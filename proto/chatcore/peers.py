@@ -3,7 +3,6 @@
 Tells the dialler what became of its dials. Knows nothing of messages in rooms.
 """
 
-import math
 from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -60,9 +59,6 @@ STOPPING = "the node is stopping"
 MAX_DROPS = 64
 """Links lost lately that are remembered, with the reason, for whoever asks."""
 
-ASLEEP_AFTER = 1.5
-"""Pings so much later than they should be show that the machine was suspended, or the process stopped."""
-
 
 class LinkSilent(RemoteError):
     kind = "silent"
@@ -93,6 +89,14 @@ class NodeFull(RemoteError):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"all {most} places for peers are taken")
+
+
+class MadeWay(RemoteError):
+    kind = "made_way"
+    fault = False
+
+    def __init__(self) -> None:
+        super().__init__("it made way for another peer, as all places are taken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +142,6 @@ class Peers:
         self._told: dict[Scope, tuple[float, list[PeerRecord]]] = {}
         """Until when everybody of a scope is told the same, and what."""
 
-        self._pinged = math.inf
-        """When pings were last due; infinite before the start."""
-
     def handle_started(self, now: Now) -> list[Output]:
         return [self._next_ping(now)]
 
@@ -169,10 +170,20 @@ class Peers:
                 return self._turn_away(event, LinkReplaced(), now)
             change = self.drop(old, LinkReplaced(), now)
             self._links.fade(old)
-        elif self._links.full:
+        elif self._links.full if event.dialled is not None else self._links.full_for_callers:
             return self._turn_away(event, NodeFull(self._config.max_peers), now)
         return LinkChange(
             [*change.outputs, *self._welcome(self._links.add(event, now.mono), now)], change.gone
+        )
+
+    def needs_place(self, event: LinkUp, now: Now) -> bool:
+        """Whether it would be turned away for no other reason than that all places are taken."""
+        return (
+            event.dialled is None
+            and self._links.full_for_callers
+            and not self._stopping
+            and self._links.to(event.peer_id) is None
+            and self._shunned.refusal(event.peer_id, now.mono) is None
         )
 
     def _welcome(self, link: Link, now: Now) -> list[Output]:
@@ -268,11 +279,6 @@ class Peers:
 
     def handle_ping_due(self, proving: Collection[Link], now: Now) -> LinkChange:
         """`proving` are links that somebody wants an answer of, quiet or not."""
-        if now.mono - self._pinged > ASLEEP_AFTER * self._config.ping_every_s:
-            # We slept, not they: what they said may still wait to be read. Each has until the next time.
-            for link in self._links:
-                link.heard = max(link.heard, now.mono - self._config.ping_every_s)
-        self._pinged = now.mono
         silent = self._links.silent(now.mono)
         change = self._drop_all([(link, LinkSilent(now.mono - link.heard)) for link in silent], now)
         due = {link.link for link in (*self._links.to_ping(now.mono), *proving)}

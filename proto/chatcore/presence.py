@@ -186,6 +186,11 @@ class Presence:
 
     # Going
 
+    def handle_woken(self, mono: float) -> None:
+        """We slept, and heard nobody: each has an interval to be heard in."""
+        for member in self._members.values():
+            member.heard = max(member.heard, mono + member.interval_s - self.silence_s(member.interval_s))
+
     def reap(self, mono: float) -> list[Passage]:
         """Members silent for too long; they are gone from the roster."""
         silent = [member for member in self._members.values() if not self._is_alive(member, mono)]

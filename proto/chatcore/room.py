@@ -100,6 +100,11 @@ class Room:
         return self._membership.active
 
     @property
+    def chosen(self) -> Collection[LinkId]:
+        """Of them, those of our own choice."""
+        return self._membership.chosen
+
+    @property
     def known(self) -> Collection[PeerRecord]:
         """Members we may not be linked with."""
         return self._membership.passive
@@ -225,6 +230,9 @@ class Room:
         self._greeted[link] = now.mono + self._config.presence.refresh_s
         greeting = self.seal(self._announcement(), now)
         return [Send((link,), Publish.of(greeting, 0), Priority.LIVE)]
+
+    def handle_woken(self, now: Now) -> None:
+        self._presence.handle_woken(now.mono)
 
     def refresh(self, now: Now) -> tuple[list[Output], Envelope | None]:
         """Who has gone silent, and our own announcement when it is due."""

@@ -73,6 +73,11 @@ class Swarms:
         """Links to neighbours in any room."""
         return {link for room in self._rooms.values() for link in room.active}
 
+    @property
+    def chosen(self) -> set[LinkId]:
+        """Of them, those of our own choice."""
+        return {link for room in self._rooms.values() for link in room.chosen}
+
     # Coming and leaving
 
     def enter(self, record: RoomRecord, now: Now) -> Room:
@@ -200,6 +205,10 @@ class Swarms:
         return [*offered, *[StateChanged(room.name, own) for own in raised]]
 
     # Time
+
+    def handle_woken(self, now: Now) -> None:
+        for room in self._rooms.values():
+            room.handle_woken(now)
 
     def handle_presence_due(self, now: Now) -> list[Output]:
         refreshed = [output for room in self._rooms.values() for output in self._refresh(room, now)]

@@ -1,26 +1,15 @@
 """Which addresses are dialled, and when next."""
 
-import random
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import pytest
 
-from chatcore.addressbook import MAX_KEPT, POOR_AFTER, AddressBook
-from chatcore.buckets import BUCKET, NEW_BUCKETS, NEW_PER_SOURCE
-from chatcore.config import LinkConfig
+from chatcore.addressbook import MAX_KEPT, AddressBook
 from chatcore.errors import OwnAddress, TooManyAddresses
 from chatcore.ids import PeerId
 from chatcore.records import KnownAddress
-from tests.support.core import BOB, CARL, identity, signed
-
-HERE = "192.0.2.1:1"
-THERE = "198.51.100.1:1"
-TELLER = b"group"
-SECRET = bytes(range(32))
-
-
-def a_book(seed: int = 1) -> AddressBook:
-    return AddressBook(LinkConfig(), random.Random(seed), SECRET)
+from tests.support.books import HERE, TELLER, THERE, a_book, is_tried, learned
+from tests.support.core import BOB, CARL, signed
 
 
 def due(book: AddressBook, mono: float, linked: Collection[PeerId], wanted: int) -> list[str]:
@@ -138,172 +127,6 @@ def test_kept_addresses_are_bounded() -> None:
     with pytest.raises(TooManyAddresses):
         book.keep(HERE)
     assert len(book.due(0.0, (), 0)) == MAX_KEPT
-
-
-# The tables
-
-
-def learned(
-    book: AddressBook, numbers: Iterable[int], source: bytes = TELLER, *, spread: bool = True
-) -> list[str]:
-    """Addresses of as many peers, each in a group of its own or all in one; those that are in the book."""
-    addresses = []
-    for number in numbers:
-        high, low = divmod(number, 250)
-        address = f"{20 + high}.{low}.0.1:1" if spread else f"20.20.{high}.{low + 1}:1"
-        book.learn(signed(identity(number + 1), address), source)
-        addresses.append(address)
-    return [address for address in addresses if book.peer_at(address) is not None]
-
-
-def groups(count: int) -> list[bytes]:
-    return [bytes([50 + number // 250, number % 250]) for number in range(count)]
-
-
-def test_one_group_of_tellers_fills_no_more_than_its_buckets() -> None:
-    book = a_book()
-
-    for _ in range(3):
-        left = learned(book, range(2000))
-        assert 0 < len(left) <= NEW_PER_SOURCE * BUCKET
-
-
-def test_all_tellers_together_fill_the_table_and_no_more() -> None:
-    book = a_book()
-    for place, source in enumerate(groups(100)):
-        learned(book, range(100 * place, 100 * place + 100), source)
-
-    known, _ = book.unsaved()
-    assert 2000 < len(known) <= NEW_BUCKETS * BUCKET
-
-
-def test_flood_of_one_group_leaves_what_others_told() -> None:
-    book = a_book()
-    honest = [learned(book, [number], source)[0] for number, source in enumerate(groups(60))]
-    learned(book, range(1000, 9000), b"flood")
-
-    assert sum(book.peer_at(address) is not None for address in honest) > 0.9 * len(honest)
-
-
-def test_failed_dial_deletes_nothing() -> None:
-    book = a_book()
-    book.learn(signed(BOB, HERE), TELLER)
-    for number in range(50):
-        book.handle_failed(HERE, 1000.0 * number, "no")
-
-    assert book.peer_at(HERE) == BOB.peer_id
-
-
-def test_full_bucket_lets_go_of_what_failed_often_first() -> None:
-    book = a_book()
-    before = learned(book, range(400), spread=False)  # one group, one teller: one bucket
-    assert len(before) == BUCKET
-    for _ in range(POOR_AFTER):
-        book.handle_failed(before[7], 0.0, "no")
-
-    book.learn(signed(BOB, "20.20.99.99:1"), TELLER)
-
-    assert book.peer_at("20.20.99.99:1") == BOB.peer_id
-    assert [book.peer_at(address) is None for address in before] == [place == 7 for place in range(BUCKET)]
-
-
-def test_full_bucket_keeps_what_is_linked_or_being_dialled() -> None:
-    book = a_book()
-    first, second, *_ = learned(book, range(16), spread=False)
-    book.take(first, 0.0)
-    linked = [peer_id for peer_id in [book.peer_at(second)] if peer_id is not None]
-    for number in range(100, 400):
-        who = identity(number)
-        book.learn(signed(who, f"20.20.9.{number % 250 + 1}:{number}"), TELLER, linked)
-
-    assert book.peer_at(first) is not None
-    assert book.peer_at(second) is not None
-
-
-def test_newest_record_of_a_peer_takes_the_place_of_its_older_one() -> None:
-    book = a_book()
-    book.learn(signed(BOB, HERE, age_s=60), TELLER)
-    book.learn(signed(BOB, THERE, age_s=90), TELLER)
-    assert (book.peer_at(HERE), book.peer_at(THERE)) == (BOB.peer_id, None)
-
-    book.learn(signed(BOB, THERE, age_s=30), TELLER)
-
-    assert (book.peer_at(HERE), book.peer_at(THERE)) == (None, BOB.peer_id)
-
-
-def test_address_two_peers_claim_stays_the_first_ones_until_it_proves_wrong() -> None:
-    book = a_book()
-    book.learn(signed(BOB, HERE, age_s=60), TELLER)
-    book.learn(signed(CARL, HERE), TELLER)
-    assert book.peer_at(HERE) == BOB.peer_id
-
-    book.forget(HERE)
-    book.learn(signed(CARL, HERE), TELLER)
-    assert book.peer_at(HERE) == CARL.peer_id
-
-
-def a_full_tried_bucket() -> tuple[AddressBook, str, str]:
-    """With the oldest in it, and one that waits to take its place."""
-    book = a_book()
-    for number in range(400):
-        address = f"20.20.{number // 250}.{number % 250 + 1}:1"
-        book.learn(signed(identity(number + 1), address), bytes([number % 250]))
-        book.handle_linked(address, identity(number + 1).peer_id, float(number))
-        tested = book.feel(0.0, [identity(other + 1).peer_id for other in range(number, number + 1)])
-        if tested is not None and book._tests:
-            return book, tested.address, book._tests[tested.address]
-        if tested is not None:
-            tested.dialling = False
-    raise AssertionError("no bucket is ever full")
-
-
-def is_tried(book: AddressBook, address: str) -> bool:
-    return address in book._tried
-
-
-def test_full_bucket_of_tried_ones_tests_its_oldest_before_it_goes() -> None:
-    book, oldest, newcomer = a_full_tried_bucket()
-    assert is_tried(book, oldest)
-    assert not is_tried(book, newcomer)
-
-    book.handle_failed(oldest, 0.0, "no")
-
-    assert not is_tried(book, oldest)
-    assert is_tried(book, newcomer)
-    assert book.peer_at(oldest) is not None
-
-
-def test_oldest_that_answers_keeps_its_place() -> None:
-    book, oldest, newcomer = a_full_tried_bucket()
-    answered = book.peer_at(oldest)
-    assert answered is not None
-
-    book.handle_linked(oldest, answered, 1000.0)
-    book.handle_lost(oldest, 1000.0, 1.0, "closed")
-
-    assert is_tried(book, oldest)
-    assert not is_tried(book, newcomer)
-    assert book.peer_at(newcomer) is not None
-
-
-def test_half_of_what_is_picked_has_answered() -> None:
-    book = a_book()
-    learned(book, range(1, 60))
-    book.learn(signed(BOB, HERE), TELLER)
-    book.handle_linked(HERE, BOB.peer_id)
-
-    picked = [book.pick(0.0, ()) for _ in range(400)]
-
-    assert 0.4 < sum(item is not None and item.address == HERE for item in picked) / 400 < 0.6
-
-
-def test_only_what_answered_is_told_to_others() -> None:
-    book = a_book()
-    book.learn(signed(BOB, HERE), TELLER)
-    book.learn(signed(CARL, THERE), TELLER)
-    book.handle_linked(HERE, BOB.peer_id)
-
-    assert book.proven() == [signed(BOB, HERE)]
 
 
 # Restarts

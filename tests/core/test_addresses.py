@@ -9,6 +9,7 @@ from chatcore.addresses import (
     host_of,
     is_everywhere,
     nearness,
+    network_of,
     pack_address,
     scope_at,
     scope_of,
@@ -22,6 +23,7 @@ from chatcore.addresses import (
         ("127.0.0.1", Scope.LOOPBACK),
         ("127.8.8.8", Scope.LOOPBACK),
         ("::1", Scope.LOOPBACK),
+        ("::ffff:127.0.0.1", Scope.LOOPBACK),
         ("10.1.2.3", Scope.LAN),
         ("172.31.0.1", Scope.LAN),
         ("192.168.1.1", Scope.LAN),
@@ -69,6 +71,12 @@ def test_end_of_a_link_is_far_away_unless_it_shows_that_it_is_near(host: str, sc
 )
 def test_addresses_of_one_network_are_one_group(one: str, other: str, same: bool) -> None:
     assert (group_at(one) == group_at(other)) is same
+
+
+def test_network_is_the_group_for_people() -> None:
+    assert network_of("8.8.8.8") == network_of("8.8.4.4") == "8.8.0.0/16"
+    assert network_of("2606:4700:1::1") == network_of("2606:4700:2::1") == "2606:4700::/32"
+    assert [network_of(host) for host in ("10.0.0.1", "friend.example")] == ["10.0.0.1", "friend.example"]
 
 
 def test_groups_of_both_families_are_distinct() -> None:

@@ -176,7 +176,9 @@ def test_node_without_an_address_is_nothing() -> None:
 
 
 def test_link_beyond_the_most_peers_is_not_sought() -> None:
-    book = with_links(50)
+    book = with_links(42)
+    for number in range(8):
+        book.link_up(identity(300 + number), dialled=f"203.0.113.{number}:1")
     assert dials(book.handle(discovered(HERE))) == []
     book.settle(book.link_down(LinkId(1)))
     book.link_up(CARL, dialled=HERE)

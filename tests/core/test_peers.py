@@ -769,20 +769,6 @@ def dropped_in(book: Playbook, seconds: int) -> list[LinkId]:
     return gone
 
 
-def test_sleep_of_our_own_is_not_taken_for_silence_of_others() -> None:
-    book = Playbook()
-    link = book.link(BOB)
-    assert dropped_in(book, 5) == []
-
-    book.wait(3600)
-    outputs = book.fire(PingDue())
-
-    assert of(outputs, CloseLink) == []
-    assert [to for to, _ in sent(outputs, Ping)] == [(link,)]
-    assert dropped_in(book, 5) == []
-    assert dropped_in(book, 5) == [link]
-
-
 def test_what_comes_on_a_link_let_go_of_for_another_is_not_lost() -> None:
     book = Playbook()
     old = book.link(BOB)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatd.addresses import Scope, group_of, scope_of
+from chatcore.addresses import Scope
 from chatd.doctor.bootstrap import MAX_TARGETS_SHOWN, Probe, Target, check_bootstrap
 from chatd.doctor.company import Company, check_peers, check_versions
 from chatd.doctor.doors import Doors, check_inbound, check_listening
@@ -45,7 +45,7 @@ def test_listening_nowhere_is_broken() -> None:
 
 
 def test_call_from_outside_proves_that_calls_come_in() -> None:
-    seen = frozenset({Scope.INTERNET})
+    seen = frozenset({Scope.GLOBAL})
     assert check_inbound(doors(LAN, called=seen)).state is State.OK
 
 
@@ -199,32 +199,6 @@ def test_mdns_that_failed_says_why() -> None:
 
 
 # Addresses, and what all verdicts come to
-
-
-@pytest.mark.parametrize(
-    ("address", "scope"),
-    [
-        ("127.0.0.1:1", Scope.HOST),
-        ("[::1]:1", Scope.HOST),
-        ("[::ffff:127.0.0.1]:1", Scope.HOST),
-        ("10.1.2.3:1", Scope.LAN),
-        ("100.64.0.1:1", Scope.LAN),
-        ("[fe80::1%eth0]:1", Scope.LAN),
-        ("[fd00::1]:1", Scope.LAN),
-        ("8.8.8.8:1", Scope.INTERNET),
-        ("[2606:4700::1]:1", Scope.INTERNET),
-        ("friend.example:1", Scope.INTERNET),
-    ],
-)
-def test_scope_says_how_far_away_an_address_is(address: str, scope: Scope) -> None:
-    assert scope_of(address) is scope
-
-
-def test_group_is_the_network_of_an_owner() -> None:
-    assert group_of("8.8.8.8:1") == group_of("8.8.4.4:9") == "8.8.0.0/16"
-    assert group_of("[2606:4700:1::1]:1") == group_of("[2606:4700:2::1]:1") == "2606:4700::/32"
-    assert group_of("10.0.0.1:1") != group_of("10.0.0.2:1")
-    assert group_of("friend.example:1") == "friend.example:1"
 
 
 def test_diagnosis_is_as_bad_as_its_worst_check() -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from chatcore.addresses import Scope
 from chatcore.config import LinkConfig
 from chatcore.envelopes import MAX_PAYLOAD_BYTES
 from chatcore.errors import ClosedByPeer
@@ -28,7 +29,6 @@ from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Goodbye, Ping, Pong, Publish
 from chatcore.names import split_address
 from chatd import connection as connection_module
-from chatd.addresses import Scope
 from chatd.links import MAX_CALLERS, Links
 from tests.support.peer import NOW, Peer, credentials, hang_up, hello
 
@@ -405,4 +405,4 @@ async def test_call_that_shakes_hands_is_remembered_by_where_it_came_from() -> N
         assert node.links.called_from == set()
         async with Peer.dial(address):
             await node.expect(LinkUp)
-        assert node.links.called_from == {Scope.HOST}
+        assert node.links.called_from == {Scope.LOOPBACK}

@@ -9,8 +9,8 @@ import pytest
 from tests.support.daemon import Daemon, free_port, wait_until
 
 DAEMONS = 5
-BACK_S = 10.0
-"""From the start of the last one until everybody has a link."""
+BACK_S = 60.0
+"""On a slow and busy machine; `make faults ARGS=returns` says how long it takes, with a goal of 10 s."""
 
 
 @pytest.fixture
@@ -66,3 +66,15 @@ def test_node_comes_back_though_its_bootstrap_host_is_gone(swarm: list[Daemon]) 
     restart([swarm[1]])
 
     wait_for_a_link(swarm[1])
+
+
+def test_node_comes_back_after_an_absence_in_which_all_others_but_one_went(swarm: list[Daemon]) -> None:
+    absent, stayed, *gone = swarm
+    absent.stop()
+    for daemon in gone:
+        daemon.stop()
+    restart([absent])
+
+    wait_for_a_link(absent)
+    (peer,) = absent.call("peer.list")
+    assert peer["address"] == stayed.address

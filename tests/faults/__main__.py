@@ -1,4 +1,4 @@
-"""`make faults`: kills, damaged stores, split networks and who is present in numbers, on real daemons.
+"""`make faults`: kills, damaged stores, split and halved networks and who is present, on real daemons.
 
 Exits with 1 for a mark missed.
 """
@@ -11,9 +11,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.faults.halving import DAEMONS as HALVED
+from tests.faults.halving import halve
 from tests.faults.killing import kill_again_and_again
 from tests.faults.missing import DAEMONS as PRESENT
 from tests.faults.missing import RUN_S, watch_presence
+from tests.faults.returning import DAEMONS as RETURNING
+from tests.faults.returning import come_back
 from tests.faults.splitting import A_SIDE, DAEMONS, EQUAL_WITHIN_S, Outcome, split_and_heal
 from tests.faults.spoiling import spoil_again_and_again
 from tests.support.faultproxy import Split
@@ -103,10 +107,41 @@ def presence(folder: Path, runs: int | None, seed: int) -> list[Check]:
     ]
 
 
+def halves(folder: Path, runs: int | None, seed: int) -> list[Check]:
+    found = asyncio.run(halve(folder, runs or HALVED, seed=seed))
+    return [
+        (
+            f"{found.daemons} daemons that knew one other each, half of them killed",
+            (
+                f"one network {found.formed} after the last was ready; "
+                f"what was left was one again after {found.whole}; "
+                f"a message reached all of it in {found.spread}"
+            ),
+            found.good,
+        )
+    ]
+
+
+def returns(folder: Path, runs: int | None, seed: int) -> list[Check]:
+    found = asyncio.run(come_back(folder, runs or RETURNING, seed=seed))
+    return [
+        (
+            f"{found.daemons} daemons come back and are told of nobody",
+            (
+                f"all at once: one network after {found.all_back}; who showed one the way gone: linked after "
+                f"{found.without_guide}; all but one other moved during an absence: {found.after_absence}"
+            ),
+            found.good,
+        )
+    ]
+
+
 PARTS: dict[str, Callable[[Path, int | None, int], list[Check]]] = {
     "kills": kills,
     "spoiled": spoiled,
     "splits": splits,
+    "halves": halves,
+    "returns": returns,
     "presence": presence,
 }
 
@@ -117,7 +152,7 @@ def main() -> int:
     parser.add_argument(
         "--runs",
         type=int,
-        help="instead of the full number of each; for splits, messages of each author; for presence, daemons",
+        help="instead of the full number: of messages of an author (splits), of daemons (from halves on)",
     )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

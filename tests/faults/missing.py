@@ -15,8 +15,8 @@ from aiohttp import WSMsgType
 from tests.support.daemon import Daemon
 from tests.support.local import Json, Local, websocket
 
-DAEMONS = 20
-"""Some 60 MB each. More of them is a matter of cores: all must be heard in time on what else is going on."""
+DAEMONS = 50
+"""Some 60 MB each. They have to be heard in time on what else is going on: the machine should be idle."""
 
 RUN_S = 300.0
 KILL_AFTER_S = 60.0

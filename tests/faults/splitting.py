@@ -115,14 +115,17 @@ async def swarm(
     async with AsyncExitStack() as stack:
         for number in range(DAEMONS):
             name = f"n{number}"
-            host, port = await proxy.add(name)
-            daemon = Daemon(folder / name, "--host", host, "--port", str(port), username=name)
+            door = await proxy.add(name)
+            host, port = door.inside
+            here = ("--host", host, "--port", str(port), "--advertise", door.address)
+            daemon = Daemon(folder / name, *here, username=name)
             daemon.program = list(program or daemon.program)
             if doors:
                 daemon.arguments += ["--bootstrap", rng.choice(doors)]
             daemons.append(daemon)
             stack.push_async_callback(asyncio.to_thread, daemon.stop)
-            doors.append(proxy.admit(name, daemon.spawn()))
+            proxy.admit(name, daemon.spawn())
+            doors.append(door.address)
         members = []
         for daemon in daemons:
             await asyncio.to_thread(daemon.wait_ready, UP_S)

@@ -42,7 +42,7 @@ class Net:
 @asynccontextmanager
 async def net() -> AsyncIterator[Net]:
     async with FaultProxy() as proxy:
-        host, port = await proxy.add("bob")
+        host, port = (await proxy.add("bob")).inside
         await proxy.add("ann")
         proxy.admit("ann", os.getpid())
         found = Net(proxy, port)

@@ -49,7 +49,7 @@ from chatcore.node import Node
 from chatcore.own import OwnMessage, State
 from chatcore.people import Person
 from chatcore.recent import short_id
-from chatcore.records import PeerRecord, sign_record
+from chatcore.records import KnownAddress, PeerRecord, sign_record
 from chatcore.wire import pack
 from tests.support.sortedindex import SortedIndex
 
@@ -203,6 +203,7 @@ class Playbook:
         people: Iterable[Person] = (),
         discouraged: Iterable[Discouraged] = (),
         listen_host: str = "",
+        addresses: Iterable[KnownAddress] = (),
     ) -> None:
         self.now = START
         self.own = own or MemoryOwnLog()
@@ -229,6 +230,7 @@ class Playbook:
             own=self.own,
             people=people,
             discouraged=discouraged,
+            addresses=addresses,
         )
         self._last_link = 0
         self._last_request = 0
@@ -242,7 +244,17 @@ class Playbook:
         return self.node.handle(event, self.now)
 
     def wait(self, seconds: float) -> None:
-        self.now = Now(self.now.mono + seconds, self.now.wall_ms + round(seconds * 1000))
+        """Awake: something would have come in meanwhile, as pings are due."""
+        start, pauses = self.now, int(seconds // LinkConfig().ping_every_s)
+        for pause in range(1, pauses + 1):
+            passed = seconds * pause / pauses
+            self.now = Now(start.mono + passed, start.wall_ms + round(passed * 1000))
+            self.node.waking.handle_input(self.now)
+        self.now = Now(start.mono + seconds, start.wall_ms + round(seconds * 1000))
+
+    def sleep(self, seconds: float, *, mono_s: float) -> None:
+        """The wall clock shows that time has passed, the monotonic one as much of it as it has counted."""
+        self.now = Now(self.now.mono + mono_s, self.now.wall_ms + round(seconds * 1000))
 
     def fire(self, key: TimerKey) -> list[Output]:
         return self.handle(TimerFired(key))

@@ -1,8 +1,7 @@
 """A network between daemons that can be split: every link goes through here, and may be closed or go silent.
 
-Each daemon listens on a loopback address of its own and has a door: the same port on 127.0.0.1, whence calls
-reach it, too. A peer's address is where its call came from and the port it says it listens on: so all that
-daemons ever learn of each other are doors.
+Each daemon listens on a loopback address of its own and has a door, a port on 127.0.0.1. It advertises the
+door, and signs that it lives there: so all that daemons ever learn of each other are doors.
 """
 
 import asyncio
@@ -39,6 +38,9 @@ class Door:
     inside: Endpoint
     """Where its daemon is to listen."""
 
+    address: str = ""
+    """Where the others are to call."""
+
     pid: int | None = None
     server: asyncio.Server | None = None
 
@@ -71,21 +73,20 @@ class FaultProxy:
 
     # Doors
 
-    async def add(self, name: str) -> Endpoint:
-        """A door for one more daemon: where that is to listen."""
+    async def add(self, name: str) -> Door:
+        """A door for one more daemon."""
         loop = asyncio.get_running_loop()
         inside = f"127.0.1.{next(self._numbers)}"
         door = Door(name, (inside, 0))
         door.server = await loop.create_server(lambda: _End(self, door), HOST, 0, backlog=CALLERS_WAITING)
-        door.inside = (inside, door.server.sockets[0].getsockname()[1])
+        port = door.server.sockets[0].getsockname()[1]
+        door.inside, door.address = (inside, port), f"{HOST}:{port}"
         self._doors[name] = door
-        return door.inside
+        return door
 
-    def admit(self, name: str, pid: int) -> str:
-        """Say which process it is, before it calls anybody. The address for others."""
-        door = self._doors[name]
-        door.pid = pid
-        return f"{HOST}:{door.inside[1]}"
+    def admit(self, name: str, pid: int) -> None:
+        """Say which process it is, before it calls anybody."""
+        self._doors[name].pid = pid
 
     # Faults
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chatd.addresses import Scope, group_of, scope_of
+from chatcore.addresses import Scope, host_at, nearness, network_of
 from chatd.doctor.verdicts import State, Verdict
 from chatd.doctor.wording import count
 
@@ -30,18 +30,18 @@ def check_peers(company: Company) -> Verdict:
     peers = len(company.addresses)
     if not peers:
         return _alone(company)
-    groups = {group_of(address) for address in company.addresses}
+    networks = {network_of(host_at(address)) for address in company.addresses}
     linked = f"linked with {count(peers, 'peer')}: {peers - company.inbound} out, {company.inbound} in"
-    public = any(scope_of(address) is Scope.INTERNET for address in company.addresses)
-    if len(groups) == 1 and peers >= FEW_GROUPS_OF and public:
+    public = any(nearness(host_at(address)) is Scope.GLOBAL for address in company.addresses)
+    if len(networks) == 1 and peers >= FEW_GROUPS_OF and public:
         return Verdict(
             "peers",
             State.WARN,
             linked,
-            f"all are in one network, {groups.pop()}: whoever runs it could keep messages from this node",
+            f"all are in one network, {networks.pop()}: whoever runs it could keep messages from this node",
             f"link with somebody elsewhere: {_FIND}",
         )
-    return Verdict("peers", State.OK, f"{linked}, from {count(len(groups), 'network')}")
+    return Verdict("peers", State.OK, f"{linked}, from {count(len(networks), 'network')}")
 
 
 def _alone(company: Company) -> Verdict:

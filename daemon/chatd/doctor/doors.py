@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from chatcore.addresses import Scope, host_at, is_everywhere, nearness
 from chatcore.names import split_address
-from chatd.addresses import Scope, is_everywhere, scope_of
 from chatd.doctor.verdicts import State, Verdict
 from chatd.doctor.wording import span
 
@@ -21,7 +21,7 @@ class Doors:
     @property
     def reachable(self) -> tuple[str, ...]:
         """Where it can be called, by its own knowledge."""
-        if any(is_everywhere(address) for address in self.listening):
+        if any(is_everywhere(host_at(address)) for address in self.listening):
             return self.own
         return self.listening
 
@@ -31,7 +31,7 @@ def check_listening(doors: Doors) -> Verdict:
     if not doors.listening:
         fix = "restart the daemon; its log says why"
         return Verdict("listening", State.BROKEN, "it listens on no port", "the port was lost", fix)
-    if not doors.reachable or _widest(doors.reachable) is Scope.HOST:
+    if not doors.reachable or _widest(doors.reachable) is Scope.LOOPBACK:
         return Verdict(
             "listening",
             State.WARN,
@@ -45,9 +45,9 @@ def check_listening(doors: Doors) -> Verdict:
 def check_inbound(doors: Doors) -> Verdict:
     """Nobody can know from inside that nobody can call; only calls prove something."""
     since = f"in {span(doors.uptime_s)}"
-    if Scope.INTERNET in doors.called_from:
+    if Scope.GLOBAL in doors.called_from:
         return Verdict("inbound", State.OK, "peers have called from outside")
-    public = [address for address in doors.reachable if scope_of(address) is Scope.INTERNET]
+    public = [address for address in doors.reachable if nearness(host_at(address)) is Scope.GLOBAL]
     port = split_address(doors.listening[0])[1] if doors.listening else 0
     near = "from the local network alone" if Scope.LAN in doors.called_from else "from outside"
     nobody = f"peers have called {near}, {since}" if "alone" in near else f"nobody has called {near} {since}"
@@ -55,7 +55,7 @@ def check_inbound(doors: Doors) -> Verdict:
         cause = f"it has the public address {public[0]}, and a firewall may be before it"
         return Verdict("inbound", State.UNKNOWN, nobody, cause, f"let TCP port {port} in")
     if _widest(doors.reachable) is Scope.LAN:
-        lan = next(address for address in doors.reachable if scope_of(address) is Scope.LAN)
+        lan = next(address for address in doors.reachable if nearness(host_at(address)) is Scope.LAN)
         return Verdict(
             "inbound",
             State.UNKNOWN,
@@ -67,4 +67,4 @@ def check_inbound(doors: Doors) -> Verdict:
 
 
 def _widest(addresses: Collection[str] | Sequence[str]) -> Scope:
-    return max((scope_of(address) for address in addresses), default=Scope.HOST)
+    return max((nearness(host_at(address)) for address in addresses), default=Scope.LOOPBACK)

@@ -1,0 +1,51 @@
+"""Real daemons that each know one other; then a random half of them is killed at once."""
+
+import math
+import os
+import random
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.overlay import Phase, daemons_that_know_one, lacking, parts, started, until_none
+
+DAEMONS = 30
+
+FORMED_WITHIN_S = 10.0
+"""From the moment that the last one is ready until all are one network."""
+
+WHOLE_WITHIN_S = 15.0
+"""From the kill until those that are left are one network."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    daemons: int
+    formed: Phase
+    whole: Phase
+    spread: Phase
+    """From a message sent after the kill until everybody left shows it."""
+
+    @property
+    def happened(self) -> bool:
+        return not math.isinf(self.formed.took_s + self.whole.took_s + self.spread.took_s)
+
+    @property
+    def good(self) -> bool:
+        in_time = self.formed.took_s <= FORMED_WITHIN_S and self.whole.took_s <= WHOLE_WITHIN_S
+        return self.happened and in_time
+
+
+async def halve(folder: Path, count: int, *, seed: int) -> Outcome:
+    rng = random.Random(seed)
+    with daemons_that_know_one(folder, count, rng) as daemons:
+        async with started(daemons) as members:
+            formed = await until_none(lambda: parts(members), members)
+            killed = rng.sample(members, count // 2)
+            left = [member for member in members if member not in killed]
+            for member in killed:
+                os.kill(member.pid, signal.SIGKILL)
+            whole = await until_none(lambda: parts(left), left)
+            await left[0].local.call("message.send", text="who is left?")
+            spread = await until_none(lambda: lacking(left, "who is left?"), left)
+            return Outcome(count, formed, whole, spread)

@@ -349,7 +349,7 @@ class Requests:
         copies = self._gossip.publish(commit.envelope, commit.room, now)
         own = commit.own
         self._by_client.pop((own.room, own.client_id), None)
-        self._outbox.add(own, commit.envelope)
+        self._outbox.add(own, commit.envelope, max([item.seq for item in stored], default=0))
         if any(isinstance(copy, Send) for copy in copies):
             (own,) = self._outbox.handle_handed([own.id])
         reply = SentReply(own, commit.room.name)
@@ -395,8 +395,9 @@ class Requests:
         if self._noting or now.mono < self._states_not_before:
             return []
         if self._outbox.urgent or at_once:
-            self._noting = True
-            return [self._persist(_Noting(self._outbox.take_changes()))]
+            changes = self._outbox.take_changes()
+            self._noting = bool(changes)
+            return [self._persist(_Noting(changes))] if changes else []
         if self._states_timed:
             return []
         self._states_timed = True

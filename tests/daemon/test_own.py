@@ -131,6 +131,28 @@ def test_those_that_wait_come_oldest_first_with_what_they_say(start: Opener) -> 
     assert len(keeper.store.own_waiting(10)) == 4
 
 
+def test_those_that_wait_are_looked_through_in_steps(start: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_module, "STEP_WAITING", 2)
+    monkeypatch.setattr(own_module, "STEP_LOOKED_AT", 3)
+    keeper = start()
+    assert (keeper.store.own_last(), keeper.store.own_waits()) == (0, False)
+    many = [message(stamp) for stamp in range(1, 9)]
+    states = [State.QUEUED, State.DELIVERED, State.SENT, *[State.DELIVERED] * 4, State.QUEUED]
+    keeper.keep([own(item, state) for item, state in zip(many, states, strict=True)], *many)
+    assert (keeper.store.own_last(), keeper.store.own_waits()) == (8, True)
+
+    steps: list[list[bytes]] = []
+    at: int | None = 0
+    while at is not None:
+        found, at = keeper.store.own_waiting_after(at, upto=8)
+        steps.append([key for _, key in found])
+
+    keys = [item.stamp.to_bytes(8, "big") + item.id for item in many]
+    assert steps == [[keys[0], keys[2]], [], [keys[7]]]
+    assert keeper.store.own_waiting_after(3, upto=6) == ([], 6)
+    assert keeper.store.own_waiting_after(6, upto=7) == ([], None)
+
+
 def test_full_table_forgets_the_oldest_and_its_client_id(
     start: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

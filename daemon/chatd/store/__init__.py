@@ -389,6 +389,23 @@ class Store:
         """How many were handed to nobody."""
         return self._tables.own.unsent
 
+    def own_waits(self) -> bool:
+        """Whether there is any that nobody has confirmed."""
+        return self._tables.own.any_waits
+
+    def own_last(self) -> int:
+        """The greatest number of a message of ours with a state; 0 when there is none."""
+        with self._tables.reading() as txn:
+            return self._tables.own.last(txn)
+
+    def own_waiting_after(self, number: int, upto: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
+        """A step through those that nobody has confirmed, in the order of the log; see chatcore.index."""
+        with self._tables.reading() as txn:
+            numbers, reached = self._tables.own.waiting_after(txn, number, upto)
+            found = [waiting for at in numbers if (waiting := self._waiting_at(txn, at)) is not None]
+        keys = [records.pack_u64(envelope.stamp) + envelope.id for _, envelope in found]
+        return [(own, key) for (own, _), key in zip(found, keys, strict=True)], reached
+
     def own_by_short(self, short: bytes) -> OwnMessage | None:
         with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
             found = cursor.set_range(short) and cursor.key().startswith(short)

@@ -15,6 +15,7 @@ from chatcore.own import OwnMessage, State
 from chatcore.wire import pack, unpack_array
 from chatd.store import records
 from chatd.store.lmdbtypes import Environment, Table, Txn
+from chatd.store.reading import onwards
 from chatd.store.records import RecordDamaged
 
 MAX_OWN = 16_384
@@ -24,6 +25,10 @@ history repair brings it to whoever lacks it."""
 
 MAX_NAMED = 16
 """Confirming members named in a record, of all that are counted."""
+
+STEP_WAITING = 256
+STEP_LOOKED_AT = 4096
+"""Of those that wait, read at a time, and of all: some 5 ms."""
 
 _CLIENT_KEY_BYTES = 16
 _FIELDS = 7
@@ -55,6 +60,10 @@ class OwnTable:
     def unsent(self) -> int:
         """How many were handed to nobody; counted while the writer goes on."""
         return len(self._unsent)
+
+    @property
+    def any_waits(self) -> bool:
+        return bool(self._unsent or self._handed)
 
     def waits(self, number: int) -> bool:
         """Nobody has confirmed it; what is too old otherwise stays for its sake."""
@@ -150,6 +159,25 @@ class OwnTable:
         number = txn.get(_client_key(room, client_id), db=self.clients)
         found = None if number is None else self.get(txn, number)
         return found if found is not None and (found.room, found.client_id) == (room, client_id) else None
+
+    def last(self, txn: Txn) -> int:
+        """The greatest number; 0 when there is none."""
+        with txn.cursor(self.table) as cursor:
+            return records.unpack_u64(cursor.key()) if cursor.last() else 0
+
+    def waiting_after(self, txn: Txn, number: int, upto: int) -> tuple[list[bytes], int | None]:
+        """Numbers of some that wait, and how far was looked; None when that is as far as `upto`."""
+        found: list[bytes] = []
+        with txn.cursor(self.table) as cursor:
+            for looked, (key, _) in enumerate(onwards(cursor, records.pack_u64(number + 1)), 1):
+                at = records.unpack_u64(key)
+                if at > upto:
+                    break
+                if self.waits(at):
+                    found.append(key)
+                if len(found) == STEP_WAITING or looked == STEP_LOOKED_AT:
+                    return found, at
+        return found, None
 
     def newest_first(self, txn: Txn) -> Iterator[tuple[bytes, bytes]]:
         """Numbers and undecoded records."""

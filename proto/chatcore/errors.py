@@ -238,10 +238,8 @@ class StoreFailed(LocalError):
     kind = "store_failed"
     retryable = True
 
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"the store could not keep it: {why}", "free disk space or raise --max-store, then try again"
-        )
+    def __init__(self, why: str, hint: str = "") -> None:
+        super().__init__(f"the store could not keep it: {why}", hint or "free disk space, then try again")
         self.why = why
 
 

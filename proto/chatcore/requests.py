@@ -414,7 +414,7 @@ class Requests:
 
     def handle_commit_failed(self, event: CommitFailed, now: Now) -> list[Output]:
         commit = self._commits.pop(event.job)
-        error = StoreFailed(event.why)
+        error = StoreFailed(event.why, event.hint)
         notice = Notice("commit_failed", "", error)
         match commit:
             case _Keeping(envelopes):

@@ -391,7 +391,7 @@ class Store:
 
     def own_waits(self) -> bool:
         """Whether there is any that nobody has confirmed."""
-        return self._tables.own.any_waits
+        return self._tables.own.waiting > 0
 
     def own_last(self) -> int:
         """The greatest number of a message of ours with a state; 0 when there is none."""
@@ -495,7 +495,8 @@ class Store:
 
 
 def _map_limit(folder: Path, policy: Policy, most: int) -> int:
-    """A file that is larger than its quota already needs some space to become less in."""
+    """A file that is larger than its quota already needs some space to become less in; no other does."""
     data = folder / DATA_FILE
     size = data.stat().st_size if data.exists() else 0
-    return min(most, max(policy.most_bytes or MAX_MAP_BYTES, size + LEAST_MARGIN_BYTES))
+    quota = policy.most_bytes or MAX_MAP_BYTES
+    return min(most, quota if size <= quota else size + LEAST_MARGIN_BYTES)

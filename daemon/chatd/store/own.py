@@ -62,8 +62,9 @@ class OwnTable:
         return len(self._unsent)
 
     @property
-    def any_waits(self) -> bool:
-        return bool(self._unsent or self._handed)
+    def waiting(self) -> int:
+        """How many nobody has confirmed."""
+        return len(self._unsent) + len(self._handed)
 
     def waits(self, number: int) -> bool:
         """Nobody has confirmed it; what is too old otherwise stays for its sake."""

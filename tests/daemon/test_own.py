@@ -241,6 +241,27 @@ def test_store_from_before_there_were_states_is_opened(start: Opener, tmp_path: 
     assert again.store.own(message(2).id) == own(message(2))
 
 
+def test_damaged_message_that_nobody_was_handed_no_longer_waits_and_its_client_id_is_free(
+    start: Opener, tmp_path: Path
+) -> None:
+    keeper = start()
+    lost, handed = message(1), message(2)
+    keeper.keep([own(lost, client_id="1"), own(handed, State.SENT, client_id="2")], lost, handed)
+    keeper.store.close()
+    with lmdb.open(str(tmp_path / "store"), max_dbs=16, lib_version=0) as env, env.begin(write=True) as txn:
+        for number in (1, 2):
+            txn.put(number.to_bytes(8, "big"), b"nonsense", db=env.open_db(b"log", txn=txn))
+
+    keeper = start()
+    assert keeper.store.own_unsent() == 1
+    assert keeper.store.newest(ROOM, 10) == []
+    keeper.keep([], message(3))  # the writer heals behind it
+    keeper.keep([], message(4))
+    assert keeper.store.own_unsent() == 0
+    assert keeper.store.own_by_client(ROOM, "1") is None
+    assert keeper.store.own_by_client(ROOM, "2") == own(handed, State.SENT, client_id="2")
+
+
 def test_damaged_state_is_told_and_the_message_is_served(start: Opener, tmp_path: Path) -> None:
     keeper = start()
     hello = message(1)

@@ -135,6 +135,35 @@ class OwnTable:
         if oldest.client_id and txn.get(key, db=self.clients) == number:
             txn.delete(key, db=self.clients)
 
+    def restore(
+        self, txn: Txn, saved: Iterable[tuple[bytes, bytes]], ids: Table, log: Table, most: bytes
+    ) -> None:
+        """Records from a damaged store, under the numbers their messages have now.
+
+        That of a message that is lost keeps its number, up to `most`, unless another message has it.
+        """
+        for key, value in saved:
+            try:
+                number = txn.get(_decode(value).id, db=ids)
+            except RecordDamaged:
+                continue
+            if number is not None or (key <= most and txn.get(key, db=log) is None):
+                txn.put(number or key, value, db=self.table)
+
+    def lose(self, txn: Txn, numbers: Iterable[bytes]) -> Changes:
+        """These messages are damaged. One that nobody was handed can never be; said again, it is to be sent.
+
+        What to `settle` once this is committed.
+        """
+        changes: Changes = {}
+        for number in numbers:
+            value = txn.get(number, db=self.table)
+            if value is not None and _state_of(value) == State.QUEUED:
+                txn.delete(number, db=self.table)
+                self._forget_client(txn, number, value)
+                changes[records.unpack_u64(number)] = None
+        return changes
+
     def restore_clients(self, txn: Txn, log: Table) -> None:
         """Make `clients` anew from the records, each of which names its own.
 
@@ -193,6 +222,12 @@ def _state_of(value: bytes) -> State:
         return _decode(value).state
     except RecordDamaged:
         return State.SENT
+
+
+def rank_of(value: bytes) -> tuple[int, int]:
+    """Greater when the message had come further. Raises RecordDamaged."""
+    own = _decode(value)
+    return int(own.state), own.confirmed
 
 
 def is_waiting(value: bytes) -> OwnMessage | None:

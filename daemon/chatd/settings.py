@@ -57,9 +57,18 @@ def _number(flag: str, least: int, most: int, default: int, text: str | None = N
     )
 
 
+def _path(value: str) -> str:
+    """A script's unset variable must not stand for some other place; the clients say the same."""
+    if not value:
+        raise click.BadParameter("it is empty; name a file or a folder")
+    return value
+
+
 _DEFAULT = NodeConfig()
 _FLAGS = (
-    click.option("--home", metavar="DIR", help="Keep identity, store, settings and socket in one folder."),
+    click.option(
+        "--home", type=_path, metavar="DIR", help="Keep identity, store, settings and socket in one folder."
+    ),
     click.option(
         "--host",
         metavar="ADDR",
@@ -91,7 +100,7 @@ _FLAGS = (
     ),
     _number("--ttl", 1, MAX_TTL, _DEFAULT.gossip.ttl, "Hops a message is pushed; beyond, it is fetched."),
     click.option("--persist/--no-persist", default=True, help="Keep history on disk, or until exit only."),
-    click.option("--db-path", metavar="DIR", help="Keep the store here instead."),
+    click.option("--db-path", type=_path, metavar="DIR", help="Keep the store here instead."),
     click.option(
         "--retain",
         type=Duration(),
@@ -107,11 +116,15 @@ _FLAGS = (
         help="The store's greatest size; beyond, the oldest messages go.",
     ),
     click.option("--network", metavar="NAME", default=_DEFAULT.network, show_default=True),
-    click.option("--network-key", metavar="FILE", help="64 hex digits every member of the network holds."),
-    click.option("--socket", metavar="PATH", help="The local API's socket."),
+    click.option(
+        "--network-key", type=_path, metavar="FILE", help="64 hex digits every member of the network holds."
+    ),
+    click.option("--socket", type=_path, metavar="PATH", help="The local API's socket."),
     click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True),
     click.option("--log-format", type=click.Choice(LOG_FORMATS), default="auto", show_default=True),
-    click.option("--config", metavar="FILE", help="A TOML file whose keys are these flags' names."),
+    click.option(
+        "--config", type=_path, metavar="FILE", help="A TOML file whose keys are these flags' names."
+    ),
 )
 
 
@@ -172,9 +185,9 @@ def _socket(context: click.Context, values: dict[str, Any], paths: Paths) -> str
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         return values[name] if given else None
 
-    if socket := flag("socket"):
+    if (socket := flag("socket")) is not None:
         return socket
-    if flag("home"):
+    if flag("home") is not None:
         return paths.socket
     return os.environ.get("CHATD_SOCKET") or paths.socket
 

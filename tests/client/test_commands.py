@@ -341,6 +341,10 @@ def test_colour_is_for_terminals_that_want_it(console: Console) -> None:
         ("status", "--home", ""),
         ("id", "--socket", ""),
         ("export", "-o", ""),
+        ("import", ""),
+        ("backup", ""),
+        ("restore", ""),
+        ("backup", "a.bak", "--passphrase-file", ""),
     ],
 )
 def test_empty_path_stands_for_no_other_place(console: Console, argv: tuple[str, ...]) -> None:

@@ -17,11 +17,13 @@ from chatcore.identity import Identity
 from chatcore.ids import PeerId, RoomId
 from chatcore.own import OwnMessage, State
 from chatcore.people import Person
+from chatcore.wire import pack
 from chatd.store import Batch, BatchResult, Policy, RoomEntry, Store, Trimmed, records
 from chatd.store.folder import DATA_FILE
-from chatd.store.pages import PageFile
+from chatd.store.pages import Node, PageFile
 from chatd.store.readiness import make_ready
 from chatd.store.salvage import MAX_GAP, greatest
+from chatd.store.strays import Strays
 from tests.support.daemon import Daemon
 
 AUTHOR = Identity(b"a" * 32)
@@ -211,6 +213,17 @@ def test_what_is_known_survives_damaged_first_pages(folder: Path, pages: range) 
             "The tables discouraged, meta, own, people, pins, rooms could not be"
             in (aside / "README").read_text()
         )
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_stray_entries_with_one_key_the_one_that_says_more_counts(turned: bool) -> None:
+    less, more = (
+        Node(key, records.seal(pack(fields)), 0)
+        for key, fields in ((ROOM, ["lobby", False]), (ROOM, ["lobby", True]))
+    )
+    strays = Strays()
+    strays.add([more, less] if turned else [less, more])
+    assert strays.found == {"rooms": {ROOM: more.value}}
 
 
 def test_of_stale_states_the_highest_is_kept(folder: Path) -> None:

@@ -12,7 +12,7 @@ import click
 from chatctl.commands.answering import answer
 from chatctl.failures import BadUsage, ClientFailure, RpcRefused
 from chatctl.invocation import Invocation
-from chatctl.options import Command
+from chatctl.options import Command, path
 from chatctl.safetext import clean_line
 
 BACKUP_TIMEOUT_S = 3600.0
@@ -20,7 +20,10 @@ MAX_PASSPHRASE_BYTES = 4096
 VARIABLE = "CHATD_PASSPHRASE"
 
 PASSPHRASE_FILE = click.Option(
-    ["--passphrase-file"], metavar="FILE", help=f"Take the passphrase from its first line.  [env: {VARIABLE}]"
+    ["--passphrase-file"],
+    type=path,
+    metavar="FILE",
+    help=f"Take the passphrase from its first line.  [env: {VARIABLE}]",
 )
 
 
@@ -33,7 +36,7 @@ PASSPHRASE_FILE = click.Option(
         ("chatctl backup FILE --passphrase-file F", "for a script"),
     ),
 )
-@click.argument("file", metavar="FILE")
+@click.argument("file", type=path, metavar="FILE")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.pass_obj
 def backup_command(told: Invocation, file: str, passphrase_file: str | None, force: bool) -> None:
@@ -58,7 +61,7 @@ def backup_command(told: Invocation, file: str, passphrase_file: str | None, for
     params=[PASSPHRASE_FILE],
     examples=(("chatctl restore ~/chat.backup --home /new", "into a home that is empty"),),
 )
-@click.argument("file", metavar="FILE")
+@click.argument("file", type=path, metavar="FILE")
 @click.option("--no-wait", is_flag=True, help="Let it send at once; only when the old node is gone for good.")
 @click.pass_obj
 def restore_command(told: Invocation, file: str, passphrase_file: str | None, no_wait: bool) -> None:
@@ -94,10 +97,10 @@ def restore_command(told: Invocation, file: str, passphrase_file: str | None, no
     answer(told, "restore", result, show)
 
 
-def _passphrase(told: Invocation, path: str | None, *, twice: bool) -> str:
+def _passphrase(told: Invocation, source: str | None, *, twice: bool) -> str:
     """From the file, else the environment, else the terminal; never a flag, which others would see."""
-    if path is not None:
-        return _checked(_from_file(path))
+    if source is not None:
+        return _checked(_from_file(source))
     if VARIABLE in told.env.variables:
         return _checked(told.env.variables[VARIABLE])
     if not told.env.stdin.isatty():
@@ -110,17 +113,17 @@ def _passphrase(told: Invocation, path: str | None, *, twice: bool) -> str:
     return passphrase
 
 
-def _from_file(path: str) -> str:
+def _from_file(source: str) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with Path(source).open("rb") as file:
             data = file.read(MAX_PASSPHRASE_BYTES)
         return data.decode().splitlines()[0] if data else ""
     except OSError as error:
         raise BadUsage(
-            f"{path}: {(error.strerror or str(error)).lower()}", "check --passphrase-file"
+            f"{source}: {(error.strerror or str(error)).lower()}", "check --passphrase-file"
         ) from error
     except UnicodeDecodeError as error:
-        raise BadUsage(f"{path} is not UTF-8", "check --passphrase-file") from error
+        raise BadUsage(f"{source} is not UTF-8", "check --passphrase-file") from error
 
 
 def _checked(passphrase: str) -> str:

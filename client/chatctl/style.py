@@ -39,9 +39,6 @@ class Style:
     def dim(self, text: str) -> str:
         return self._sgr("2", text)
 
-    def bold(self, text: str) -> str:
-        return self._sgr("1", text)
-
     def match(self, text: str) -> str:
         return self._sgr("1;4", text)
 

@@ -113,7 +113,7 @@ _FLAGS = (
         metavar="SIZE",
         default=DEFAULT_MAX_STORE,
         show_default=True,
-        help="The store's greatest size; beyond, the oldest messages go.",
+        help="The data file's greatest size; near it the oldest go, but for pinned and undelivered ones.",
     ),
     click.option("--network", metavar="NAME", default=_DEFAULT.network, show_default=True),
     click.option(
@@ -169,7 +169,7 @@ def load(context: click.Context, values: dict[str, Any]) -> Settings:
         log_format=values["log_format"],
         node=NodeConfig(
             network=names.network_name(values["network"]),
-            username=names.username(values["username"] or _login()),
+            username=names.username(_login() if values["username"] is None else values["username"]),
             advertise=tuple(_advertised(address) for address in values["advertise"]),
             bootstrap=tuple(names.normal_address(address) for address in values["bootstrap"]),
             link=LinkConfig(max_peers=values["max_peers"]),

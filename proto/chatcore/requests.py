@@ -223,11 +223,11 @@ class Requests:
             self._by_client[room.id, own.client_id] = sending
         return self._persist(sending)
 
-    def _joined(self, text: str) -> Room:
+    def _joined(self, text: str, *, leaving: bool = False) -> Room:
         name = room_name(text)
         room = self._rooms.get(room_id(self._network, name))
         if room is None:
-            raise NotInRoom(name)
+            raise NotInRoom(name, leaving=leaving)
         return room
 
     def _handle_join(self, event: JoinRoom) -> list[Output]:
@@ -243,7 +243,7 @@ class Requests:
         return sum(isinstance(commit, _Moving) and commit.record.joined for commit in self._commits.values())
 
     def _handle_leave(self, event: LeaveRoom) -> list[Output]:
-        room = self._joined(event.room)
+        room = self._joined(event.room, leaving=True)
         return [self._persist(_Moving(event.request, RoomRecord(room.id, room.name, joined=False)))]
 
     def _handle_import(self, event: ImportMessages) -> list[Output]:

@@ -5,7 +5,7 @@ from chatctl.style import PLAIN, Style, hue_of
 
 def test_plain_style_adds_nothing() -> None:
     assert PLAIN.nick("ann", "k3f9") == "ann"
-    assert PLAIN.dim("x") == PLAIN.bold("x") == PLAIN.warning("x") == "x"
+    assert PLAIN.dim("x") == PLAIN.warning("x") == "x"
 
 
 def test_nick_colour_is_stable_and_by_identity() -> None:

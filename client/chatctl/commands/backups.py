@@ -75,15 +75,9 @@ def restore_command(told: Invocation, file: str, passphrase_file: str | None, no
     command += ["--home", home] if home else []
     command += ["--no-wait"] if no_wait else []
     paths = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(
-        command,
-        input=passphrase.encode(),
-        stdout=subprocess.PIPE,
-        env={**told.env.variables, "PYTHONPATH": paths},
-        check=False,
-    )
+    said = _run(command, passphrase, {**told.env.variables, "PYTHONPATH": paths})
     try:
-        result = json.loads(done.stdout)
+        result = json.loads(said)
     except ValueError as error:
         raise ClientFailure("chatd could not be run to restore it", "see what it said above") from error
     if "error" in result:
@@ -95,6 +89,18 @@ def restore_command(told: Invocation, file: str, passphrase_file: str | None, no
             told.say("it sends nothing before it has caught up with a peer")
 
     answer(told, "restore", result, show)
+
+
+def _run(command: list[str], passphrase: str, variables: dict[str, str]) -> bytes:
+    """What it says. When this one is interrupted it is, too, and has taken away what it began."""
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
+    try:
+        return child.communicate(passphrase.encode())[0]
+    except BaseException:
+        child.terminate()
+        raise
+    finally:
+        child.wait()
 
 
 def _passphrase(told: Invocation, source: str | None, *, twice: bool) -> str:

@@ -222,6 +222,9 @@ class ErrorData(TypedDict):
     kind: str
     hint: str
     retryable: NotRequired[bool]
+    found: NotRequired[int]
+    upto: NotRequired[str]
+    """Of MuchNotShown: how many would have been on the page, and the message to go on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,4 +275,5 @@ def error_code(error: ChatError) -> int:
 
 
 def error_data(error: LocalError) -> ErrorData:
-    return {"kind": error.kind, "hint": error.hint, "retryable": error.retryable}
+    data: ErrorData = {"kind": error.kind, "hint": error.hint, "retryable": error.retryable}
+    return {**data, "found": error.found, "upto": error.upto} if isinstance(error, MuchNotShown) else data

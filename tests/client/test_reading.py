@@ -115,11 +115,6 @@ def test_every_limit_may_be_more_than_a_page(console: Console, monkeypatch: pyte
     assert console.chatctl("pins", "--room", "tea", "-n", "1000000") == 0
 
 
-def test_history_shows_the_state_of_every_own_message(console: Console) -> None:
-    console.chatctl("history", "tea", "--json")
-    assert {item["state"] for item in json.loads(console.out)} == {"queued"}
-
-
 def test_history_of_more_than_a_page_is_one_document(console: Console) -> None:
     assert console.chatctl("history", "tea", "-n", str(10 * MAX_HISTORY), "--json") == 0
     assert len(json.loads(console.out)) == COUNT

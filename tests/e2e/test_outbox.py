@@ -107,6 +107,7 @@ def test_delivered_stays_delivered_when_the_daemon_is_killed_at_once(spawn: Spaw
         assert status(ann, sent["id"])["state"] == "delivered"
         again = ann.call("message.send", text=f"{number}", client_id=f"{number}")
         assert again == {**sent, "state": "delivered"}
+        assert {item["state"] for item in ann.call("message.history")} == {"delivered"}
 
 
 @pytest.fixture

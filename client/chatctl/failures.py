@@ -3,7 +3,10 @@
 An error is one sentence and, apart from it, what to do about it. Knows no streams and no sockets.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
+from typing import Any
 
 
 class ExitStatus(IntEnum):
@@ -29,11 +32,19 @@ class ClientFailure(Exception):
 class RpcRefused(ClientFailure):
     """The daemon understood and said no. `code` and `kind` are those of the API table."""
 
-    def __init__(self, code: int, message: str, kind: str = "", hint: str = "") -> None:
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        kind: str = "",
+        hint: str = "",
+        data: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         super().__init__(message, hint)
         self.code = code
         self.message = message
         self.kind = kind
+        self.data = data
 
 
 class DaemonUnreachable(ClientFailure):

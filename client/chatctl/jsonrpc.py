@@ -48,4 +48,4 @@ def _refusal(error: Any) -> RpcRefused:
     data = error.get("data")
     data = data if isinstance(data, dict) else {}
     message = str(error.get("message") or f"refused with code {error['code']}")
-    return RpcRefused(error["code"], message, str(data.get("kind") or ""), str(data.get("hint") or ""))
+    return RpcRefused(error["code"], message, str(data.get("kind") or ""), str(data.get("hint") or ""), data)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatctl.nicks import SHORT_CHARS, Nicks
 from chatctl.render_text import action_of, body
-from chatctl.safetext import clean_line
+from chatctl.safetext import clean_line, clean_text
 from chatctl.style import PLAIN, Style
 from chatctl.table import pairs, table
 
@@ -115,7 +115,12 @@ def pin_changed(change: "PinChange") -> str:
 _FOUND, _END = "\ue000", "\ue001"
 """Around what was found while a text is cleaned; private to us, so no text has them when they are put in."""
 
-_MARKS = {ord(_FOUND): None, ord(_END): None}
+_HELD = {0x200C: "\ufe07", 0x200D: "\ufe08"}
+_RELEASED = {0xFE07: "\u200c", 0xFE08: "\u200d"}
+"""What stands for a joiner that may be shown, while marks are beside it. These variation selectors nothing
+uses, and no name keeps any, so none can smuggle a joiner in."""
+
+_MARKS = dict.fromkeys([ord(_FOUND), ord(_END), *_RELEASED])
 
 
 def found(
@@ -135,20 +140,24 @@ def found(
         nicks.observe(item["author"], item["username"])
     lines = []
     for item in messages:
-        marked: Message = {**item, "text": _mark(item["text"].translate(_MARKS), words)}
+        marked: Message = {**item, "text": _mark(item["text"], words)}
         line = message(marked, nicks, style, pattern="%Y-%m-%d %H:%M:%S", in_room=in_room, zone=zone)
-        lines.append(re.sub(f"{_FOUND}(.*?){_END}", lambda match: style.match(match[1]), line))
+        lines.append(
+            re.sub(f"{_FOUND}(.*?){_END}", lambda match: style.match(match[1]), line).translate(_RELEASED)
+        )
     return lines
 
 
 def _mark(text: str, words: "Words") -> str:
     from chatcore.words import places_of  # noqa: PLC0415 - only a search needs it
 
+    text = clean_text(text.translate(_MARKS))
+    held = text.translate(_HELD)
     pieces, done = [], 0
     for start, end in places_of(words, text):
-        pieces += [text[done:start], _FOUND, text[start:end], _END]
+        pieces += [held[done:start], _FOUND, held[start:end], _END]
         done = end
-    return "".join([*pieces, text[done:]])
+    return "".join([*pieces, held[done:]])
 
 
 def search_notes(page: "SearchPage") -> list[str]:

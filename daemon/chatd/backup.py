@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import sys
 import time
 from pathlib import Path
@@ -63,8 +64,9 @@ class Backups:
         try:
             said, _ = await child.communicate(json.dumps(request).encode())
         finally:
-            if child.returncode is None:
-                child.kill()
+            if child.returncode is None:  # it takes away what it has begun
+                child.terminate()
+                await child.wait()
         answer: dict[str, Any] = (
             json.loads(said) if said else {"error": "it ended before it was done", "hint": "try again"}
         )
@@ -111,16 +113,34 @@ def _quoted(text: str) -> str:
 
 def main() -> None:
     """The child's part."""
+    end_orderly()
     request = json.load(sys.stdin)
     target = Path(request["path"])
     try:
         answer: dict[str, Any] = {"bytes": _write(target, request)}
     except LocalError as error:
         answer = {"error": str(error), "hint": error.hint}
+    except KeyboardInterrupt:
+        answer = {"error": "it was interrupted", "hint": "try again"}
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         answer = {"error": why, "hint": "choose another place, or free disk space"}
     print(json.dumps(answer))  # noqa: T201 - what the parent reads
+
+
+def end_orderly() -> None:
+    """In a child: the first signal to end is a KeyboardInterrupt, and no other disturbs the tidying up.
+
+    With Ctrl-C two come: the terminal's own, and the parent's.
+    """
+
+    def interrupt(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
 
 
 def _write(target: Path, request: dict[str, Any]) -> int:

@@ -307,7 +307,7 @@ class Driver:
                 continue
             job = JobId(result.job)
             if result.error is not None:
-                self.post(CommitFailed(job, result.error))
+                self.post(CommitFailed(job, result.error, result.hint))
             else:
                 stored = tuple([StoredMessage(item.seq, item.envelope) for item in result.stored])
                 self.post(Committed(job, stored))

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from chatcore import __version__, api
@@ -31,6 +31,7 @@ from chatcore.events import (
 from chatcore.ids import DIGEST_BYTES, MessageId, PeerId, RoomId
 from chatcore.names import normal_address, room_id, room_name
 from chatcore.node import Node
+from chatcore.own import OwnMessage
 from chatd import importing, people, reading, views
 from chatd.backup import Backups
 from chatd.doctor.examination import Doctor
@@ -252,11 +253,17 @@ class Methods:
     async def message_history(self, params: api.HistoryParams) -> list[api.Message]:
         room, name = self._known_room(params.room)
         found = await asyncio.to_thread(reading.history, self._store, self._node.people, room, name, params)
-        return found if params.signed else [self._with_state(message) for message in found]
+        return found if params.signed else await self._with_states(found)
 
-    def _with_state(self, message: api.Message) -> api.Message:
-        """When it is one of ours and not long ago."""
-        own = self._node.own_followed(MessageId(bytes.fromhex(message["id"])))
+    async def _with_states(self, messages: list[api.Message]) -> list[api.Message]:
+        """Of our own, where it is kept. What the node knows is newer than what is on the disk."""
+        kept = await asyncio.to_thread(
+            reading.states, self._store, str(self._node.identity.peer_id), messages
+        )
+        return [self._with_state(message, kept) for message in messages]
+
+    def _with_state(self, message: api.Message, kept: Mapping[str, OwnMessage]) -> api.Message:
+        own = self._node.own_followed(MessageId(bytes.fromhex(message["id"]))) or kept.get(message["id"])
         return message if own is None else {**message, "state": str(own.state)}
 
     async def message_search(self, params: api.SearchParams) -> api.SearchPage:
@@ -284,7 +291,7 @@ class Methods:
     async def message_pins(self, params: api.PinsParams) -> list[api.Message]:
         room, name = self._known_room(params.room)
         found = await asyncio.to_thread(reading.pins, self._store, self._node.people, room, name, params)
-        return [self._with_state(message) for message in found]
+        return await self._with_states(found)
 
     def _known_room(self, text: str) -> tuple[RoomId, str]:
         """Raises BadName or NotInRoom."""

@@ -71,5 +71,5 @@ def _prefix(text: str) -> str:
     """Raises NoSuchMessage."""
     prefix = text.lower()
     if not _ID.fullmatch(prefix):
-        raise api.NoSuchMessage(text[:_MAX_QUOTED])
+        raise api.NoSuchMessage(text[:_MAX_QUOTED], no_id=True)
     return prefix

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from chatcore import api
 from chatcore.clock import COUNTER_BITS
 from chatcore.envelopes import Chat
-from chatcore.ids import DIGEST_BYTES, SHORT_CHARS, PeerId, RoomId
+from chatcore.ids import DIGEST_BYTES, SHORT_CHARS, MessageId, PeerId, RoomId
+from chatcore.own import OwnMessage
 from chatcore.people import People
 from chatcore.words import MAX_QUERY_CHARS, MAX_QUERY_WORDS, parse
 from chatd import views
@@ -112,6 +113,13 @@ def history(
         raise api.MuchNotShown(len(page.found), way, page.upto.message_id.hex())
     found = page.found if low is not None else page.found[::-1]
     return [_message(item, name, people, signed=params.signed) for item in found]
+
+
+def states(store: Store, author: str, messages: Iterable[api.Message]) -> dict[str, OwnMessage]:
+    """What became of those that `author` wrote, who is this node, by id; as far as it is kept."""
+    mine = [message["id"] for message in messages if message["author"] == author]
+    found = [(item, store.own(MessageId(bytes.fromhex(item)))) for item in mine]
+    return {item: own for item, own in found if own is not None}
 
 
 def pins(store: Store, people: People, room: RoomId, name: str, params: api.PinsParams) -> list[api.Message]:

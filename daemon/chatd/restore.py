@@ -17,7 +17,7 @@ from typing import IO, Any
 from chatcore.errors import LocalError
 from chatcore.identity import KEY_FILE_MAX_BYTES, Identity
 from chatcore.paths import Paths
-from chatd.backup import CONFIG, DATA, IDENTITY, MANIFEST, NETWORK_KEY
+from chatd.backup import CONFIG, DATA, IDENTITY, MANIFEST, NETWORK_KEY, end_orderly
 from chatd.store import restored
 from chatd.store.folder import sync_folder
 from chatd.vault import VaultUnreadable, read_vault
@@ -117,6 +117,7 @@ def main() -> int:
     passphrase = sys.stdin.buffer.read().decode(errors="surrogateescape").removesuffix("\n")
     paths = Paths.resolve(arguments.home, os.environ)
     os.umask(0o077)
+    end_orderly()
     try:
         answer = restore(Path(arguments.file), passphrase, paths, wait=not arguments.no_wait)
     except LocalError as error:
@@ -126,6 +127,8 @@ def main() -> int:
     except OSError as error:
         where = error.filename or arguments.file
         answer = {"error": f"{where}: {(error.strerror or str(error)).lower()}", "hint": "check the path"}
+    except KeyboardInterrupt:
+        answer = {"error": f"{arguments.file}: it was interrupted", "hint": "nothing was made of it"}
     except (ValueError, KeyError):
         answer = {"error": f"{arguments.file}: what it holds makes no sense", "hint": "make another backup"}
     print(json.dumps(answer))  # noqa: T201 - what chatctl reads

@@ -60,9 +60,18 @@ def _number(flag: str, least: int, most: int, default: int, text: str | None = N
     )
 
 
+def _path(value: str) -> str:
+    """A script's unset variable must not stand for some other place; the clients say the same."""
+    if not value:
+        raise click.BadParameter("it is empty; name a file or a folder")
+    return value
+
+
 _DEFAULT = NodeConfig()
 _FLAGS = (
-    click.option("--home", metavar="DIR", help="Keep identity, store, settings and socket in one folder."),
+    click.option(
+        "--home", type=_path, metavar="DIR", help="Keep identity, store, settings and socket in one folder."
+    ),
     click.option(
         "--host",
         metavar="ADDR",
@@ -94,7 +103,7 @@ _FLAGS = (
     ),
     _number("--ttl", 1, MAX_TTL, _DEFAULT.gossip.ttl, "Hops a message is pushed; beyond, it is fetched."),
     click.option("--persist/--no-persist", default=True, help="Keep history on disk, or until exit only."),
-    click.option("--db-path", metavar="DIR", help="Keep the store here instead."),
+    click.option("--db-path", type=_path, metavar="DIR", help="Keep the store here instead."),
     click.option(
         "--retain",
         type=Duration(),
@@ -107,14 +116,18 @@ _FLAGS = (
         metavar="SIZE",
         default=DEFAULT_MAX_STORE,
         show_default=True,
-        help="The store's greatest size; beyond, the oldest messages go.",
+        help="The data file's greatest size; near it the oldest go, but for pinned and undelivered ones.",
     ),
     click.option("--network", metavar="NAME", default=_DEFAULT.network, show_default=True),
-    click.option("--network-key", metavar="FILE", help="64 hex digits every member of the network holds."),
-    click.option("--socket", metavar="PATH", help="The local API's socket."),
+    click.option(
+        "--network-key", type=_path, metavar="FILE", help="64 hex digits every member of the network holds."
+    ),
+    click.option("--socket", type=_path, metavar="PATH", help="The local API's socket."),
     click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True),
     click.option("--log-format", type=click.Choice(LOG_FORMATS), default="auto", show_default=True),
-    click.option("--config", metavar="FILE", help="A TOML file whose keys are these flags' names."),
+    click.option(
+        "--config", type=_path, metavar="FILE", help="A TOML file whose keys are these flags' names."
+    ),
 )
 
 
@@ -160,7 +173,7 @@ def load(context: click.Context, values: dict[str, Any]) -> Settings:
         log_format=values["log_format"],
         node=NodeConfig(
             network=names.network_name(values["network"]),
-            username=names.username(values["username"] or _login()),
+            username=names.username(_login() if values["username"] is None else values["username"]),
             advertise=tuple(_advertised(address) for address in values["advertise"]),
             bootstrap=tuple(names.normal_address(address) for address in values["bootstrap"]),
             link=LinkConfig(max_peers=values["max_peers"]),
@@ -176,9 +189,9 @@ def _socket(context: click.Context, values: dict[str, Any], paths: Paths) -> str
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         return values[name] if given else None
 
-    if socket := flag("socket"):
+    if (socket := flag("socket")) is not None:
         return socket
-    if flag("home"):
+    if flag("home") is not None:
         return paths.socket
     return os.environ.get("CHATD_SOCKET") or paths.socket
 

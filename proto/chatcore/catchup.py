@@ -74,8 +74,10 @@ class CatchUp:
     def refusal(self, linked: Mapping[RoomId, str]) -> NotCaughtUp:
         """Says what is missing still. `linked` as above, with the rooms' names."""
         if not linked:
-            return NotCaughtUp("nobody in its rooms is linked")
+            return NotCaughtUp("nobody in its rooms is linked", linked=False)
         behind = sorted(name for room, name in linked.items() if room not in self._whole)
         if behind:
-            return NotCaughtUp(f"it is still comparing its history of #{behind[0]} with a member's")
-        return NotCaughtUp("it looks for a few seconds whether another member has more")
+            return NotCaughtUp(
+                f"it is still comparing its history of #{behind[0]} with a member's", linked=True
+            )
+        return NotCaughtUp("it looks for a few seconds whether another member has more", linked=True)

@@ -88,8 +88,9 @@ class NotInRoom(LocalError):
 
     kind = "not_in_room"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"this node is not in #{name}", f"join it first: chatctl join '#{name}'")
+    def __init__(self, name: str, *, leaving: bool = False) -> None:
+        hint = "chatctl rooms shows those it is in" if leaving else f"join it first: chatctl join '#{name}'"
+        super().__init__(f"this node is not in #{name}", hint)
         self.name = name
 
 
@@ -270,10 +271,8 @@ class StoreFailed(LocalError):
     kind = "store_failed"
     retryable = True
 
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"the store could not keep it: {why}", "free disk space or raise --max-store, then try again"
-        )
+    def __init__(self, why: str, hint: str = "") -> None:
+        super().__init__(f"the store could not keep it: {why}", hint or "free disk space, then try again")
         self.why = why
 
 
@@ -293,10 +292,14 @@ class NotCaughtUp(LocalError):
     kind = "not_caught_up"
     retryable = True
 
-    def __init__(self, waits_for: str) -> None:
+    def __init__(self, waits_for: str, *, linked: bool) -> None:
+        alone = (
+            "link it with a member of its rooms, chatctl connect HOST:PORT; or, only if the old node is gone"
+            " for good and nobody else has its messages: chatctl call node.caught_up"
+        )
         super().__init__(
             f"this node was restored from a backup and waits to catch up: {waits_for}",
-            "link it with a member of its rooms, or, if none is left: chatctl call node.caught_up",
+            "try again in some seconds; chatctl doctor says what it waits for" if linked else alone,
         )
         self.waits_for = waits_for
 

@@ -241,10 +241,11 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CommitFailed:
-    """Answers Persist: none of it was kept."""
+    """Answers Persist: none of it was kept. `hint` says what to do, where that is known."""
 
     job: JobId
     why: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,19 @@ class OwnLog(Protocol):
         """How many were handed to nobody."""
         ...
 
+    def own_waits(self) -> bool:
+        """Whether there is any that nobody has confirmed."""
+        ...
+
+    def own_last(self) -> int:
+        """The greatest number of any; 0 when there is none."""
+        ...
+
+    def own_waiting_after(self, number: int, upto: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
+        """Of those numbered above `number`, up to `upto`, some that nobody has confirmed, with their keys in
+        their rooms; and the number that was looked up to, None when that is all."""
+        ...
+
 
 class NoOwnLog:
     """Of a node that keeps nothing."""
@@ -95,3 +108,12 @@ class NoOwnLog:
 
     def own_unsent(self) -> int:
         return 0
+
+    def own_waits(self) -> bool:
+        return False
+
+    def own_last(self) -> int:
+        return 0
+
+    def own_waiting_after(self, _: int, __: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
+        return [], None

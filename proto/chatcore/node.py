@@ -67,6 +67,7 @@ from chatcore.events import (
     ServeDue,
     ShuffleDue,
     Started,
+    StateChanged,
     StatesDue,
     Stop,
     StrangerRefused,
@@ -292,6 +293,8 @@ class Node:
         if self._swarms.met:
             met, self._swarms.met = self._swarms.met, []
             outputs += self._repair.handle_met(met, now)
+        if self._repair.shared or self._repair.served:
+            outputs += self._note_spread()
         if self._catch_up.noted:
             outputs += self._catch_up.handle_noted(self._linked_rooms(), now)
         if self._outbox.changed:
@@ -369,6 +372,7 @@ class Node:
 
     def _handle_stop(self, now: Now) -> list[Output]:
         self._stopping = True
+        self._outbox.handle_stop()
         self._dialler.handle_stop()
         saved = self._dialler.save()
         return [*saved, *self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now), now)]
@@ -530,6 +534,14 @@ class Node:
         return self._repair.handle_writing(event.link, now, paused=event.paused)
 
     # Messages of others
+
+    def _note_spread(self) -> list[Output]:
+        """Whom history repair has brought messages of our own, and who was found to have them."""
+        shared, self._repair.shared = self._repair.shared, []
+        served, self._repair.served = self._repair.served, []
+        self._outbox.handle_shared(shared)
+        raised = self._outbox.handle_handed(served)
+        return [StateChanged(self.rooms[own.room].name, own) for own in raised if own.room in self.rooms]
 
     def _handle_received(self, event: Received, now: Now) -> list[Output]:
         link = self.links.get(event.link) or self.links.fading(event.link)

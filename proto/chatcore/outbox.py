@@ -12,6 +12,7 @@ from chatcore.ids import MessageId, PeerId, RoomId
 from chatcore.index import OwnLog
 from chatcore.own import OwnMessage, State
 from chatcore.recent import ShortId, short_id
+from chatcore.shared import Shared, Walks
 
 MAX_OFFERED = 256
 """Pushed to a new neighbour; what is older it finds by comparing histories, which begins at once."""
@@ -19,7 +20,7 @@ MAX_OFFERED = 256
 MAX_WAITING = 4096
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Kept in memory to be handed over. A full outbox lets the oldest go: it is in the log all the same, history
-repair brings it to others, and its state stays as it was."""
+repair brings it to others, and their receipts, or comparisons of histories, say so."""
 
 MAX_UNSENT = 65_536
 """Messages that nobody was handed yet. They are kept whatever their age, so there is an end to them. At some
@@ -36,6 +37,10 @@ class Outbox:
         self._envelopes: OrderedDict[ShortId, Envelope] = OrderedDict()
         self._followed: OrderedDict[ShortId, None] = OrderedDict()
         self._bytes = 0
+        self._walks = Walks(log)
+        self._last = log.own_last()
+        """The number of the newest that is on disk for sure."""
+
         self._ahead: dict[ShortId, OwnMessage] = {}
         """What is known and not yet on disk."""
 
@@ -78,8 +83,9 @@ class Outbox:
 
     # What becomes of them
 
-    def add(self, own: OwnMessage, envelope: Envelope) -> None:
-        """It is on our disk."""
+    def add(self, own: OwnMessage, envelope: Envelope, number: int) -> None:
+        """It is on our disk, under this number."""
+        self._last = max(self._last, number)
         self._wait_for(own, envelope)
 
     def _wait_for(self, own: OwnMessage, envelope: Envelope) -> None:
@@ -100,10 +106,10 @@ class Outbox:
             self._bytes -= len(envelope.payload)
 
     def handle_handed(self, ids: Iterable[MessageId]) -> list[OwnMessage]:
-        """They went to some neighbour; those for which that is new."""
+        """They went to some member; those for which that is new. What is not ours is left out."""
         raised = []
         for short in map(short_id, ids):
-            told = self._told.get(short)
+            told = self._told.get(short) or self._let_go(short)
             if told is not None and told.handed() is not told:
                 self._told[short] = told.handed()
                 self._ahead[short] = (self._ahead.get(short) or told).handed()
@@ -114,13 +120,20 @@ class Outbox:
         """A member of these rooms has them on disk. What is not ours, or too old, is left out."""
         for short in map(ShortId, ids):
             known = self._latest(short) or self._let_go(short)
-            if known is None or known.room not in rooms:
-                continue
-            confirmed = known.confirmed_too(peer)
-            if confirmed is not known:
-                self._ahead[short] = confirmed
-                self.urgent = True
-                self._no_longer_waits(short)
+            if known is not None and known.room in rooms:
+                self._confirm(short, known, peer)
+
+    def _confirm(self, short: ShortId, known: OwnMessage, peer: PeerId) -> None:
+        confirmed = known.confirmed_too(peer)
+        if confirmed is not known:
+            self._ahead[short] = confirmed
+            self.urgent = True
+            self._no_longer_waits(short)
+
+    def handle_shared(self, shared: Iterable[Shared]) -> None:
+        """A member has stored these ranges as they are here. What of them waits it has, without a receipt."""
+        if self._log.own_waits():
+            self._walks.add(shared, self._last)
 
     def _let_go(self, short: ShortId) -> OwnMessage | None:
         """One that history repair has brought to somebody: it waits no longer."""
@@ -142,12 +155,19 @@ class Outbox:
 
     @property
     def changed(self) -> bool:
-        return bool(self._ahead)
+        return bool(self._ahead or self._walks)
 
     def take_changes(self) -> tuple[OwnMessage, ...]:
-        """To be written. Until that is done they count as the latest, and are told to nobody."""
+        """To be written; may be none. Until that is done they count as the latest, and are told to nobody."""
+        for own, peer in self._walks.step():
+            short = short_id(own.id)
+            self._confirm(short, self._latest(short) or own, peer)
         self.urgent = False
         return tuple(self._ahead.values())
+
+    def handle_stop(self) -> None:
+        """What is known already is all that is still written."""
+        self._walks.clear()
 
     def handle_written(self, written: Iterable[OwnMessage]) -> list[OwnMessage]:
         """They are on disk; those to be told."""

@@ -181,9 +181,6 @@ class Presence:
         if len(self._left) > MAX_LEFT:
             del self._left[next(iter(self._left))]
 
-    def is_member(self, peer_id: PeerId) -> bool:
-        return peer_id in self._members
-
     # Going
 
     def handle_woken(self, mono: float) -> None:

@@ -90,6 +90,8 @@ def fingerprint(found: Sum) -> bytes:
     return hashlib.blake2b(said, digest_size=FINGERPRINT_BYTES).digest()
 
 
+Bounds = tuple[bytes, bytes]
+
 NOTHING = fingerprint(Sum(0, 0))
 """Who has nothing needs no details: it will fetch the range."""
 
@@ -168,6 +170,13 @@ def _key(stamp: int, message_id: MessageId) -> bytes:
     return stamp.to_bytes(STAMP_BYTES, "big") + message_id
 
 
+def equal_ranges(index: Index, room: RoomId, question: Compare, reply: Compared) -> list[Bounds]:
+    """Where the asker has what we have, as its fingerprint says; nothing below our floor was compared."""
+    kept_from = floor(index, room)
+    asked = zip(question.ranges, reply.answers, strict=False)
+    return [(max(item.lower, kept_from), item.upper) for item, parts in asked if not parts]
+
+
 # Asking
 
 
@@ -224,6 +233,9 @@ class Session:
 
     broken: bool = False
     """It did not have what it listed."""
+
+    alike: list[Bounds] = field(default_factory=list)
+    """Where the other side has what we have, as its last answer shows."""
 
     waits: bool = False
     """Gaps were left as somebody else has the turn to fill them."""
@@ -307,7 +319,12 @@ class Session:
         self.todo[:0] = asked[len(message.answers) :]
         listed: list[MessageId] = []
         deeper: list[Range] = []
+        self.alike = []
         for question, parts in zip(asked, message.answers, strict=False):
+            if not parts and self.rounds == 1:  # its floor does not reach as far up as the first question
+                ours = index.fingerprint(self.room, question.lower, question.upper)
+                if fingerprint(ours) == question.fingerprint:  # still
+                    self.alike.append((question.lower, question.upper))
             listed += self._on_parts(question, parts, index, deeper)
         self.todo[:0] = deeper
         self.differed = self.differed or bool(deeper or listed or self.gaps)
@@ -333,6 +350,8 @@ class Session:
                     self._add_gap(part.lower, upper, part.count)
                 elif (print_ := fingerprint(ours)) != part.fingerprint:
                     deeper.append(Range(part.lower, upper, print_))
+                else:
+                    self.alike.append((part.lower, upper))
             upper = part.lower
         return listed
 

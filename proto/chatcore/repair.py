@@ -14,7 +14,7 @@ from chatcore.counters import Counters
 from chatcore.errors import Malformed
 from chatcore.events import JobId, Output, Priority, RepairDue, Send, ServeDue, SetTimer
 from chatcore.gossip import Gossip
-from chatcore.ids import LinkId, RoomId
+from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.index import Index
 from chatcore.links import Link, Links
 from chatcore.messages import (
@@ -29,7 +29,9 @@ from chatcore.messages import (
 )
 from chatcore.reconcile import (
     BadHistory,
+    Bounds,
     Session,
+    equal_ranges,
     fingerprint,
     floor,
     horizon,
@@ -38,6 +40,7 @@ from chatcore.reconcile import (
 from chatcore.rng import Rng
 from chatcore.room import Room
 from chatcore.serving import Serving
+from chatcore.shared import Shared
 from chatcore.turns import ASK_ANOTHER_S, Turns
 
 MAX_SESSIONS = 16
@@ -95,6 +98,10 @@ class Repair:
         self._serve_at: float | None = None
         self._tokens: dict[LinkId, int] = {}
         """Of the last session each peer opened."""
+
+        self.shared: list[Shared] = []
+        self.served: list[MessageId] = []
+        """Until somebody looks: where members were found to have what we have, and what they were sent."""
 
         self._turns: dict[RoomId, Turns] = {}
         self._checking: dict[JobId, Session] = {}
@@ -321,8 +328,13 @@ class Repair:
             if item.room not in self._rooms:
                 continue  # left meanwhile
             if isinstance(item.reply, Compared):
+                if isinstance(item.question, Compare):
+                    equal = equal_ranges(self._index, item.room, item.question, item.reply)
+                    self._note_shared(item.link, item.room, equal)
                 # Behind our own question, so that the other side sees that we ask already.
                 outputs += self._ask_back(item.link, item.room, item.reply, now)
+            else:
+                self.served += [message.id for message in item.reply.messages]
             bulk = isinstance(item.question, FetchRange)
             outputs.append(Send((item.link,), item.reply, Priority.BULK if bulk else Priority.HISTORY))
         due = self._serving.due()
@@ -330,6 +342,11 @@ class Repair:
             self._serve_at = due
             outputs.append(SetTimer(ServeDue(), due))
         return outputs
+
+    def _note_shared(self, link_id: LinkId, room: RoomId, bounds: Iterable[Bounds]) -> None:
+        link = self._links.get(link_id)
+        if link is not None:
+            self.shared += [Shared(link.peer_id, room, lower, upper) for lower, upper in bounds]
 
     def _ask_back(self, link: LinkId, room: RoomId, reply: Compared, now: Now) -> list[Output]:
         """Whoever is told of a difference, in the first answer of its session, may have what we lack."""
@@ -380,6 +397,7 @@ class Repair:
 
     def _on_compared(self, session: Session, message: Compared, now: Now) -> None:
         found = session.on_compared(message, self._index, self._gossip.lacking)
+        self._note_shared(session.link, session.room, session.alike)
         claimed = self._turns_of(session.room).claim(found, session.link, now.mono)
         session.wanted += claimed
         session.put_off = session.put_off or len(claimed) < len(found)

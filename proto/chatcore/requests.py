@@ -223,11 +223,11 @@ class Requests:
             self._by_client[room.id, own.client_id] = sending
         return self._persist(sending)
 
-    def _joined(self, text: str) -> Room:
+    def _joined(self, text: str, *, leaving: bool = False) -> Room:
         name = room_name(text)
         room = self._rooms.get(room_id(self._network, name))
         if room is None:
-            raise NotInRoom(name)
+            raise NotInRoom(name, leaving=leaving)
         return room
 
     def _handle_join(self, event: JoinRoom) -> list[Output]:
@@ -243,7 +243,7 @@ class Requests:
         return sum(isinstance(commit, _Moving) and commit.record.joined for commit in self._commits.values())
 
     def _handle_leave(self, event: LeaveRoom) -> list[Output]:
-        room = self._joined(event.room)
+        room = self._joined(event.room, leaving=True)
         return [self._persist(_Moving(event.request, RoomRecord(room.id, room.name, joined=False)))]
 
     def _handle_import(self, event: ImportMessages) -> list[Output]:
@@ -349,7 +349,7 @@ class Requests:
         copies = self._gossip.publish(commit.envelope, commit.room, now)
         own = commit.own
         self._by_client.pop((own.room, own.client_id), None)
-        self._outbox.add(own, commit.envelope)
+        self._outbox.add(own, commit.envelope, max([item.seq for item in stored], default=0))
         if any(isinstance(copy, Send) for copy in copies):
             (own,) = self._outbox.handle_handed([own.id])
         reply = SentReply(own, commit.room.name)
@@ -395,8 +395,9 @@ class Requests:
         if self._noting or now.mono < self._states_not_before:
             return []
         if self._outbox.urgent or at_once:
-            self._noting = True
-            return [self._persist(_Noting(self._outbox.take_changes()))]
+            changes = self._outbox.take_changes()
+            self._noting = bool(changes)
+            return [self._persist(_Noting(changes))] if changes else []
         if self._states_timed:
             return []
         self._states_timed = True
@@ -413,7 +414,7 @@ class Requests:
 
     def handle_commit_failed(self, event: CommitFailed, now: Now) -> list[Output]:
         commit = self._commits.pop(event.job)
-        error = StoreFailed(event.why)
+        error = StoreFailed(event.why, event.hint)
         notice = Notice("commit_failed", "", error)
         match commit:
             case _Keeping(envelopes):

@@ -107,7 +107,8 @@ def test_import_stores_each_message_once(console: Console, other: Daemon, export
 def test_import_says_which_lines_are_bad_and_stores_the_others(other: Daemon, exported: Path) -> None:
     good = exported.read_text().splitlines()
     forged = json.dumps({**json.loads(good[0]), "payload": json.loads(good[1])["payload"]})
-    bad = ["nonsense", "[]", "", forged, '{"room": 5}', '{"x": ' + "[" * 5000, "\x00", "é"]
+    no_numbers = ['{"payload": NaN}', '{"x": -Infinity}', '{"room": "tea", "payload": 1e999}']
+    bad = ["nonsense", "[]", "", forged, '{"room": 5}', '{"x": ' + "[" * 5000, "\x00", "é", *no_numbers]
     there = Console(other.home, stdin="\n".join([good[0], *bad, good[1]]).encode())
     assert there.chatctl("import", "-") == 1
     assert there.err.splitlines() == [
@@ -118,9 +119,12 @@ def test_import_says_which_lines_are_bad_and_stores_the_others(other: Daemon, ex
         "chatctl: -:7: it is not JSON",
         "chatctl: -:8: it is not JSON",
         "chatctl: -:9: it is not JSON",
+        "chatctl: -:10: it is not JSON",
+        "chatctl: -:11: it is not JSON",
+        "chatctl: -:12: it has no payload",
         there.err.splitlines()[-1],
     ]
-    assert there.err.endswith(" 7 refused\n")
+    assert there.err.endswith(" 10 refused\n")
     assert "Traceback" not in there.err
 
 

@@ -188,6 +188,11 @@ def test_rooms_are_joined_and_left_with_or_without_the_sign(console: Console) ->
     assert "the kettle" in console.out
 
 
+def test_leave_of_a_room_it_is_not_in_says_where_to_look(console: Console) -> None:
+    assert console.chatctl("leave", "nowhere") == 1
+    assert console.error.endswith("this node is not in #nowhere; chatctl rooms shows those it is in")
+
+
 def test_who_shows_who_is_in_a_room_and_refuses_others(console: Console) -> None:
     assert console.chatctl("who") == 0
     assert console.out.splitlines()[0].split() == ["NICK", "STATE", "LAST", "SEEN", "PEER"]
@@ -341,6 +346,10 @@ def test_colour_is_for_terminals_that_want_it(console: Console) -> None:
         ("status", "--home", ""),
         ("id", "--socket", ""),
         ("export", "-o", ""),
+        ("import", ""),
+        ("backup", ""),
+        ("restore", ""),
+        ("backup", "a.bak", "--passphrase-file", ""),
     ],
 )
 def test_empty_path_stands_for_no_other_place(console: Console, argv: tuple[str, ...]) -> None:

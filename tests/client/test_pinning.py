@@ -56,6 +56,8 @@ def test_pins_shows_each_with_its_id(console: Console, daemon: Daemon) -> None:
 def test_pin_of_an_unknown_message_is_refused(console: Console) -> None:
     assert console.chatctl("pin", "ffffffffff") == 1
     assert "there is no message ffffffffff" in console.error
+    assert console.chatctl("pin", "zzz") == 1
+    assert "'zzz' is no message id; give 10 or more of its hexadecimal digits" in console.error
 
 
 def test_change_to_a_pin_is_one_line() -> None:

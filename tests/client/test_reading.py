@@ -4,13 +4,15 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from chatcore.api import MAX_HISTORY, SearchPage
 from chatctl import render
 from chatctl.commands import reading
-from chatctl.failures import BadUsage
+from chatctl.failures import BadUsage, RpcRefused
 from chatctl.moments import moment
 from chatctl.nicks import Nicks
 from chatctl.style import Style
@@ -64,7 +66,6 @@ def test_history_goes_back_and_on_from_a_message(console: Console) -> None:
 
 def test_history_all_goes_through_every_page(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_PAGE", 5)
-    monkeypatch.setattr(reading.pages, "__defaults__", (5,))
     assert console.chatctl("history", "tea", "--all") == 0
     assert shown(console) == list(range(COUNT))
     assert console.chatctl("history", "tea", "--all", "--json") == 0
@@ -74,6 +75,44 @@ def test_history_all_goes_through_every_page(console: Console, monkeypatch: pyte
     assert shown(console) == list(range(1, COUNT))
     assert console.chatctl("history", "tea", "-n", "7", "--after", "2020-01-01") == 0
     assert shown(console) == list(range(7))
+
+
+class Row:
+    """A daemon that tells of a long row of messages that are not shown, behind the second message."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def call(self, _: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+        self.asked.append(params)
+        if params["after"] == 0 and params["limit"] > 2:
+            data = {"kind": reading.MUCH_NOT_SHOWN, "found": 2, "upto": "b" * 64}
+            raise RpcRefused(1023, "a very long row", data["kind"], "", data)  # type: ignore[arg-type]  # a str
+        if params["after"] == "b" * 64:
+            data = {"kind": reading.MUCH_NOT_SHOWN, "found": 0, "upto": "c" * 64}
+            raise RpcRefused(1023, "a very long row", data["kind"], "", data)  # type: ignore[arg-type]  # a str
+        return [{"id": "1"}, {"id": "2"}] if params["after"] == 0 else [{"id": "3"}]
+
+
+def test_pages_go_on_behind_a_long_row_that_is_not_shown(console: Console) -> None:
+    row = Row()
+    told = SimpleNamespace(rpc=lambda: row)
+    found = list(reading.pages(told, {"after": 0}, 5))  # type: ignore[arg-type]  # all that it uses of it
+    assert found == [[{"id": "1"}, {"id": "2"}], [{"id": "3"}]]
+    assert [params["after"] for params in row.asked] == [0, 0, "b" * 64, "c" * 64]
+
+
+def test_every_limit_may_be_more_than_a_page(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_PAGE", 5)
+    assert console.chatctl("search", "number", "-n", "11") == 0
+    assert shown(console) == list(range(COUNT - 1, 0, -1))
+    assert "--before" in console.error
+    assert console.chatctl("search", "number", "-n", "1000000", "--json") == 0
+    page = json.loads(console.out)
+    assert (len(page["messages"]), page["next"]) == (COUNT, None)
+    assert console.chatctl("tail", "--room", "tea", "-n", "11") == 0
+    assert shown(console) == list(range(1, COUNT))
+    assert console.chatctl("pins", "--room", "tea", "-n", "1000000") == 0
 
 
 def test_history_of_more_than_a_page_is_one_document(console: Console) -> None:
@@ -109,12 +148,24 @@ ZONE = timezone(timedelta(hours=2))
         ("1772535600000", 1_772_535_600_000),
         ("1772535600", "1772535600"),
         ("3f9a0c81d2", "3f9a0c81d2"),
-        ("12:34", "12:34"),
+        ("170000000000:34", "170000000000:34"),
     ],
 )
 def test_moment_is_an_id_or_a_time_here(text: str, value: object) -> None:
     wanted = int(value.timestamp() * 1000) if isinstance(value, datetime) else value
     assert moment(text, ZONE) == wanted
+
+
+@pytest.mark.parametrize(("text", "hour"), [("15:02", 15), ("0:02", 0), ("9:02", 9)])
+def test_hour_alone_is_one_of_today(text: str, hour: int) -> None:
+    now = datetime(2026, 3, 1, 18, 30, 5, 7, ZONE)
+    assert moment(text, ZONE, now) == datetime(2026, 3, 1, hour, 2, tzinfo=ZONE).timestamp() * 1000
+
+
+@pytest.mark.parametrize("text", ["24:00", "7:60"])
+def test_hour_there_is_not_goes_to_the_daemon_as_no_hour(text: str) -> None:
+    with pytest.raises(BadUsage, match="neither a message id nor a time"):
+        moment(text)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "3f9a", "3F9A0C81D2", "2026-13-01", "f" * 65, "-5"])
@@ -172,7 +223,6 @@ def test_search_marks_what_it_found_on_a_terminal_only(console: Console) -> None
         (["\x00\x1b"], 1, "there is no word to search for"),
         (["caf\udce9"], 3, "not valid UTF-8"),
         (["x", "--room", "nowhere"], 1, "not in #nowhere"),
-        (["x", "-n", "1001"], 1, "'limit' must be 1 to 1000"),
         (["word"] * 10_000, 1, "at most 1024 are taken"),
     ],
 )
@@ -187,6 +237,14 @@ def test_found_text_cannot_reach_the_terminal() -> None:
     bare = re.sub(r"\x1b\[[0-9;]*m", "", lines[0])
     assert bare == "2026-03-03 11:00:00 #lobby bob: [31mtea tíme\n    tea".replace("í", "i\u0301")
     assert lines[0].count("\x1b[1;4m") == 2
+
+
+@pytest.mark.parametrize("word", ["می", "خواهم", "نمی", "x"])
+def test_found_text_keeps_the_joiners_that_a_history_shows(word: str) -> None:
+    text = "می\u200cخواهم x\u200dy 👨\u200d👩 \ufe07"
+    lines = render.found([message(1, text)["data"]], word, Nicks(), Style(8), zone=UTC)
+    bare = re.sub(r"\x1b\[[0-9;]*m", "", lines[0])
+    assert bare.endswith("bob: می\u200cخواهم xy 👨\u200d👩 ")
 
 
 def test_search_notes_say_what_was_not_looked_at() -> None:

@@ -169,6 +169,6 @@ def test_error_data_says_what_to_do_and_whether_again() -> None:
     assert error_data(TextEmpty()) == {"kind": "text_empty", "hint": "write some text", "retryable": False}
     assert error_data(StoreFailed("disk full")) == {
         "kind": "store_failed",
-        "hint": "free disk space or raise --max-store, then try again",
+        "hint": "free disk space, then try again",
         "retryable": True,
     }

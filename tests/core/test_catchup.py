@@ -125,6 +125,18 @@ def test_refusal_says_what_is_waited_for() -> None:
     assert refusal(book) == "it is still comparing its history of #tea with a member's"
 
 
+def test_refusal_advises_to_link_only_where_nobody_is_linked() -> None:
+    book = Playbook(restored=True)
+    hints = []
+    for _ in range(2):
+        error = send(book)
+        assert isinstance(error, NotCaughtUp)
+        hints.append(error.hint)
+        book.link_up(BOB)
+    assert "chatctl connect" in hints[0]
+    assert hints[1].startswith("try again in some seconds")
+
+
 def test_nobody_linked_keeps_it_waiting() -> None:
     book = Playbook(restored=True)
     book.wait(3600.0)

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import signal
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from chatd import backup
 from tests.conftest import Spawn
-from tests.support.daemon import Daemon, RpcError, run, wait_until
+from tests.support.daemon import BIN, DEADLINE_S, Daemon, RpcError, environment, run, wait_until
 
 WORDS = "correct horse battery staple"
 PASS = {"CHATD_PASSPHRASE": WORDS}
@@ -153,6 +155,48 @@ def test_restore_refuses_in_one_line_and_leaves_nothing(source: Path, tmp_path: 
         assert done.returncode in (1, 3)
         assert [path.name for path in tmp_path.iterdir()] == ["copy"], why
     assert "no such file" in restored(tmp_path / "nowhere", home).stderr
+
+
+@pytest.mark.parametrize("whole_terminal", [True, False])
+def test_interrupted_restore_leaves_nothing(source: Path, tmp_path: Path, *, whole_terminal: bool) -> None:
+    """Ctrl-C reaches every process of the terminal; a signal from a script chatctl alone."""
+    command = [str(BIN / "chatctl"), "restore", str(source), "--home", str(tmp_path / "new")]
+    with subprocess.Popen(
+        command, env=environment(**PASS), start_new_session=True, stderr=subprocess.DEVNULL
+    ) as child:
+        wait_until(
+            lambda: any(tmp_path.iterdir()), "a folder to begin with"
+        )  # then it makes the key for long
+        (os.killpg if whole_terminal else os.kill)(child.pid, signal.SIGINT)
+        assert child.wait(DEADLINE_S) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_backup_leaves_nothing(tmp_path: Path, spawn: Spawn, number: signal.Signals) -> None:
+    home, there = spawn().home, tmp_path / "there"
+    there.mkdir()
+    request = {
+        "path": str(there / "b"),
+        "force": False,
+        "passphrase": WORDS,
+        "identity": str(home / "identity.key"),
+        "network_key": "",
+        "store": str(home / "store"),
+        "config": "",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "chatd.backup"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        child.stdin.write(json.dumps(request).encode())
+        child.stdin.close()
+        wait_until(lambda: any(there.iterdir()), "a file to begin with")
+        child.send_signal(number)
+        child.wait(DEADLINE_S)
+        assert child.stdout is not None
+        assert "interrupted" in json.loads(child.stdout.read())["error"]
+    assert list(there.iterdir()) == []
 
 
 def test_restore_refuses_a_home_that_is_not_empty(source: Path, tmp_path: Path) -> None:

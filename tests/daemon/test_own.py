@@ -131,6 +131,28 @@ def test_those_that_wait_come_oldest_first_with_what_they_say(start: Opener) -> 
     assert len(keeper.store.own_waiting(10)) == 4
 
 
+def test_those_that_wait_are_looked_through_in_steps(start: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_module, "STEP_WAITING", 2)
+    monkeypatch.setattr(own_module, "STEP_LOOKED_AT", 3)
+    keeper = start()
+    assert (keeper.store.own_last(), keeper.store.own_waits()) == (0, False)
+    many = [message(stamp) for stamp in range(1, 9)]
+    states = [State.QUEUED, State.DELIVERED, State.SENT, *[State.DELIVERED] * 4, State.QUEUED]
+    keeper.keep([own(item, state) for item, state in zip(many, states, strict=True)], *many)
+    assert (keeper.store.own_last(), keeper.store.own_waits()) == (8, True)
+
+    steps: list[list[bytes]] = []
+    at: int | None = 0
+    while at is not None:
+        found, at = keeper.store.own_waiting_after(at, upto=8)
+        steps.append([key for _, key in found])
+
+    keys = [item.stamp.to_bytes(8, "big") + item.id for item in many]
+    assert steps == [[keys[0], keys[2]], [], [keys[7]]]
+    assert keeper.store.own_waiting_after(3, upto=6) == ([], 6)
+    assert keeper.store.own_waiting_after(6, upto=7) == ([], None)
+
+
 def test_full_table_forgets_the_oldest_and_its_client_id(
     start: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +239,27 @@ def test_store_from_before_there_were_states_is_opened(start: Opener, tmp_path: 
     again = start()
     again.keep([own(message(2))], message(2))
     assert again.store.own(message(2).id) == own(message(2))
+
+
+def test_damaged_message_that_nobody_was_handed_no_longer_waits_and_its_client_id_is_free(
+    start: Opener, tmp_path: Path
+) -> None:
+    keeper = start()
+    lost, handed = message(1), message(2)
+    keeper.keep([own(lost, client_id="1"), own(handed, State.SENT, client_id="2")], lost, handed)
+    keeper.store.close()
+    with lmdb.open(str(tmp_path / "store"), max_dbs=16, lib_version=0) as env, env.begin(write=True) as txn:
+        for number in (1, 2):
+            txn.put(number.to_bytes(8, "big"), b"nonsense", db=env.open_db(b"log", txn=txn))
+
+    keeper = start()
+    assert keeper.store.own_unsent() == 1
+    assert keeper.store.newest(ROOM, 10) == []
+    keeper.keep([], message(3))  # the writer heals behind it
+    keeper.keep([], message(4))
+    assert keeper.store.own_unsent() == 0
+    assert keeper.store.own_by_client(ROOM, "1") is None
+    assert keeper.store.own_by_client(ROOM, "2") == own(handed, State.SENT, client_id="2")
 
 
 def test_damaged_state_is_told_and_the_message_is_served(start: Opener, tmp_path: Path) -> None:

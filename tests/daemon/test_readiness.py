@@ -31,6 +31,7 @@ from chatd.store import (
     tail,
 )
 from chatd.store.folder import DATA_FILE
+from chatd.store.look import look_at
 from chatd.store.readiness import make_ready
 
 AUTHOR = Identity(b"a" * 32)
@@ -120,6 +121,22 @@ def test_folder_without_a_store_is_ready(folder: Path) -> None:
     told = Told()
     make_ready(folder, told)
     assert told.events == []
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_store_whose_data_has_gone_is_refused_until_its_owner_begins_anew(
+    folder: Path, missing: bool
+) -> None:
+    fill(folder)
+    data = folder / DATA_FILE
+    data.unlink() if missing else os.truncate(data, 0)
+    for look in (lambda: make_ready(folder, Told()), lambda: look_at(folder)):
+        with pytest.raises(StoreUnusable, match="is missing" if missing else "is empty") as caught:
+            look()
+        assert f"rm {folder / marks.CLEAN_FILE}" in caught.value.hint
+    unclean(folder)
+    assert make_ready(folder, Told()) == []
+    assert stored_stamps(folder) == []
 
 
 def test_open_store_is_not_clean_until_it_is_closed(folder: Path) -> None:
@@ -430,6 +447,7 @@ def test_random_damage_never_changes_a_message(folder: Path) -> None:
 KILLED_WHILE_SAVING = """
 import os, sys
 from pathlib import Path
+from chatd.store.look import look_at
 from chatd.store.readiness import make_ready
 
 left = int(sys.argv[2])

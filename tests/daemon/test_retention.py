@@ -14,6 +14,7 @@ from chatcore.clock import COUNTER_BITS
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
+from chatcore.own import OwnMessage, State
 from chatd.store import Batch, BatchResult, Policy, Store, Trimmed, records, retention
 from chatd.store.folder import DATA_FILE
 from chatd.store.sizes import MESSAGE_BYTES
@@ -41,6 +42,12 @@ class Keeper:
 
     def keep(self, *envelopes: Envelope) -> BatchResult:
         self.store.submit(Batch(1, envelopes))
+        return self.results.get(timeout=DEADLINE_S)[0]
+
+    def say(self, *envelopes: Envelope) -> BatchResult:
+        """Our own, that nobody has."""
+        own = [OwnMessage(item.id, item.room) for item in envelopes]
+        self.store.submit(Batch(1, envelopes, own=own))
         return self.results.get(timeout=DEADLINE_S)[0]
 
     def settle(self) -> None:
@@ -243,13 +250,42 @@ def test_quota_full_of_what_must_stay_is_a_clear_error(tmp_path: Path) -> None:
             for start in range(1, 6001, 100)
             if (result := keeper.keep(*plenty(100, start=start))).error is not None
         ]
-        assert set(errors) == {"the store has reached its greatest size"}
+        assert errors
+        assert all("the store has reached its limit of 64 MiB (--max-store)" in error for error in errors)
         kept = len(keeper.store.newest(TEA, 100_000))
         assert kept > 1000
         keeper.store.retention.protected = lambda _: False
         keeper.keep(*plenty(1, start=9000))
         end = time.monotonic() + DEADLINE_S
         while keeper.keep(*plenty(50, start=int(9000 + time.monotonic() * 1000))).error is not None:
+            assert time.monotonic() < end
+
+
+def test_store_full_of_what_waits_says_so_keeps_its_limit_and_takes_what_becomes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOOK_WHEN_FULL_S", 0.05)
+    policy, kept = Policy(most_bytes=64 * MIB), list[Envelope]()
+    for _ in range(3):  # each start gave the file some more
+        with opened(tmp_path, policy) as keeper:
+            keeper.start()
+            while (result := keeper.say(*(said := plenty(100, start=len(kept) + 1)))).error is None:
+                kept += said
+            keeper.settle()
+            result = keeper.say(*plenty(1, start=99_999))
+            assert result.error is not None
+            assert f"full of {len(kept)} messages of its own" in result.error
+            assert "chatctl connect" in result.hint
+            assert "--max-store" in result.hint
+    assert (tmp_path / "store" / DATA_FILE).stat().st_size <= 64 * MIB
+
+    with opened(tmp_path, policy) as keeper:
+        keeper.start()
+        states = [OwnMessage(item.id, TEA, State.DELIVERED) for item in kept]
+        keeper.store.submit(Batch(2, own=states))
+        assert keeper.results.get(timeout=DEADLINE_S)[0].error is None
+        end = time.monotonic() + DEADLINE_S
+        while keeper.say(*plenty(1, start=99_999)).error is not None:
             assert time.monotonic() < end
 
 

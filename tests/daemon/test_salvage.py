@@ -5,23 +5,30 @@ import queue
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatcore.clock import COUNTER_BITS
+from chatcore.discouraged import Discouraged
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.events import PinRecord
 from chatcore.identity import Identity
-from chatcore.ids import RoomId
+from chatcore.ids import PeerId, RoomId
 from chatcore.own import OwnMessage, State
-from chatd.store import Batch, BatchResult, Policy, Store, Trimmed
+from chatcore.people import Person
+from chatcore.wire import pack
+from chatd.store import Batch, BatchResult, Policy, RoomEntry, Store, Trimmed, records
 from chatd.store.folder import DATA_FILE
-from chatd.store.pages import PageFile
+from chatd.store.pages import Node, PageFile
 from chatd.store.readiness import make_ready
+from chatd.store.salvage import MAX_GAP, greatest
+from chatd.store.strays import Strays
 from tests.support.daemon import Daemon
 
 AUTHOR = Identity(b"a" * 32)
 ROOM = RoomId(b"r" * 32)
+PEER = PeerId(b"p" * 32)
 DAY_MS = 86_400_000
 DEADLINE_S = 30.0
 
@@ -62,11 +69,12 @@ def fill(
     states: Sequence[OwnMessage] = (),
     pins: Sequence[PinRecord] = (),
     policy: Policy | None = None,
+    **others: Any,
 ) -> None:
     results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
     with opened(folder) as store:
         store.start(results.put)
-        store.submit(Batch(1, messages, own=states, pins=pins))
+        store.submit(Batch(1, messages, own=states, pins=pins, **others))
         assert results.get(timeout=DEADLINE_S)[0].error is None
     if policy is not None:
         with opened(folder, policy) as store:
@@ -77,7 +85,7 @@ def wipe_root(folder: Path, table: bytes) -> None:
     """Nothing in the table can be found any more."""
     with (folder / DATA_FILE).open("r+b") as file:
         pages = PageFile(file)
-        file.seek(pages.tables()[table] * pages.page_bytes)
+        file.seek(pages.tables()[table].root * pages.page_bytes)
         file.write(bytes(pages.page_bytes))
 
 
@@ -165,6 +173,103 @@ def test_what_retention_had_to_leave_alone_is_kept_and_what_it_removed_is_not(fo
         assert [item.envelope for item in store.pins.page(ROOM, 10)] == [many[1]]
         assert store.own_waiting(10) == [(waiting, many[3])]
         assert store.floor(ROOM) > many[4].stamp
+
+
+@pytest.mark.parametrize("pages", [range(2), range(4), range(8)])
+def test_what_is_known_survives_damaged_first_pages(folder: Path, pages: range) -> None:
+    """Nothing says any more which table is where."""
+    many = [message(age) for age in range(300, 0, -1)]
+    said = [own(item, State(number % 4), f"ü{number}") for number, item in enumerate(many)]
+    rooms = [RoomEntry(ROOM, "lobby", joined=True), RoomEntry(RoomId(b"s" * 32), "tea", joined=False)]
+    people = [Person(PEER, "Bobby", blocked=True, username="bob")]
+    discouraged = [Discouraged(PEER, "192.0.2.1:1", "bob", "lies", 17)]
+    fill(
+        folder,
+        many,
+        said,
+        [pin(many[7]), pin(many[150])],
+        rooms=rooms,
+        people=people,
+        discouraged=discouraged,
+    )
+    with (folder / DATA_FILE).open("r+b") as file:
+        size = PageFile(file).page_bytes
+        for page in pages:
+            file.seek(page * size)
+            file.write(bytes(size))
+    salvage(folder)
+    with opened(folder) as store:
+        assert {item.id for item in many} >= store.known([item.id for item in many])
+        kept = [item for item in many if store.known([item.id])]
+        assert len(kept) > 250
+        states = {item.id: state for item, state in zip(many, said, strict=True)}
+        assert [store.own(item.id) for item in kept] == [states[item.id] for item in kept]
+        assert store.own_by_client(ROOM, "ü150") == said[150]
+        assert [item.envelope for item in store.pins.page(ROOM, 10)] == [many[7], many[150]]
+        assert sorted(store.rooms(), key=lambda room: room.name) == rooms
+        assert (store.people(), store.discouraged()) == (people, discouraged)
+        (aside,) = store.quarantined
+        assert (
+            "The tables discouraged, meta, own, people, pins, rooms could not be"
+            in (aside / "README").read_text()
+        )
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_stray_entries_with_one_key_the_one_that_says_more_counts(turned: bool) -> None:
+    less, more = (
+        Node(key, records.seal(pack(fields)), 0)
+        for key, fields in ((ROOM, ["lobby", False]), (ROOM, ["lobby", True]))
+    )
+    strays = Strays()
+    strays.add([more, less] if turned else [less, more])
+    assert strays.found == {"rooms": {ROOM: more.value}}
+
+
+def test_of_stale_states_the_highest_is_kept(folder: Path) -> None:
+    """Freed pages hold what was known before."""
+    said = [message(age) for age in range(40, 0, -1)]
+    fill(folder, said, [own(item, State.QUEUED) for item in said])
+    for state in (State.SENT, State.DELIVERED):
+        fill(folder, (), [own(item, state) for item in said])
+    with (folder / DATA_FILE).open("r+b") as file:
+        file.write(bytes(2 * 4096))
+    salvage(folder)
+    with opened(folder) as store:
+        assert {store.own(item.id) for item in said} == {own(item, State.DELIVERED) for item in said}
+
+
+def test_absurd_number_of_a_damaged_entry_is_not_kept(folder: Path) -> None:
+    many = [message(age) for age in range(30, 0, -1)]
+    fill(folder, many, [own(many[-1], State.SENT, "7")])
+    data = bytearray((folder / DATA_FILE).read_bytes())
+    start = data.find(many[-1].payload) - records.RECORD_HEADER_BYTES
+    while start > 0:
+        data[start - 8] |= 0x40  # the highest byte of its key
+        start = data.find(many[-1].payload, start + 100) - records.RECORD_HEADER_BYTES
+    (folder / DATA_FILE).write_bytes(data)
+    damage(folder)
+    with opened(folder) as store:
+        assert store.last_seq() == 30
+        assert [item.envelope for item in store.newest(ROOM, 1)] == many[-1:]
+        assert store.own(many[-1].id) == own(many[-1], State.SENT, "7")
+        assert store.own_by_client(ROOM, "7") == own(many[-1], State.SENT, "7")
+        assert store.own_last() == 30
+
+
+@pytest.mark.parametrize(
+    ("numbers", "last"),
+    [
+        ([], 0),
+        ([1], 1),
+        ([1, 2, 3, 2**40, 2**63], 3),
+        ([7, 5_000_000, 5_000_001, 5_000_002], 5_000_002),
+        ([1, 2, 3, 3 + MAX_GAP], 3 + MAX_GAP),
+        ([1, 2, 3, 4 + MAX_GAP], 3),
+    ],
+)
+def test_greatest_number_is_not_far_from_the_others(numbers: list[int], last: int) -> None:
+    assert greatest(numbers) == last
 
 
 def test_message_said_again_after_a_salvage_is_not_sent_twice(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from chatcore.clock import COUNTER_BITS
 from chatcore.identity import Identity
 from chatcore.messages import REFUSED_FUTURE, Neighbor, Publish, Receipt, Refused
+from chatcore.outbox import MAX_OFFERED
 from chatcore.recent import short_id
 from tests.conftest import Spawn
 from tests.support.daemon import Daemon, RpcError, run, wait_until
@@ -76,6 +77,22 @@ def test_queued_messages_survive_a_crash_and_go_out_in_order(spawn: Spawn) -> No
     assert bob.call("node.stats")["messages_received"] == len(texts)
 
 
+def test_messages_that_came_to_others_by_a_file_are_delivered_too(spawn: Spawn) -> None:
+    """No receipt is ever sent for them: the two histories are equal when their nodes meet."""
+    ann, bob = spawn(), spawn(username="bob")
+    count = MAX_OFFERED + 44  # what is pushed to a new neighbour is confirmed as a copy
+    ids = [ann.call("message.send", text=f"text {number}")["id"] for number in range(count)]
+    exported = run(["chatctl", "--home", str(ann.home), "export"]).stdout
+    assert run(["chatctl", "--home", str(bob.home), "import", "-"], stdin=exported).returncode == 0
+    assert len(bob.texts) == count
+
+    bob.call("peer.connect", address=ann.address)
+    for message_id in ids:
+        wait_state(ann, message_id, "delivered")
+    assert status(ann, ids[0])["confirmed_by"] == [peer_id(bob)]
+    assert bob.call("node.stats")["messages_received"] == 0
+
+
 def test_delivered_stays_delivered_when_the_daemon_is_killed_at_once(spawn: Spawn) -> None:
     ann = spawn()
     bob = spawn(username="bob")
@@ -90,6 +107,7 @@ def test_delivered_stays_delivered_when_the_daemon_is_killed_at_once(spawn: Spaw
         assert status(ann, sent["id"])["state"] == "delivered"
         again = ann.call("message.send", text=f"{number}", client_id=f"{number}")
         assert again == {**sent, "state": "delivered"}
+        assert {item["state"] for item in ann.call("message.history")} == {"delivered"}
 
 
 @pytest.fixture

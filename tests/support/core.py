@@ -51,7 +51,7 @@ from chatcore.people import Person
 from chatcore.recent import short_id
 from chatcore.records import KnownAddress, PeerRecord, sign_record
 from chatcore.wire import pack
-from tests.support.sortedindex import SortedIndex
+from tests.support.sortedindex import SortedIndex, key_of
 
 START = Now(1_000.0, 1_700_000_000_000)
 STAMP = START.wall_ms << COUNTER_BITS
@@ -159,8 +159,10 @@ class MemoryOwnLog:
     def __init__(self) -> None:
         self.records: dict[MessageId, OwnMessage] = {}
         self.envelopes: dict[MessageId, Envelope] = {}
+        self.numbers: dict[MessageId, int] = {}
 
-    def keep(self, persist: Persist) -> None:
+    def keep(self, persist: Persist, stored: Iterable[StoredMessage]) -> None:
+        self.numbers |= {item.envelope.id: item.seq for item in stored}
         self.envelopes |= {item.id: item for item in persist.messages}
         self.records |= {item.id: item for item in persist.own}
 
@@ -180,6 +182,22 @@ class MemoryOwnLog:
 
     def own_unsent(self) -> int:
         return sum(own.state is State.QUEUED for own in self.records.values())
+
+    def own_waits(self) -> bool:
+        return any(own.state < State.DELIVERED for own in self.records.values())
+
+    def own_last(self) -> int:
+        return max(self.numbers.values(), default=0)
+
+    def own_waiting_after(self, number: int, upto: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
+        """Two at a time."""
+        waiting = [
+            own
+            for own in self.records.values()
+            if own.state < State.DELIVERED and number < self.numbers[own.id] <= upto
+        ]
+        found = [(own, key_of(self.envelopes[own.id])) for own in waiting[:2]]
+        return found, self.numbers[waiting[1].id] if len(waiting) > 2 else None
 
 
 class Playbook:
@@ -376,10 +394,10 @@ class Playbook:
         ]
 
     def store(self, persist: Persist) -> tuple[StoredMessage, ...]:
-        self.own.keep(persist)
         new = [item for item in persist.messages if self.index.add(item)]
         stored = [StoredMessage(len(self.stored) + 1 + place, item) for place, item in enumerate(new)]
         self.stored += stored
+        self.own.keep(persist, stored)
         return tuple(stored)
 
     def fail(self, outputs: Iterable[Output], why: str = "disk full") -> list[Output]:

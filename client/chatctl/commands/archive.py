@@ -150,9 +150,9 @@ class _Outcome:
         ("zcat rust.gz | chatctl import -", "from standard input"),
     ),
 )
-@click.argument("path", metavar="FILE|-", shell_complete=candidates.files)
+@click.argument("source", type=path, metavar="FILE|-", shell_complete=candidates.files)
 @click.pass_obj
-def import_command(told: Invocation, path: str) -> ExitStatus:
+def import_command(told: Invocation, source: str) -> ExitStatus:
     """Store messages that export wrote. Each is verified; those that are here already are left alone.
 
     Rooms this node has never been in become known, and are not joined. Exit status 1 when some lines were
@@ -160,7 +160,7 @@ def import_command(told: Invocation, path: str) -> ExitStatus:
     """
     outcome = _Outcome()
     with contextlib.ExitStack() as stack:
-        file = told.env.stdin if path == "-" else stack.enter_context(_existing(path))
+        file = told.env.stdin if source == "-" else stack.enter_context(_existing(source))
         progress = Progress(told.env.stderr, "imported")
         stack.callback(progress.end)
         size = _size(file)
@@ -169,7 +169,7 @@ def import_command(told: Invocation, path: str) -> ExitStatus:
             _send(told, batch, outcome)
             done += sum(line.size for line in batch)
             progress.show(done / size if size else 0.0, of_messages(outcome.stored + outcome.duplicates))
-    _tell(told, path, outcome)
+    _tell(told, source, outcome)
     return ExitStatus.REFUSED if outcome.refused else ExitStatus.OK
 
 
@@ -219,15 +219,22 @@ def _lines(file: BinaryIO, outcome: _Outcome) -> Iterator[_Line]:
         if not data.strip():
             continue
         try:
-            document = json.loads(data)
+            document = json.loads(data, parse_constant=_refuse)
         except (ValueError, RecursionError):
             outcome.refuse(number, "it is not JSON")
             continue
         if not isinstance(document, dict):
             outcome.refuse(number, "it is not a JSON object")
             continue
-        message = {name: document.get(name) for name in ("room", "payload", "signature")}
+        # What is no text the daemon could not take either; some of it, as 1e999, not even be sent.
+        found = ((name, document.get(name)) for name in ("room", "payload", "signature"))
+        message = {name: value for name, value in found if isinstance(value, str)}
         yield _Line(number, len(data), message)
+
+
+def _refuse(constant: str) -> None:
+    """NaN and Infinity, which JSON has not: with them the daemon would refuse all that is sent at once."""
+    raise ValueError(constant)
 
 
 def _send(told: Invocation, batch: list[_Line], outcome: _Outcome) -> None:

@@ -145,10 +145,10 @@ def _answer(child: "subprocess.Popen[bytes]", passphrase: str, progress: Progres
     return said
 
 
-def _passphrase(told: Invocation, path: str | None, *, twice: bool) -> str:
+def _passphrase(told: Invocation, source: str | None, *, twice: bool) -> str:
     """From the file, else the environment, else the terminal; never a flag, which others would see."""
-    if path is not None:
-        return _checked(_from_file(path))
+    if source is not None:
+        return _checked(_from_file(source))
     if VARIABLE in told.env.variables:
         return _checked(told.env.variables[VARIABLE])
     if not told.env.stdin.isatty():
@@ -161,17 +161,17 @@ def _passphrase(told: Invocation, path: str | None, *, twice: bool) -> str:
     return passphrase
 
 
-def _from_file(path: str) -> str:
+def _from_file(source: str) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with Path(source).open("rb") as file:
             data = file.read(MAX_PASSPHRASE_BYTES)
         return data.decode().splitlines()[0] if data else ""
     except OSError as error:
         raise BadUsage(
-            f"{path}: {(error.strerror or str(error)).lower()}", "check --passphrase-file"
+            f"{source}: {(error.strerror or str(error)).lower()}", "check --passphrase-file"
         ) from error
     except UnicodeDecodeError as error:
-        raise BadUsage(f"{path} is not UTF-8", "check --passphrase-file") from error
+        raise BadUsage(f"{source} is not UTF-8", "check --passphrase-file") from error
 
 
 def _checked(passphrase: str) -> str:

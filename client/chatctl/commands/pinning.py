@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from chatctl import render
-from chatctl.commands.answering import ask
+from chatctl.commands.answering import answer, ask
 from chatctl.commands.messages import ROOM
-from chatctl.commands.reading import AFTER, BEFORE
+from chatctl.commands.reading import AFTER, BEFORE, page_of
 from chatctl.invocation import Invocation
 from chatctl.nicks import Nicks
 from chatctl.options import Command, utf8
@@ -62,7 +62,7 @@ def pins_command(
     after: int | str | None,
 ) -> None:
     """Show the pinned messages of a room, oldest first: the newest, or with --after those from there on."""
-    wanted = {"room": room, "limit": limit, "before": before, "after": after}
+    wanted = {"room": room, "before": before, "after": after}
     params = {name: value for name, value in wanted.items() if value is not None}
 
     def show(found: Any) -> None:
@@ -71,4 +71,4 @@ def pins_command(
         else:
             told.say(f"nothing is pinned in {render.room_label((room or 'lobby').removeprefix('#'))}")
 
-    ask(told, "message.pins", params, show)
+    answer(told, "message.pins", page_of(told, "message.pins", params, limit), show)

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from chatctl import candidates, render
-from chatctl.commands.answering import MISSHAPEN, answer, ask, misshapen
+from chatctl.commands.answering import MISSHAPEN, answer, misshapen
 from chatctl.commands.messages import ROOM
-from chatctl.failures import BadUsage
+from chatctl.failures import BadUsage, RpcRefused
 from chatctl.invocation import Invocation
 from chatctl.moments import moment_type
 from chatctl.nicks import Nicks
@@ -16,6 +16,8 @@ from chatctl.options import Command, utf8
 
 MAX_PAGE = 1000
 """Messages the daemon gives at a time."""
+
+MUCH_NOT_SHOWN = "much_not_shown"
 
 BEFORE = click.Option(["--before"], type=moment_type, metavar="ID|TIME", help="Only what was said before.")
 AFTER = click.Option(["--after"], type=moment_type, metavar="ID|TIME", help="Only what was said after.")
@@ -59,11 +61,9 @@ def history_command(
         if limit is not None:
             raise BadUsage("--all shows everything, --limit does not", "leave out one of them")
         _show_all(told, {"after": 0, **params})
-    elif limit is None or limit <= MAX_PAGE:
-        page = params if limit is None else {**params, "limit": limit}
-        ask(told, "message.history", page, lambda found: _show(told, found, Nicks()))
     else:
-        answer(told, "message.history", _many(told, params, limit), lambda found: _show(told, found, Nicks()))
+        found = page_of(told, "message.history", params, limit)
+        answer(told, "message.history", found, lambda found: _show(told, found, Nicks()))
 
 
 def _show(told: Invocation, found: Any, nicks: Nicks) -> None:
@@ -84,29 +84,48 @@ def _show_all(told: Invocation, params: dict[str, Any]) -> None:
         raise misshapen("message.history") from error
 
 
-def pages(told: Invocation, params: dict[str, Any], limit: int = MAX_PAGE) -> Iterator[list[Any]]:
+def page_of(told: Invocation, method: str, params: dict[str, Any], limit: int | None) -> Any:
+    """As many messages as asked for, however many the daemon gives at a time; None: as many as it likes."""
+    if limit is None or limit <= MAX_PAGE:
+        return told.rpc().call(method, params if limit is None else {**params, "limit": limit})
+    return _many(told, method, params, limit)
+
+
+def pages(
+    told: Invocation, params: dict[str, Any], limit: int | None = None, method: str = "message.history"
+) -> Iterator[list[Any]]:
     """From `after` on, or from `before` back, until there is nothing more; none of them is empty."""
     onwards = "after" in params
+    size = limit or MAX_PAGE
     while True:
-        page = told.rpc().call("message.history", {**params, "limit": limit})
+        try:
+            page = told.rpc().call(method, {**params, "limit": size})
+        except RpcRefused as refusal:
+            if refusal.kind != MUCH_NOT_SHOWN:
+                raise
+            # Behind what was found lie more that are not shown than one call passes over.
+            if refusal.data["found"]:
+                yield told.rpc().call(method, {**params, "limit": refusal.data["found"]})
+            params = {**params, "after" if onwards else "before": refusal.data["upto"]}
+            continue
         if page:
             yield page
-        if len(page) < limit:
+        if len(page) < size:
             return
         params = {**params, **({"after": page[-1]["id"]} if onwards else {"before": page[0]["id"]})}
 
 
-def _many(told: Invocation, params: dict[str, Any], limit: int) -> list[Any]:
+def _many(told: Invocation, method: str, params: dict[str, Any], limit: int) -> list[Any]:
     """More than one page, where the newest may be wanted and the oldest of them comes first."""
     found: list[Any] = []
     onwards = "after" in params
     try:
-        for page in pages(told, params):
+        for page in pages(told, params, method=method):
             found = found + page if onwards else page + found
             if len(found) >= limit:
                 return found[:limit] if onwards else found[-limit:]
     except MISSHAPEN as error:
-        raise misshapen("message.history") from error
+        raise misshapen(method) from error
     return found
 
 
@@ -153,7 +172,7 @@ def search_command(
 ) -> None:
     """Find messages that hold all the words, the newest first. Accents and capitals make no difference."""
     query = " ".join(words)
-    wanted = {"room": room, "author": author, "limit": limit, "before": before, "after": after}
+    wanted = {"room": room, "author": author, "before": before, "after": after}
     params = {"query": query} | {name: value for name, value in wanted.items() if value is not None}
 
     def show(page: Any) -> None:
@@ -163,4 +182,21 @@ def search_command(
         if page["next"] is not None:
             told.say(f"there is more: the same with --before {page['next']}")
 
-    ask(told, "message.search", params, show)
+    answer(told, "message.search", _search(told, params, limit), show)
+
+
+def _search(told: Invocation, params: dict[str, Any], limit: int | None) -> Any:
+    """One answer, of as many as it takes."""
+    if limit is None:
+        return told.rpc().call("message.search", params)
+    messages: list[Any] = []
+    try:
+        while True:
+            wanted = min(limit - len(messages), MAX_PAGE)
+            page = told.rpc().call("message.search", {**params, "limit": wanted})
+            messages += page["messages"]
+            if len(messages) >= limit or page["next"] is None or page["incomplete"]:
+                return {**page, "messages": messages}
+            params = {**params, "before": page["next"]}
+    except MISSHAPEN as error:
+        raise misshapen("message.search") from error

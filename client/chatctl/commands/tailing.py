@@ -11,6 +11,7 @@ from chatcore.errors import BadName
 from chatcore.names import room_name
 from chatctl import render
 from chatctl.commands.answering import MISSHAPEN, misshapen
+from chatctl.commands.reading import page_of
 from chatctl.failures import BadUsage, RpcRefused
 from chatctl.invocation import Invocation
 from chatctl.nicks import Nicks
@@ -62,7 +63,7 @@ def tail(told: Invocation, room: str, limit: int, *, follow: bool) -> None:
 
 
 def _history(told: Invocation, room: str, limit: int) -> Any:
-    return told.rpc().call("message.history", {"room": room, "limit": limit})
+    return page_of(told, "message.history", {"room": room}, limit)
 
 
 async def _until_reader_leaves(told: Invocation, following: Coroutine[Any, Any, None]) -> None:

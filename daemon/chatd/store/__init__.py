@@ -389,6 +389,23 @@ class Store:
         """How many were handed to nobody."""
         return self._tables.own.unsent
 
+    def own_waits(self) -> bool:
+        """Whether there is any that nobody has confirmed."""
+        return self._tables.own.waiting > 0
+
+    def own_last(self) -> int:
+        """The greatest number of a message of ours with a state; 0 when there is none."""
+        with self._tables.reading() as txn:
+            return self._tables.own.last(txn)
+
+    def own_waiting_after(self, number: int, upto: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
+        """A step through those that nobody has confirmed, in the order of the log; see chatcore.index."""
+        with self._tables.reading() as txn:
+            numbers, reached = self._tables.own.waiting_after(txn, number, upto)
+            found = [waiting for at in numbers if (waiting := self._waiting_at(txn, at)) is not None]
+        keys = [records.pack_u64(envelope.stamp) + envelope.id for _, envelope in found]
+        return [(own, key) for (own, _), key in zip(found, keys, strict=True)], reached
+
     def own_by_short(self, short: bytes) -> OwnMessage | None:
         with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
             found = cursor.set_range(short) and cursor.key().startswith(short)
@@ -478,7 +495,8 @@ class Store:
 
 
 def _map_limit(folder: Path, policy: Policy, most: int) -> int:
-    """A file that is larger than its quota already needs some space to become less in."""
+    """A file that is larger than its quota already needs some space to become less in; no other does."""
     data = folder / DATA_FILE
     size = data.stat().st_size if data.exists() else 0
-    return min(most, max(policy.most_bytes or MAX_MAP_BYTES, size + LEAST_MARGIN_BYTES))
+    quota = policy.most_bytes or MAX_MAP_BYTES
+    return min(most, quota if size <= quota else size + LEAST_MARGIN_BYTES)

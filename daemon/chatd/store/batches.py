@@ -71,6 +71,8 @@ class BatchResult:
     job: int
     stored: tuple[Stored, ...] = ()
     error: str | None = None
+    hint: str = ""
+    """What to do about the error, where more is known than that the disk should take it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,11 @@ def snapshot(folder: Path) -> Iterator[bytes]:
 
         copying = threading.Thread(target=copy, daemon=True)
         copying.start()
-        with os.fdopen(source, "rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                yield chunk
-        copying.join()
+        try:
+            with os.fdopen(source, "rb") as stream:
+                while chunk := stream.read(CHUNK_BYTES):
+                    yield chunk
+        finally:  # also of one that is given up: the thread must not read what is closed
+            copying.join()
         if failed:
             raise failed[0]

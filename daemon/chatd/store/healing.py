@@ -108,6 +108,7 @@ class Healing:
         tables = self._tables
         with tables.writing() as txn:
             damaged = {number for number in numbers if not is_whole(tables, txn, number)}
+            own = tables.own.lose(txn, damaged)
             forget(tables, txn, [entry for entry in entries if entry[1] in damaged])
             for message_id, number in ids:
                 if number in damaged and txn.get(message_id, db=tables.ids) == number:
@@ -116,6 +117,7 @@ class Healing:
                 txn.delete(number, db=tables.log)
             last = records.seal(records.pack_u64(self._position.seq))
             txn.put(LAST_SEQ_KEY, last, db=tables.meta)
+        tables.own.settle(own)
 
 
 def is_whole(tables: Tables, txn: Txn, number: bytes, message_id: bytes | None = None) -> bool:

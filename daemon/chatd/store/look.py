@@ -44,6 +44,7 @@ def look_at(folder: Path) -> Look:
     """Raises StoreUnusable where a start would do so at once."""
     data = folder / DATA_FILE
     with refusing(folder):
+        marks.refuse_bereft(folder)
         if not data.exists() or data.stat().st_size == 0:
             return Look(State.NONE)
         clean = marks.is_clean(folder)

@@ -6,8 +6,10 @@ too.
 
 import contextlib
 import os
+import shlex
 from pathlib import Path
 
+from chatd.store.batches import StoreUnusable
 from chatd.store.folder import DATA_FILE, sync_folder
 
 CLEAN_FILE = "clean"
@@ -23,6 +25,20 @@ def is_clean(folder: Path) -> bool:
         return (folder / CLEAN_FILE).read_text() == found
     except (OSError, ValueError):
         return False
+
+
+def refuse_bereft(folder: Path) -> None:
+    """Raises StoreUnusable when it was closed cleanly and its data has gone since.
+
+    An empty store in its place would look as if nothing had ever been said.
+    """
+    data, mark = folder / DATA_FILE, folder / CLEAN_FILE
+    if not mark.exists() or (data.exists() and data.stat().st_size):
+        return
+    what = "is empty" if data.exists() else "is missing"
+    why = f"its {DATA_FILE} {what}, though it held the history when the store was closed"
+    anew = f"to begin with an empty history: rm {shlex.quote(str(mark))}"
+    raise StoreUnusable(folder, why, f"put it back, or restore a backup; {anew}")
 
 
 def take(folder: Path) -> bool:

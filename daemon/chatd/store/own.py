@@ -15,6 +15,7 @@ from chatcore.own import OwnMessage, State
 from chatcore.wire import pack, unpack_array
 from chatd.store import records
 from chatd.store.lmdbtypes import Environment, Table, Txn
+from chatd.store.reading import onwards
 from chatd.store.records import RecordDamaged
 
 MAX_OWN = 16_384
@@ -24,6 +25,10 @@ history repair brings it to whoever lacks it."""
 
 MAX_NAMED = 16
 """Confirming members named in a record, of all that are counted."""
+
+STEP_WAITING = 256
+STEP_LOOKED_AT = 4096
+"""Of those that wait, read at a time, and of all: some 5 ms."""
 
 _CLIENT_KEY_BYTES = 16
 _FIELDS = 7
@@ -55,6 +60,11 @@ class OwnTable:
     def unsent(self) -> int:
         """How many were handed to nobody; counted while the writer goes on."""
         return len(self._unsent)
+
+    @property
+    def waiting(self) -> int:
+        """How many nobody has confirmed."""
+        return len(self._unsent) + len(self._handed)
 
     def waits(self, number: int) -> bool:
         """Nobody has confirmed it; what is too old otherwise stays for its sake."""
@@ -125,6 +135,35 @@ class OwnTable:
         if oldest.client_id and txn.get(key, db=self.clients) == number:
             txn.delete(key, db=self.clients)
 
+    def restore(
+        self, txn: Txn, saved: Iterable[tuple[bytes, bytes]], ids: Table, log: Table, most: bytes
+    ) -> None:
+        """Records from a damaged store, under the numbers their messages have now.
+
+        That of a message that is lost keeps its number, up to `most`, unless another message has it.
+        """
+        for key, value in saved:
+            try:
+                number = txn.get(_decode(value).id, db=ids)
+            except RecordDamaged:
+                continue
+            if number is not None or (key <= most and txn.get(key, db=log) is None):
+                txn.put(number or key, value, db=self.table)
+
+    def lose(self, txn: Txn, numbers: Iterable[bytes]) -> Changes:
+        """These messages are damaged. One that nobody was handed can never be; said again, it is to be sent.
+
+        What to `settle` once this is committed.
+        """
+        changes: Changes = {}
+        for number in numbers:
+            value = txn.get(number, db=self.table)
+            if value is not None and _state_of(value) == State.QUEUED:
+                txn.delete(number, db=self.table)
+                self._forget_client(txn, number, value)
+                changes[records.unpack_u64(number)] = None
+        return changes
+
     def restore_clients(self, txn: Txn, log: Table) -> None:
         """Make `clients` anew from the records, each of which names its own.
 
@@ -151,6 +190,25 @@ class OwnTable:
         found = None if number is None else self.get(txn, number)
         return found if found is not None and (found.room, found.client_id) == (room, client_id) else None
 
+    def last(self, txn: Txn) -> int:
+        """The greatest number; 0 when there is none."""
+        with txn.cursor(self.table) as cursor:
+            return records.unpack_u64(cursor.key()) if cursor.last() else 0
+
+    def waiting_after(self, txn: Txn, number: int, upto: int) -> tuple[list[bytes], int | None]:
+        """Numbers of some that wait, and how far was looked; None when that is as far as `upto`."""
+        found: list[bytes] = []
+        with txn.cursor(self.table) as cursor:
+            for looked, (key, _) in enumerate(onwards(cursor, records.pack_u64(number + 1)), 1):
+                at = records.unpack_u64(key)
+                if at > upto:
+                    break
+                if self.waits(at):
+                    found.append(key)
+                if len(found) == STEP_WAITING or looked == STEP_LOOKED_AT:
+                    return found, at
+        return found, None
+
     def newest_first(self, txn: Txn) -> Iterator[tuple[bytes, bytes]]:
         """Numbers and undecoded records."""
         with txn.cursor(self.table) as cursor:
@@ -164,6 +222,12 @@ def _state_of(value: bytes) -> State:
         return _decode(value).state
     except RecordDamaged:
         return State.SENT
+
+
+def rank_of(value: bytes) -> tuple[int, int]:
+    """Greater when the message had come further. Raises RecordDamaged."""
+    own = _decode(value)
+    return int(own.state), own.confirmed
 
 
 def is_waiting(value: bytes) -> OwnMessage | None:

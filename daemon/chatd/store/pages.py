@@ -34,6 +34,13 @@ class Node(NamedTuple):
     flags: int
 
 
+class Tree(NamedTuple):
+    """A named table, as it was last written."""
+
+    root: int
+    entries: int
+
+
 class PageFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -61,14 +68,15 @@ class PageFile:
             return []
         return [node for offset in _offsets(page, lower) if (node := self._node(page, offset)) is not None]
 
-    def tables(self) -> dict[bytes, int]:
-        """The root page of each named table, as far as the newer header and the way from it are whole."""
+    def tables(self) -> dict[bytes, Tree]:
+        """Each named table, as far as the newer header and the way from it are whole."""
         for main in self._main_roots():
             found = {}
             for number in self.leaves(main):
                 for node in self.leaf(number):
                     if node.flags & _F_SUBDATA and len(node.value) == _DB.size:
-                        found[node.key] = int(_DB.unpack(node.value)[-1])
+                        *_, entries, root = _DB.unpack(node.value)
+                        found[node.key] = Tree(int(root), int(entries))
             if found:
                 return found
         return {}

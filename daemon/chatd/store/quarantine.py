@@ -25,11 +25,18 @@ chatd found its store damaged on {when}:
 
 The damaged file is data.mdb in this folder. {messages} messages whose checksum and signature hold were copied
 from it into a new store, and chatd runs on that one. What could not be read is not in it.
-
+{strays}
 What to do:
 - See whether the disk is failing (dmesg, smartctl) before you trust it again.
 - If you have a backup that holds more, stop chatd, and restore it into an empty home: chatctl restore FILE
 - When you miss nothing, remove this folder. `chatctl status` names it for as long as it is there.
+"""
+
+
+_STRAYS = """
+The tables {names} could not be found whole; what was in them was gathered from the pages
+that are left. Some of it may be missing, and what was changed or taken away lately (a pin, a block, a room
+that was left) may be back. Look at: chatctl pins, chatctl blocked, chatctl rooms.
 """
 
 
@@ -51,7 +58,7 @@ def quarantine(folder: Path, why: str, tell: Tell) -> Quarantine:
         )
         if not result.get("messages") and not result.get("others"):
             raise StoreUnusable(folder, f"it is damaged, and nothing in it can be read ({why})", DAMAGED_HINT)
-        return _exchange(folder, staging, why, result["messages"])
+        return _exchange(folder, staging, why, result["messages"], result["strays"])
     except child.KilledByDamage as error:
         raise StoreUnusable(folder, f"it is damaged ({why}), and {error}", DAMAGED_HINT) from error
     except OSError as error:
@@ -60,10 +67,11 @@ def quarantine(folder: Path, why: str, tell: Tell) -> Quarantine:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _exchange(folder: Path, staging: Path, why: str, messages: int) -> Quarantine:
+def _exchange(folder: Path, staging: Path, why: str, messages: int, strays: list[str]) -> Quarantine:
     aside = _make_folder(folder)
     when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    (aside / "README").write_text(_README.format(when=when, why=why, messages=messages))
+    gathered = _STRAYS.format(names=", ".join(strays)) if strays else ""
+    (aside / "README").write_text(_README.format(when=when, why=why, messages=messages, strays=gathered))
     try:
         os.link(folder / DATA_FILE, aside / DATA_FILE)
     except OSError:  # a file system without hard links

@@ -21,10 +21,11 @@ def make_ready(folder: Path, tell: Tell) -> list[int]:
     The numbers of messages whose checksum is wrong, which `Store.open` takes out.
 
     Raises:
-        StoreUnusable: it is damaged beyond saving, or cannot be read; the folder is as it was.
+        StoreUnusable: it is gone or damaged beyond saving, or cannot be read; the folder is as it was.
     """
     with refusing(folder):
         data = folder / DATA_FILE
+        marks.refuse_bereft(folder)
         if not data.exists() or data.stat().st_size == 0:
             return []
         clean = marks.take(folder)  # before LMDB maps anything, or a damaged page would kill every start

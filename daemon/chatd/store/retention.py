@@ -22,6 +22,9 @@ from chatd.store.records import RecordDamaged
 from chatd.store.tables import LAST_SEQ_KEY, Position, Tables, floor_key, wall_ms
 
 LOOK_EVERY_S = 60.0
+LOOK_WHEN_FULL_S = 5.0
+"""The next that may go is one of ours that somebody has at last."""
+
 LOOK_EVERY_BYTES = 1024 * 1024
 """Payload written since the last look at how full the store is."""
 
@@ -76,6 +79,9 @@ class Retention:
         self._written = LOOK_EVERY_BYTES
         self._pass: Iterator[None] | None = None
         self._removed: Counter[RoomId] = Counter()
+        self._stuck = False
+        """The last pass left more than the quota, as nothing else may go."""
+
         self._cutoff = self._age_cutoff()
         self.protected: Callable[[int], bool] = lambda _: False
         """Whether a message must stay, by its number, as one of ours that nobody has; asked in the writer."""
@@ -91,7 +97,12 @@ class Retention:
         """How long the writer may wait for its next batch before `work` is due."""
         if self._policy == Policy():
             return None
-        return 0.0 if self._pass is not None else max(0.0, self._looked + LOOK_EVERY_S - time.monotonic())
+        if self._pass is not None:
+            return 0.0
+        return max(0.0, self._looked + self._look_every_s() - time.monotonic())
+
+    def _look_every_s(self) -> float:
+        return LOOK_WHEN_FULL_S if self._stuck else LOOK_EVERY_S
 
     def work(self, written_bytes: int) -> None:
         """A step, where there is something to do; more of them when the quota is near."""
@@ -100,7 +111,7 @@ class Retention:
         self._written += written_bytes
         if self._pass is None:
             mono = time.monotonic()
-            if mono - self._looked < LOOK_EVERY_S and self._written < LOOK_EVERY_BYTES:
+            if mono - self._looked < self._look_every_s() and self._written < LOOK_EVERY_BYTES:
                 return
             self._looked, self._written = mono, 0
             self._cutoff = self._age_cutoff()
@@ -133,7 +144,20 @@ class Retention:
         if most is None:
             return False
         # A file may be larger than its quota, when that was lowered: it takes messages while it becomes less.
-        return self._tables.used_bytes() > self._tables.max_map_bytes - _margin(most) // 2
+        limit = most if self._stuck else self._tables.max_map_bytes
+        return self._tables.used_bytes() > limit - _margin(most) // 2
+
+    def refusal(self) -> tuple[str, str]:
+        """Why nothing is taken while it is `full`, and what to do."""
+        most, waiting = self._policy.most_bytes, self._tables.own.waiting
+        if most is None:
+            return "the store has reached its greatest size", ""
+        why = f"the store has reached its limit of {most >> 20} MiB (--max-store)"
+        if not self._stuck or not waiting:
+            return f"{why}; what may go of it is being removed", "try again in a minute"
+        full_of = f"{waiting} messages of its own that nobody has confirmed, which are never removed"
+        link = "link this node with a member of their rooms: chatctl connect HOST:PORT"
+        return f"{why}, full of {full_of}", f"{link}; or start chatd with a larger --max-store"
 
     def _age_cutoff(self) -> int:
         """The least stamp that is young enough, by a clock that a wrong wall clock does not push ahead.
@@ -169,6 +193,7 @@ class Retention:
         """From the room that takes most bytes, until another takes more."""
         high = most - _margin(most)
         if self._tables.used_bytes() <= high:
+            self._stuck = False
             return
         starts: dict[RoomId, bytes] = {}
         done: set[RoomId] = set()
@@ -177,6 +202,7 @@ class Retention:
                 sizes = self._tables.sizes.all(txn)
             room = max(sizes.keys() - done, key=sizes.__getitem__, default=None)
             if room is None:
+                self._stuck = self._tables.used_bytes() > high
                 return
             start = self._remove(room, starts.get(room, room), None)
             if start is None:
@@ -184,6 +210,7 @@ class Retention:
             else:
                 starts[room] = start
             yield
+        self._stuck = False
 
     def _rooms(self) -> list[RoomId]:
         rooms = []

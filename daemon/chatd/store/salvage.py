@@ -1,13 +1,15 @@
 """A program of its own, `python -m chatd.store.salvage FILE FOLDER`: what is whole in FILE, into a new store.
 
-Reads FILE page by page and asks nothing of its structure. A message is taken when its checksum and its
-author's signature hold, under the number it had; a room, a pin or what became of a message of ours when its
-checksum holds. Whatever can be made from these is made anew.
+Reads FILE page by page, twice, and needs nothing of its structure. A message is taken when its checksum and
+its author's signature hold, under the number it had; a room, a pin or what became of a message of ours when
+its checksum holds, found by its table or, where that is not whole, by its shape. The rest is made anew.
 """
 
 import sys
 import time
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import lmdb
@@ -20,6 +22,7 @@ from chatd.store.faults import describe
 from chatd.store.own import MAX_OWN, is_waiting
 from chatd.store.pages import PageFile
 from chatd.store.records import RecordDamaged
+from chatd.store.strays import Known, Strays
 from chatd.store.tables import (
     LAST_SEQ_KEY,
     LAST_STAMP_KEY,
@@ -33,6 +36,11 @@ from chatd.store.tables import (
 )
 
 MAX_BATCH_MESSAGES = 500
+
+MAX_GAP = 2**20
+"""Numbers that retention may have taken away in a row. What comes behind more than that, from the middle one
+on, was a damaged key, which has no checksum; every number given out later would come behind it."""
+
 SAY_EVERY_S = 0.25
 START_MAP_BYTES = 64 * 1024 * 1024
 
@@ -40,8 +48,9 @@ START_MAP_BYTES = 64 * 1024 * 1024
 def main(path: Path, folder: Path) -> None:
     try:
         with path.open("rb") as file:
-            messages, others = Salvage(PageFile(file), folder).run()
-        say(done=True, messages=messages, others=others)
+            salvage = Salvage(PageFile(file), folder)
+            messages, others = salvage.run()
+        say(done=True, messages=messages, others=others, strays=salvage.strays)
     except StoreUnusable as error:
         say(error=error.why, hint=error.hint)
     except (OSError, lmdb.Error) as error:
@@ -53,6 +62,13 @@ class Salvage:
         self._pages = pages
         self._folder = folder
         self._said = time.monotonic()
+        self.strays: list[str] = []
+        """Tables that were not whole, and of which entries were found by their shape."""
+
+        self._greatest = 0
+        self._last_given = 0
+        """The greatest number that a message had, and the last given to one whose own is damaged."""
+
         self._staying: set[bytes] = set()
         """Ids of what retention had to leave alone: it is kept below its room's floor, too."""
 
@@ -84,16 +100,36 @@ class Salvage:
             self._tables.close()
         return messages, others
 
-    def _known_entries(self) -> dict[str, dict[bytes, bytes]]:
-        """Whole entries of the tables that say more than the log does."""
-        found: dict[str, dict[bytes, bytes]] = {}
-        for name, root in self._pages.tables().items():
-            if name.decode(errors="replace") in SEALED_TABLES:
-                entries = (node for page in self._pages.leaves(root) for node in self._pages.leaf(page))
-                found[name.decode()] = {node.key: node.value for node in entries if _is_whole(node.value)}
+    def _known_entries(self) -> Known:
+        """Whole entries of the tables that say more than the log does; and the greatest number."""
+        strays, numbers = self._look_through()
+        found: Known = {}
+        broken = set(SEALED_TABLES)
+        for name, tree in self._pages.tables().items():
+            table = name.decode(errors="replace")
+            if table in SEALED_TABLES:
+                nodes = (node for page in self._pages.leaves(tree.root) for node in self._pages.leaf(page))
+                found[table] = {node.key: node.value for node in nodes if _is_whole(node.value)}
+                if len(found[table]) == tree.entries:
+                    broken.remove(table)
+        self.strays = sorted(broken & strays.found.keys())
+        for table in self.strays:
+            found[table] = strays.found[table] | found.get(table, {})
+        last = sealed_number(found.get("meta", {}).get(LAST_SEQ_KEY)) or 0
+        self._greatest = self._last_given = max(last, greatest(numbers))
         return found
 
-    def _put_known(self, known: dict[str, dict[bytes, bytes]]) -> int:
+    def _look_through(self) -> tuple[Strays, Sequence[int]]:
+        strays, numbers = Strays(), array("Q")
+        for page in range(self._pages.count):
+            nodes = self._pages.leaf(page)
+            strays.add(nodes)
+            for node in nodes:
+                if len(node.key) == records.U64_BYTES and records.peek(node.value) is not None:
+                    numbers.append(records.unpack_u64(node.key))
+        return strays, sorted(numbers)
+
+    def _put_known(self, known: Known) -> int:
         count = 0
 
         def put() -> None:
@@ -102,27 +138,26 @@ class Salvage:
             with self._tables.writing() as txn:
                 for name, entries in known.items():
                     for key, value in entries.items():
-                        if (name, key) != ("meta", SCHEMA_KEY):
+                        if name != "own" and (name, key) != ("meta", SCHEMA_KEY):
                             txn.put(key, value, db=self._tables.sealed[name])
-                            count += name != "meta"
+                        count += name != "meta"
 
         self._tables.retrying(put)
         return count
 
-    def _finish(self, known: dict[str, dict[bytes, bytes]]) -> None:
+    def _finish(self, known: Known) -> None:
         """What takes all the messages to tell."""
         tables = self._tables
-        numbers = [int.from_bytes(number, "big") for number in known.get("own", {})]
+        own = known.get("own", {})
 
         def put() -> None:
             with tables.writing() as txn:
+                # Keys have no checksum: one from far beyond the log is damaged.
+                most = records.pack_u64(self._last_given + MAX_OWN)
+                tables.own.restore(txn, own.items(), tables.ids, tables.log, most)
                 tables.own.restore_clients(txn, tables.log)
-                with txn.cursor(tables.log) as log:
-                    last = records.unpack_u64(log.key()) if log.last() else 0
-                last = max(last, sealed_number(txn.get(LAST_SEQ_KEY, db=tables.meta)) or 0)
-                # What is known of a lost message must not be taken for another's that gets its number. Keys
-                # have no checksum: one from far beyond the log is damaged.
-                last = max([last, *[number for number in numbers if number <= last + MAX_OWN]])
+                # What is known of a lost message must not be taken for another's that gets its number.
+                last = max(self._last_given, tables.own.last(txn))
                 txn.put(LAST_SEQ_KEY, records.seal(records.pack_u64(last)), db=tables.meta)
 
         self._tables.retrying(put)
@@ -137,8 +172,16 @@ class Salvage:
                 except RecordDamaged:
                     continue
                 if envelope.is_signed():
-                    yield Stored(records.unpack_u64(node.key), received_ms, envelope)
+                    yield Stored(self._number(node.key), received_ms, envelope)
             self._say(number)
+
+    def _number(self, key: bytes) -> int:
+        """That of a message, or a new one where its own cannot be right."""
+        number = records.unpack_u64(key)
+        if 1 <= number <= self._greatest:
+            return number
+        self._last_given += 1
+        return self._last_given
 
     def _say(self, page: int) -> None:
         if time.monotonic() - self._said >= SAY_EVERY_S:
@@ -175,7 +218,13 @@ class Salvage:
         return len(added)
 
 
-def _staying(known: dict[str, dict[bytes, bytes]]) -> set[bytes]:
+def greatest(numbers: Sequence[int]) -> int:
+    """Of the numbers of messages, in order, the last that is no damaged one."""
+    upper = numbers[len(numbers) // 2 :]
+    return next((before for before, at in pairwise(upper) if at - before > MAX_GAP), max(upper, default=0))
+
+
+def _staying(known: Known) -> set[bytes]:
     """Pinned messages, and those of ours that nobody has."""
     staying = {key[-DIGEST_BYTES:] for key in known.get("pins", {})}
     for value in known.get("own", {}).values():

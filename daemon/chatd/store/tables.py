@@ -44,11 +44,11 @@ LAST_SEQ_KEY = b"last_seq"
 
 SCHEMA_KEY = b"schema"
 _CREATED_KEY = b"created_ms"
-_FLOOR_PREFIX = b"floor/"
+FLOOR_PREFIX = b"floor/"
 
 
 def floor_key(room: RoomId) -> bytes:
-    return _FLOOR_PREFIX + room
+    return FLOOR_PREFIX + room
 
 
 @dataclass(slots=True)
@@ -181,10 +181,10 @@ class Tables:
     def load_floors(self, damage: DamageLog) -> dict[RoomId, int]:
         floors: dict[RoomId, int] = {}
         with self.reading() as txn, txn.cursor(self.meta) as cursor:
-            found = cursor.set_range(_FLOOR_PREFIX)
-            while found and cursor.key().startswith(_FLOOR_PREFIX):
+            found = cursor.set_range(FLOOR_PREFIX)
+            while found and cursor.key().startswith(FLOOR_PREFIX):
                 try:
-                    room = RoomId(cursor.key().removeprefix(_FLOOR_PREFIX))
+                    room = RoomId(cursor.key().removeprefix(FLOOR_PREFIX))
                     floors[room] = sealed_number(cursor.value()) or 0
                 except (RecordDamaged, ValueError) as error:
                     damage.add(cursor.key(), str(error))

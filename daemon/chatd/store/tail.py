@@ -31,10 +31,6 @@ class Tail:
     def is_full(self) -> bool:
         return len(self._places) >= MAX_SEGMENT_MESSAGES or self._postings >= MAX_SEGMENT_POSTINGS
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._places
-
     def add(self, item: Stored) -> None:
         terms = list(terms_of(item.envelope))
         with self._lock:

@@ -20,7 +20,6 @@ INDEX_AFTER_S = 0.05
 
 STEPS_WHEN_BEHIND = 8
 """Of the search index after one transaction when it is behind by more than `MAX_LAG`: about 25 ms."""
-FULL = "the store has reached its greatest size"
 
 MESSAGE_OVERHEAD_BYTES = 512
 """What a queued message costs beyond its payload: the decoded envelope, its strings and its keys."""
@@ -114,17 +113,21 @@ class Writer:
 
     def _commit(self, group: list[Batch]) -> list[BatchResult]:
         """Every batch gets a result, whatever happens."""
+        refused: list[BatchResult] = []
         try:
             if self._retention.full():
-                return _failed(group, FULL)
-            while True:
+                # What became of our own messages is written: it is what lets them go.
+                refused = _failed([batch for batch in group if batch.messages], *self._retention.refusal())
+                group = [batch for batch in group if not batch.messages]
+            while group:
                 try:
-                    return self._write(group)
+                    return [*refused, *self._write(group)]
                 except lmdb.MapFullError:
                     if not self._tables.grow():
-                        return _failed(group, FULL)
+                        return [*refused, *_failed(group, *self._retention.refusal())]
         except Exception as error:  # noqa: BLE001 - a group that cannot be written must not stop the next
-            return _failed(group, describe(error))
+            return [*refused, *_failed(group, describe(error))]
+        return refused
 
     def _write(self, group: list[Batch]) -> list[BatchResult]:
         """One transaction. Every LMDB call gives up the interpreter lock, so a message costs only three."""
@@ -206,5 +209,5 @@ def _queued_bytes(batch: Batch) -> int:
     return payloads + MESSAGE_OVERHEAD_BYTES * (1 + others)
 
 
-def _failed(group: list[Batch], why: str) -> list[BatchResult]:
-    return [BatchResult(batch.job, error=why) for batch in group]
+def _failed(group: list[Batch], why: str, hint: str = "") -> list[BatchResult]:
+    return [BatchResult(batch.job, error=why, hint=hint) for batch in group]

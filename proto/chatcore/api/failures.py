@@ -1,7 +1,7 @@
 """The local RPC's errors as one table: class -> code. What JSON-RPC itself refuses stands beside it."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from chatcore import errors
 from chatcore.api.feed import NeedsWebSocket
@@ -115,11 +115,16 @@ REFUSALS: dict[int, Refusal] = {
 
 
 class ErrorData(TypedDict):
-    """`retryable`: whether the same may be asked again later and succeed."""
+    """`retryable`: whether the same may be asked again later and succeed.
+
+    Of `much_not_shown` alone: `found`, how many would have been on the page, and `upto`, to go on from.
+    """
 
     kind: str
     hint: str
     retryable: bool
+    found: NotRequired[int]
+    upto: NotRequired[str]
 
 
 def error_code(error: ChatError) -> int:
@@ -127,4 +132,5 @@ def error_code(error: ChatError) -> int:
 
 
 def error_data(error: LocalError) -> ErrorData:
-    return {"kind": error.kind, "hint": error.hint, "retryable": error.retryable}
+    data: ErrorData = {"kind": error.kind, "hint": error.hint, "retryable": error.retryable}
+    return {**data, "found": error.found, "upto": error.upto} if isinstance(error, MuchNotShown) else data

@@ -23,10 +23,15 @@ class NoSuchMessage(LocalError):
 
     kind = "no_such_message"
 
-    def __init__(self, message_id: str, *, several: bool = False) -> None:
-        what = "several messages begin with" if several else "there is no message"
-        hint = "give more of its id" if several else "chatctl history --json shows ids; a time will do, too"
-        super().__init__(f"{what} {message_id}", hint)
+    def __init__(self, message_id: str, *, several: bool = False, no_id: bool = False) -> None:
+        if no_id:
+            what, hint = f"{message_id!r} is no message id", "give 10 or more of its hexadecimal digits; "
+        else:
+            what, hint = f"there is no message {message_id}", ""
+        hint += "chatctl history --json shows ids"
+        if several:
+            what, hint = f"several messages begin with {message_id}", "give more of its id"
+        super().__init__(what, hint)
 
 
 class BadMoment(LocalError):
@@ -50,6 +55,8 @@ class MuchNotShown(LocalError):
     def __init__(self, found: int, way: str, upto: str) -> None:
         what = f"ask for {found}, and go on from there" if found else f"go on with {way} {upto}"
         super().__init__("a very long row of messages there is of no kind or person that is shown", what)
+        self.found = found
+        self.upto = upto
 
 
 class BadQuery(LocalError):
@@ -150,8 +157,9 @@ class Message(TypedDict):
     """`time` is RFC 3339 in UTC, from the author's clock; `seq` numbers this node's own log.
 
     `alias` is the owner's own name for the author, where there is one. `payload` is what the author signed,
-    with `signature`, both in base64; only where asked for. `state` only of our own, when they are new, not
-    delivered, or were lately: as in Sent. `mention` is true in events when somebody else names this node.
+    with `signature`, both in base64; only where asked for. `state`, as in MessageStatus, of every message of
+    our own whose state is kept, in a history without signatures and among pins. `mention` is true in events
+    when somebody else names this node.
     """
 
     seq: int

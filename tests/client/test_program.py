@@ -255,7 +255,7 @@ def test_process_escapes_what_the_locale_cannot_write(daemon: Daemon) -> None:
 
 
 HEAVY = {
-    *("aiohttp", "asyncio", "click.shell_completion", "email", "http.client", "prompt_toolkit", "ssl"),
+    *("aiohttp", "asyncio", "click.shell_completion", "prompt_toolkit"),
     *("chatcore.api", "msgpack", "nacl", "wcwidth"),
 }
 

@@ -271,10 +271,10 @@ def test_peers_imports_nothing_heavy(daemon: Daemon) -> None:
     assert done.stdout == "[]\n[]\n"
 
 
-def test_chat_imports_nothing_heavy_beside_the_line_editor() -> None:
+def test_chat_imports_nothing_heavy_beside_line_editor_and_websocket() -> None:
     code = (
         "import sys, chatctl.repl.root, chatctl.repl.terminal, chatctl.repl.screen;"
-        "print({'aiohttp', 'nacl', 'msgpack', 'tomllib', 'chatcore.api'} & set(sys.modules))"
+        "print({'nacl', 'msgpack', 'tomllib', 'chatcore.api'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -30,9 +30,7 @@ chat: $(BIN)/chatd ## open the REPL on the daemon of `make run`
 	@exec $(BIN)/chat --home '$(HOME_DIR)' $(ARGS)
 
 test: $(VENV)/.dev ## run the whole test suite
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(ARGS)
-	$(BIN)/python -m coverage report --fail-under=95
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-fail-under 95 $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -82,6 +82,10 @@ class Backups:
             raise BackupFailed(f"a passphrase has 1 to {MAX_PASSPHRASE_CHARS} characters", "choose another")
         if not target.is_absolute() or "\0" in params.path:
             raise BackupFailed(f"{params.path!r} is not an absolute path", "write it from / on")
+        try:
+            os.fsencode(target)
+        except UnicodeEncodeError as error:
+            raise BackupFailed(f"{params.path!r} is not valid Unicode", "choose another name") from error
         if target.is_dir():
             raise BackupFailed(f"{target} is a folder", "name a file in it")
         if target.exists() and not params.force:

@@ -183,7 +183,7 @@ def _wanted(names: Mapping[RoomId, str], params: api.SearchParams) -> Wanted:
             f"the query has {len(words)} words, at most {MAX_QUERY_WORDS} are taken", "leave some out"
         )
     author = None if params.author is None else Author.parse(params.author)
-    if author is not None and not author.name:
+    if author is not None and not (author.name and author.name.isprintable()):
         raise api.BadQuery(f"{params.author!r} is nobody's name", "leave it out to search all authors")
     return Wanted(words, names.keys(), author)
 

@@ -83,7 +83,8 @@ def check_error(error: Json, method: str, kind: str) -> None:
     data = error["data"]
     assert (data["kind"], error["code"]) == (kind, codes[kind])
     assert kind in declared_kinds(method)
-    assert set(data) == {"kind", "hint", "retryable"}
+    more = {"found", "upto"} if kind == "much_not_shown" else set()
+    assert set(data) == {"kind", "hint", "retryable"} | more
     assert error["message"]
     assert data["hint"]
     assert "\n" not in error["message"] + data["hint"]

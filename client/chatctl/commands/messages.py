@@ -76,19 +76,24 @@ def _send_lines(told: Invocation, text: str, room: str | None, *, wait: bool) ->
         raise BadUsage("--lines reads standard input", "write - in place of the text")
     if wait:
         raise BadUsage("--wait is for one message, --lines sends many", "leave out one of them")
-    queued = False
+    queued, heard = False, True
     for number, line in standard_input.lines(told):
         with standard_input.at_line(number):
             sent = _send(told, line, room)
-            try:
-                if told.as_json:
-                    told.out(told.to_json(sent))
-                else:
-                    _show(told, sent, quiet=queued)  # once is enough
-                queued = sent["state"] == "queued"
-            except MISSHAPEN as error:
-                raise misshapen("message.send") from error
-        told.flush()
+        try:
+            if heard and told.as_json:
+                told.out(told.to_json(sent))
+            elif heard:
+                _show(told, sent, quiet=queued)  # once is enough
+            if heard:
+                told.flush()
+            queued = sent["state"] == "queued"
+        except MISSHAPEN as error:
+            raise misshapen("message.send") from error
+        except BrokenPipeError:
+            heard = False  # whoever read the ids wants no more; what is to be said is said all the same
+    if not heard:
+        raise BrokenPipeError
 
 
 @click.command(

@@ -30,7 +30,7 @@ class ChatCommand(Command):
         ("chat --room rust", "in another room; comes into it if need be"),
         ("chat --home /tmp/b", "with the daemon of another folder"),
         ("chat --plain", "lines only: for screen readers"),
-        ("make 2>&1 | chat --room builds", "send each line that a program prints"),
+        ("chat < lines", "as if typed; what a program prints goes by chatctl send - --lines"),
     ),
 )
 @click.option("--room", "-r", type=utf8, metavar="ROOM", help="The room to talk in.  [default: lobby]")

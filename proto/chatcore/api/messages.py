@@ -77,7 +77,7 @@ class SendParams:
 
 @dataclass(frozen=True, slots=True)
 class MessageParams:
-    """`id`: whole, or at least its first `MIN_ID_CHARS` characters."""
+    """`id`: whole, or at least its first 10 characters."""
 
     id: str
 

@@ -79,9 +79,8 @@ class Retention:
         self._policy = policy
         self._on_trim = on_trim
         mono = time.monotonic()
-        self._trusted = TrustedTime(
-            trusted_ms or min(wall_ms_of(position.stamp), wall_ms()) or wall_ms(), mono
-        )
+        first_ms = min(wall_ms_of(position.stamp), wall_ms()) or wall_ms()
+        self._trusted = TrustedTime(trusted_ms or first_ms, mono)
         self._kept = mono - KEEP_TIME_S
         self._looked = mono - LOOK_EVERY_S
         self._written = LOOK_EVERY_BYTES
@@ -121,10 +120,10 @@ class Retention:
             mono = time.monotonic()
             if mono - self._looked < self._look_every_s() and self._written < LOOK_EVERY_BYTES:
                 return
-            self._looked, self._written = mono, 0
             self._cutoff = self._age_cutoff()
             self._keep_time(mono)
             self._pass = self._run()
+            self._looked, self._written = mono, 0
         for _ in range(MAX_PRESSED_STEPS):
             if not self._step() or not self.full():
                 return

@@ -62,9 +62,7 @@ def restore(backup: Path, passphrase: str, paths: Paths, *, wait: bool) -> dict[
         staging.rename(home)  # over an empty folder, too
         sync_folder(home.parent)
     finally:
-        if (
-            outside is not None and staging.exists()
-        ):  # not renamed, and the next restore would refuse because of it
+        if outside is not None and staging.exists():  # the next restore would refuse because of it
             outside.unlink(missing_ok=True)
         shutil.rmtree(staging, ignore_errors=True)
     return {"home": str(home), "peer_id": str(identity.peer_id), "waits": wait}

@@ -39,6 +39,7 @@ def restore(backup: Path, passphrase: str, paths: Paths, *, wait: bool) -> dict[
     _check_empty(home, config)
     home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{home.name}.restore-", dir=home.parent))
+    outside: Path | None = None
     try:
         small = _unpack(backup, passphrase, staging)
         identity = Identity.from_key_file(small[IDENTITY].decode("ascii"))
@@ -53,12 +54,16 @@ def restore(backup: Path, passphrase: str, paths: Paths, *, wait: bool) -> dict[
             _write(staging / config.name, settings.encode())
         elif not config.exists():
             config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(config, settings.encode())
+            with _create(config) as file:
+                outside = config
+                _fill(file, settings.encode())
         sync_folder(staging / "store")
         sync_folder(staging)
         staging.rename(home)  # over an empty folder, too
         sync_folder(home.parent)
     finally:
+        if outside is not None and staging.exists():  # the next restore would refuse because of it
+            outside.unlink(missing_ok=True)
         shutil.rmtree(staging, ignore_errors=True)
     return {"home": str(home), "peer_id": str(identity.peer_id), "waits": wait}
 
@@ -103,9 +108,13 @@ def _create(path: Path) -> IO[bytes]:
 
 def _write(path: Path, data: bytes) -> None:
     with _create(path) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        _fill(file, data)
+
+
+def _fill(file: IO[bytes], data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def main() -> int:

@@ -115,8 +115,8 @@ def answer(index: Index, room: RoomId, question: Compare) -> Compared:
 
 def _parts(index: Index, room: RoomId, asked: Range, lower: bytes) -> tuple[Part | Listed, ...]:
     upper = asked.upper
-    if lower >= upper:
-        return ()
+    if lower >= upper:  # all of it lies below our floor: that is not to have the same
+        return (Part(asked.lower, NOTHING, 0),)
     ours = index.fingerprint(room, lower, upper)
     if fingerprint(ours) == asked.fingerprint:
         return ()
@@ -234,6 +234,9 @@ class Session:
     broken: bool = False
     """It did not have what it listed."""
 
+    apart: bool = False
+    """Its floor lies above our horizon, so nothing was compared."""
+
     alike: list[Bounds] = field(default_factory=list)
     """Where the other side has what we have, as its last answer shows."""
 
@@ -296,7 +299,7 @@ class Session:
     @property
     def settled(self) -> bool:
         """All that it has is here, and nothing of it was ours."""
-        open_ends = self.left or self.put_off or self.waits or self.elsewhere or self.broken
+        open_ends = self.left or self.put_off or self.waits or self.elsewhere or self.broken or self.apart
         return not (open_ends or self.own)
 
     def overdue(self, mono: float) -> bool:
@@ -321,10 +324,13 @@ class Session:
         deeper: list[Range] = []
         self.alike = []
         for question, parts in zip(asked, message.answers, strict=False):
-            if not parts and self.rounds == 1:  # its floor does not reach as far up as the first question
+            if not parts:
                 ours = index.fingerprint(self.room, question.lower, question.upper)
                 if fingerprint(ours) == question.fingerprint:  # still
                     self.alike.append((question.lower, question.upper))
+            # Of all that we could take it keeps nothing; what it keeps is too far ahead for us.
+            below = parts == (Part(question.lower, NOTHING, 0),)
+            self.apart = self.apart or (self.rounds == 1 and below)
             listed += self._on_parts(question, parts, index, deeper)
         self.todo[:0] = deeper
         self.differed = self.differed or bool(deeper or listed or self.gaps)

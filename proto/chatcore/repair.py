@@ -182,6 +182,9 @@ class Repair:
             self._turns_of(room).release(key[0], now.mono, waits=False)
             return []
         lower, upper = floor(self._index, room), horizon(now)
+        if lower >= upper:  # our clock is far behind what we removed: there is no range to ask about
+            self._turns_of(room).release(key[0], now.mono, waits=False)
+            return []
         ours = fingerprint(self._index.fingerprint(room, lower, upper))
         self._last_token = self._last_token % MAX_TOKEN + 1
         session = Session(key[0], room, self._last_token, now.mono, [Range(lower, upper, ours)])

@@ -8,7 +8,7 @@ from chatcore.events import Output, RepairDue, SetTimer, StateChanged, StatesDue
 from chatcore.ids import LinkId
 from chatcore.messages import Compare, Compared, FetchRange, History, Part, Range
 from chatcore.own import OwnMessage, State
-from chatcore.reconcile import NOTHING, fingerprint, floor, horizon, room_tag
+from chatcore.reconcile import NOTHING, answer, equal_ranges, fingerprint, floor, horizon, room_tag
 from chatcore.shared import MAX_RANGES, MAX_WALKS, Shared, Walks
 from tests.support.core import (
     ANN,
@@ -23,7 +23,7 @@ from tests.support.core import (
     of,
     sent,
 )
-from tests.support.sortedindex import key_of
+from tests.support.sortedindex import SortedIndex, key_of
 
 DIALLED = "192.0.2.9:8080"
 END = b"\xff" * 8
@@ -166,10 +166,42 @@ def test_equal_part_of_an_answer_says_it_of_that_part() -> None:
     look(book)
     assert states(book, mine) == [*[State.DELIVERED] * 2, *[State.QUEUED] * 2]
 
-    ((_, deeper),) = sent(outputs, Compare)  # an empty answer to this may mean that it keeps nothing there
-    book.receive(link, Compared(deeper.token, ((),)))
+    ((_, deeper),) = sent(outputs, Compare)
+    nothing = Part(deeper.ranges[0].lower, NOTHING, 0)  # it keeps nothing there
+    book.receive(link, Compared(deeper.token, ((nothing,),)))
     look(book)
     assert states(book, mine) == [*[State.DELIVERED] * 2, *[State.QUEUED] * 2]
+
+
+def test_member_that_keeps_nothing_as_old_as_the_question_is_not_said_to_have_it() -> None:
+    book = Playbook(restored=True)
+    link, question = asked(book)
+    ((probe,),) = [question.ranges]
+    theirs = SortedIndex()
+    theirs.floors[LOBBY] = int.from_bytes(probe.upper, "big") + 1
+
+    reply = answer(theirs, LOBBY, question)
+    book.receive(link, reply)
+
+    assert reply.answers == ((Part(probe.lower, NOTHING, 0),),)
+    assert not equal_ranges(theirs, LOBBY, question, reply)
+    assert not book.node._repair.is_whole(LOBBY)
+    assert not book.node._catch_up._whole
+
+    book = Playbook()
+    mine = said(book, 3)
+    link, question = asked(book)
+    book.receive(link, answer(theirs, LOBBY, question))
+    look(book)
+    assert states(book, mine) == [State.QUEUED] * 3
+
+
+def test_node_whose_floor_is_above_its_horizon_asks_nothing() -> None:
+    book = Playbook()
+    book.index.floors[LOBBY] = int.from_bytes(horizon(book.now), "big") + (60_000 << 16)
+    book.link(BOB, dialled=DIALLED)
+    book.wait(0.25)
+    assert not sent(book.fire(RepairDue()), Compare)
 
 
 def test_what_a_member_fetches_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

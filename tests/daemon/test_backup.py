@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from chatd import backup
+from chatcore.paths import Paths
+from chatd import backup, restore
 from tests.conftest import Spawn
 from tests.support.daemon import BIN, DEADLINE_S, Daemon, RpcError, environment, run, wait_until
 
@@ -170,6 +172,23 @@ def test_interrupted_restore_leaves_nothing(source: Path, tmp_path: Path, *, who
         (os.killpg if whole_terminal else os.kill)(child.pid, signal.SIGINT)
         assert child.wait(DEADLINE_S) == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_restore_that_fails_at_its_end_leaves_no_config_that_the_next_one_refuses(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = replace(Paths.resolve(str(tmp_path / "home"), {}), config=str(tmp_path / "etc" / "config.toml"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            restore.restore(source, WORDS, paths, wait=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["etc"]
+    restore.restore(source, WORDS, paths, wait=True)
+    assert Path(paths.config).exists()
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

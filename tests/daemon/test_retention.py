@@ -18,6 +18,7 @@ from chatcore.own import OwnMessage, State
 from chatd.store import Batch, BatchResult, Policy, Store, Trimmed, records, retention
 from chatd.store.folder import DATA_FILE
 from chatd.store.sizes import MESSAGE_BYTES
+from chatd.store.trusted import CATCH_UP, TrustedTime
 
 AUTHOR = Identity(b"a" * 32)
 TEA, WINE = RoomId(b"t" * 32), RoomId(b"w" * 32)
@@ -148,15 +149,41 @@ def test_numbers_are_not_given_out_again_when_the_last_message_went(tmp_path: Pa
 def test_wall_clock_far_ahead_removes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days_ahead: int
 ) -> None:
-    fill(tmp_path, *[message(age, f"{age}") for age in range(80)])
+    policy = Policy(retain_ms=90 * DAY_MS)
+    with opened(tmp_path, policy) as keeper:
+        keeper.start()
+        keeper.keep(*[message(age, f"{age}") for age in range(80)])
+        keeper.settle()
     ahead = int(time.time() * 1000) + days_ahead * DAY_MS
     monkeypatch.setattr(retention, "wall_ms", lambda: ahead)
-    with opened(tmp_path, Policy(retain_ms=90 * DAY_MS)) as keeper:
+    with opened(tmp_path, policy) as keeper:
         keeper.start()
         wrong = seal(AUTHOR, TEA, ahead << COUNTER_BITS, "ada", Chat("from the future"))
         keeper.keep(wrong)
         keeper.keep(message(0, "again"))
+        keeper.settle()
         assert len(keeper.store.newest(TEA, 1000)) == 82
+    for _ in range(3):  # and is wrong still
+        with opened(tmp_path, policy) as keeper:
+            keeper.start()
+            keeper.keep(message(0, "again"))
+            keeper.settle()
+            assert len(keeper.store.newest(TEA, 1000)) >= 82
+
+
+def test_trusted_time_follows_a_clock_that_is_right_and_hardly_one_that_is_wrong() -> None:
+    year_ms, hour_ms = 365 * DAY_MS, 3_600_000
+    back = TrustedTime(100 * year_ms, 0.0)  # it was off for a year, or the clock is a year ahead
+    assert back.move(101 * year_ms, 101 * year_ms, 0.0) == 100 * year_ms
+    assert back.move(101 * year_ms, 101 * year_ms, 3600.0) == 100 * year_ms + CATCH_UP * hour_ms
+    days = 16 * 86_400.0
+    assert back.move(101 * year_ms, 101 * year_ms, days) == 101 * year_ms
+
+    assert TrustedTime(100 * year_ms, 0.0).move(101 * year_ms, 0, 3600.0) == 100 * year_ms + hour_ms
+
+    ahead = TrustedTime(110 * year_ms, 0.0)
+    assert ahead.move(100 * year_ms, 110 * year_ms, 3600.0) == 100 * year_ms
+    assert ahead.ms == 110 * year_ms - (CATCH_UP - 2) * hour_ms
 
 
 # By size

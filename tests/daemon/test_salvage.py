@@ -2,6 +2,8 @@
 
 import contextlib
 import queue
+import shutil
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from chatcore.clock import COUNTER_BITS
 from chatcore.discouraged import Discouraged
-from chatcore.envelopes import Chat, Envelope, seal
+from chatcore.envelopes import SIGNING_CONTEXT, Chat, Envelope, open_envelope, seal
 from chatcore.events import PinRecord
 from chatcore.identity import Identity
 from chatcore.ids import PeerId, RoomId
@@ -20,7 +22,7 @@ from chatcore.people import Person
 from chatcore.wire import pack
 from chatd.store import Batch, BatchResult, Policy, RoomEntry, Store, Trimmed, records
 from chatd.store.folder import DATA_FILE
-from chatd.store.pages import Node, PageFile
+from chatd.store.pages import DEFAULT_PAGE_BYTES, Node, PageFile
 from chatd.store.readiness import make_ready
 from chatd.store.salvage import MAX_GAP, greatest
 from chatd.store.strays import Strays
@@ -285,3 +287,64 @@ def test_message_said_again_after_a_salvage_is_not_sent_twice(tmp_path: Path) ->
         assert daemon.call("message.send", text="pay the rent", client_id="rent-11")["id"] == first["id"]
         assert daemon.texts == ["pay the rent", "thanks"]
         assert [item["id"] for item in daemon.call("message.pins")] == [first["id"]]
+
+
+STRANGER = Identity(b"s" * 32)
+
+
+def hostile(leaf: bytes, start: int) -> Envelope:
+    """A chat message with a field that a newer version may have, in which `leaf` begins at byte `start`."""
+    stamp = int(time.time() * 1000) << COUNTER_BITS
+    head = [1, ROOM, STRANGER.public_key, stamp, "eve", "hi"]
+    padding = start - len(pack([*head, bytes(9000)])) + 9000
+    payload = pack([*head, (bytes(padding) + leaf).ljust(9000, b"\0")])
+    return open_envelope(payload, STRANGER.sign(SIGNING_CONTEXT, payload))
+
+
+def leaf_page(number: int, entries: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """As LMDB writes one: header, offsets, and the nodes from its end."""
+    size, offsets, nodes = DEFAULT_PAGE_BYTES, list[int](), b""
+    for key, value in entries:
+        nodes = struct.pack("@HHHH", len(value), 0, 0, len(key)) + key + value + nodes
+        offsets.append(size - len(nodes))
+    head = struct.pack("@QHHHH", number, 0, 0x02, 16 + 2 * len(offsets), size - len(nodes))
+    head += struct.pack(f"@{len(offsets)}H", *offsets)
+    return head + bytes(size - len(head) - len(nodes)) + nodes
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_bytes_of_a_stranger_are_not_taken_for_the_store_s_own(folder: Path, *, spoiled: bool) -> None:
+    """With the message that holds them whole, and, as nothing tells them from a page then, damaged."""
+    many = [message(age) for age in range(30, 0, -1)]
+    late = seal(STRANGER, ROOM, many[-1].stamp + 1, "eve", Chat("mine"))
+    record = records.encode_record(records.pack_u64(1), late.signature, late.payload)
+    entries = [
+        (b"schema", records.seal(records.pack_u64(999))),
+        (b"floor/" + ROOM, records.seal(records.pack_u64(2**63))),
+        (b"last_stamp", records.seal(records.pack_u64(2**63))),
+        (b"last_seq", records.seal(records.pack_u64(2**60))),
+        (records.pack_u64(2), record),  # the number of the first of `many`
+    ]
+    start = DEFAULT_PAGE_BYTES - 16 - (4 + 8 + 64)
+    probe = hostile(b"PROBE" * 9, start)
+    fill(folder, [probe, *many])
+    page, rest = divmod((folder / DATA_FILE).read_bytes().find(b"PROBE" * 9), DEFAULT_PAGE_BYTES)
+    assert not rest
+    shutil.rmtree(folder)
+    evil = hostile(leaf_page(page, entries), start)
+    fill(folder, [evil, *many])
+    assert (folder / DATA_FILE).read_bytes().find(leaf_page(page, entries)) == page * DEFAULT_PAGE_BYTES
+
+    if spoiled:
+        data = bytearray((folder / DATA_FILE).read_bytes())
+        data[(page - 1) * DEFAULT_PAGE_BYTES + 900] ^= 1
+        (folder / DATA_FILE).write_bytes(data)
+    damage(folder, b"meta")
+
+    with opened(folder) as store:
+        found = {stored.envelope.id for stored in store.after(0, 100)}
+        assert found >= {item.id for item in many}
+        assert (late.id in found) == spoiled
+        assert store.floor(ROOM) == 0
+        assert store.last_seq() < 100
+        assert store.last_stamp() <= max(item.stamp for item in [evil, *many])

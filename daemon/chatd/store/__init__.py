@@ -81,7 +81,8 @@ class Store:
         self._writer: Writer | None = None
         self._position = tables.load_position(self._damage)
         floors = tables.load_floors(self._damage)
-        self.retention = Retention(tables, self._position, floors, policy, on_trim)
+        trusted_ms = tables.load_trusted_ms(self._damage)
+        self.retention = Retention(tables, self._position, floors, policy, on_trim, trusted_ms=trusted_ms)
         self.retention.protected = tables.own.waits
         self.healing = Healing(tables, self._position)
         self.pins = Pins(tables.pins, tables.ids, tables.reading, self._follow)

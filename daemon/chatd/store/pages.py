@@ -5,7 +5,7 @@ are read as well, and so the caller must know a whole record from a stale or bro
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 PAGE_HEADER_BYTES = 16
@@ -32,6 +32,8 @@ class Node(NamedTuple):
     key: bytes
     value: bytes
     flags: int
+    page: int = 0
+    """Where its value begins, if that has pages of its own."""
 
 
 class Tree(NamedTuple):
@@ -47,6 +49,8 @@ class PageFile:
         self.size = file.seek(0, 2)
         self.page_bytes = self._find_page_bytes()
         self.count = self.size // self.page_bytes
+        self._inside: set[int] = set()
+        """Pages in the middle of a value: bytes that somebody else chose, maybe to look like a leaf."""
 
     def _find_page_bytes(self) -> int:
         self._file.seek(PAGE_HEADER_BYTES)
@@ -61,12 +65,25 @@ class PageFile:
     def leaf(self, number: int) -> list[Node]:
         """The entries of a leaf page, as far as they make sense; none of any other page."""
         page = self._page(number)
-        if page is None:
+        if page is None or number in self._inside:
             return []
         stored, _, flags, lower, _ = _HEADER.unpack_from(page)
         if stored != number or not flags & _P_LEAF or flags & (_P_LEAF2 | _P_OVERFLOW | _P_BRANCH):
             return []
         return [node for offset in _offsets(page, lower) if (node := self._node(page, offset)) is not None]
+
+    def pass_over_values(self, is_whole: Callable[[bytes], bool]) -> None:
+        """From now on no page counts as a leaf that lies inside a value that is whole.
+
+        The header alone does not do: that of a freed value stays while leaves are written behind it.
+        """
+        inside: set[int] = set()
+        for number in range(self.count):
+            for node in self.leaf(number):
+                if node.flags & _F_BIGDATA and is_whole(node.value):
+                    pages = -(-(PAGE_HEADER_BYTES + len(node.value)) // self.page_bytes)
+                    inside.update(range(node.page + 1, node.page + pages))
+        self._inside = inside
 
     def tables(self) -> dict[bytes, Tree]:
         """Each named table, as far as the newer header and the way from it are whole."""
@@ -127,13 +144,15 @@ class PageFile:
         data = start + key_bytes
         if len(key) != key_bytes or not key_bytes or flags & _F_DUPDATA or size > MAX_VALUE_BYTES:
             return None
+        first = 0
         if not flags & _F_BIGDATA:
             value = page[data : data + size]
         elif data + _NUMBER.size > len(page):
             return None
         else:
-            value = self._overflow(_NUMBER.unpack_from(page, data)[0], size)
-        return Node(key, value, flags) if len(value) == size else None
+            first = int(_NUMBER.unpack_from(page, data)[0])
+            value = self._overflow(first, size)
+        return Node(key, value, flags, first) if len(value) == size else None
 
     def _overflow(self, number: int, size: int) -> bytes:
         if not 0 <= number < self.count:

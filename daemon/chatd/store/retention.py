@@ -19,7 +19,8 @@ from chatd.store.batches import Stored
 from chatd.store.healing import forget
 from chatd.store.lmdbtypes import Txn
 from chatd.store.records import RecordDamaged
-from chatd.store.tables import LAST_SEQ_KEY, Position, Tables, floor_key, wall_ms
+from chatd.store.tables import LAST_SEQ_KEY, TRUSTED_MS_KEY, Position, Tables, floor_key, wall_ms
+from chatd.store.trusted import TrustedTime
 
 LOOK_EVERY_S = 60.0
 LOOK_WHEN_FULL_S = 5.0
@@ -38,7 +39,8 @@ LEAST_MARGIN_BYTES = 16 * 1024 * 1024
 """Kept free below the quota: four of the writer's largest groups, and what removing needs itself."""
 
 MAX_PRESSED_STEPS = 100
-ANCHOR_S = 86_400.0
+KEEP_TIME_S = 600.0
+"""How often the trusted time is written: so much of it a crash takes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,20 @@ class Retention:
         floors: dict[RoomId, int],
         policy: Policy,
         on_trim: Callable[[Trimmed], None] | None = None,
+        *,
+        trusted_ms: int = 0,
     ) -> None:
+        """`trusted_ms`: what the trusted time was when it was last kept; 0 in a store that never did."""
         self._tables = tables
         self._position = position
         self._floors = floors
         self._policy = policy
         self._on_trim = on_trim
-        self._anchor_ms = wall_ms_of(position.stamp) or wall_ms()
-        self._anchored = time.monotonic()
-        self._looked = self._anchored - LOOK_EVERY_S
+        mono = time.monotonic()
+        first_ms = min(wall_ms_of(position.stamp), wall_ms()) or wall_ms()
+        self._trusted = TrustedTime(trusted_ms or first_ms, mono)
+        self._kept = mono - KEEP_TIME_S
+        self._looked = mono - LOOK_EVERY_S
         self._written = LOOK_EVERY_BYTES
         self._pass: Iterator[None] | None = None
         self._removed: Counter[RoomId] = Counter()
@@ -113,9 +120,10 @@ class Retention:
             mono = time.monotonic()
             if mono - self._looked < self._look_every_s() and self._written < LOOK_EVERY_BYTES:
                 return
-            self._looked, self._written = mono, 0
             self._cutoff = self._age_cutoff()
+            self._keep_time(mono)
             self._pass = self._run()
+            self._looked, self._written = mono, 0
         for _ in range(MAX_PRESSED_STEPS):
             if not self._step() or not self.full():
                 return
@@ -160,19 +168,22 @@ class Retention:
         return f"{why}, full of {full_of}", f"{link}; or start chatd with a larger --max-store"
 
     def _age_cutoff(self) -> int:
-        """The least stamp that is young enough, by a clock that a wrong wall clock does not push ahead.
-
-        It goes on from the newest message at most as fast as time passes, and is set anew once a day: a
-        clock that is years ahead for an hour must not empty the store.
-        """
+        """The least stamp that is young enough, by a clock that a wrong wall clock does not push ahead."""
         if self._policy.retain_ms is None:
             return 0
-        mono = time.monotonic()
-        if mono - self._anchored >= ANCHOR_S:
-            self._anchored = mono
-            self._anchor_ms = max(self._anchor_ms, wall_ms_of(self._position.stamp))
-        trusted_ms = min(wall_ms(), self._anchor_ms + int((mono - self._anchored) * 1000))
+        trusted_ms = self._trusted.move(wall_ms(), wall_ms_of(self._position.stamp), time.monotonic())
         return max(0, trusted_ms - self._policy.retain_ms) << COUNTER_BITS
+
+    def _keep_time(self, mono: float) -> None:
+        if self._policy.retain_ms is None or mono - self._kept < KEEP_TIME_S:
+            return
+        try:
+            with self._tables.writing() as txn:
+                value = records.seal(records.pack_u64(self._trusted.ms))
+                txn.put(TRUSTED_MS_KEY, value, db=self._tables.meta)
+        except (lmdb.Error, OSError):
+            return  # no space: the next look tries again
+        self._kept = mono
 
     # One pass, in steps
 

@@ -1,8 +1,8 @@
 """A program of its own, `python -m chatd.store.salvage FILE FOLDER`: what is whole in FILE, into a new store.
 
-Reads FILE page by page, twice, and needs nothing of its structure. A message is taken when its checksum and
-its author's signature hold, under the number it had; a room, a pin or what became of a message of ours when
-its checksum holds, found by its table or, where that is not whole, by its shape. The rest is made anew.
+Reads FILE page by page, three times, and needs nothing of its structure. A message is taken when its checksum
+and its author's signature hold, under its number, unless another has that; a room, a pin or what became of a
+message of ours when its checksum holds, found by its table or, where that is not whole, by its shape.
 """
 
 import sys
@@ -102,6 +102,7 @@ class Salvage:
 
     def _known_entries(self) -> Known:
         """Whole entries of the tables that say more than the log does; and the greatest number."""
+        self._pages.pass_over_values(_is_message)
         strays, numbers = self._look_through()
         found: Known = {}
         broken = set(SEALED_TABLES)
@@ -115,8 +116,10 @@ class Salvage:
         self.strays = sorted(broken & strays.found.keys())
         for table in self.strays:
             found[table] = strays.found[table] | found.get(table, {})
-        last = sealed_number(found.get("meta", {}).get(LAST_SEQ_KEY)) or 0
-        self._greatest = self._last_given = max(last, greatest(numbers))
+        last, most = sealed_number(found.get("meta", {}).get(LAST_SEQ_KEY)) or 0, greatest(numbers)
+        if "meta" in self.strays and last > most + MAX_GAP:
+            last = 0
+        self._greatest = self._last_given = max(last, most)
         return found
 
     def _look_through(self) -> tuple[Strays, Sequence[int]]:
@@ -197,19 +200,22 @@ class Salvage:
             with tables.writing() as txn:
                 stamp = sealed_number(txn.get(LAST_STAMP_KEY, db=tables.meta)) or 0
                 for stored in batch:
-                    envelope, number = stored.envelope, records.pack_u64(stored.seq)
+                    envelope = stored.envelope
                     floor = sealed_number(txn.get(floor_key(envelope.room), db=tables.meta)) or 0
                     if envelope.stamp < floor and envelope.id not in self._staying:
                         continue
-                    if txn.get(number, db=tables.log) is not None:
+                    if txn.get(envelope.id, db=tables.ids) is not None:
                         continue
-                    if not txn.put(envelope.id, number, db=tables.ids, overwrite=False):
-                        continue
+                    seq = stored.seq
+                    if txn.get(records.pack_u64(seq), db=tables.log) is not None:  # keys have no checksum
+                        seq = self._last_given = self._last_given + 1
+                    number = records.pack_u64(seq)
+                    txn.put(envelope.id, number, db=tables.ids)
                     received = records.pack_u64(stored.received_ms)
                     record = records.encode_record(received, envelope.signature, envelope.payload)
                     txn.put(number, record, db=tables.log)
                     stamp = max(stamp, envelope.stamp)
-                    added.append(stored)
+                    added.append(Stored(seq, stored.received_ms, envelope))
                 for derived in tables.derived:
                     derived.add(txn, added)
                 txn.put(LAST_STAMP_KEY, records.seal(records.pack_u64(stamp)), db=tables.meta)
@@ -235,6 +241,14 @@ def _staying(known: Known) -> set[bytes]:
         if own is not None:
             staying.add(own.id)
     return staying
+
+
+def _is_message(value: bytes) -> bool:
+    try:
+        records.decode_record(value)
+    except RecordDamaged:
+        return False
+    return True
 
 
 def _is_whole(value: bytes) -> bool:

@@ -1,12 +1,14 @@
 """What an entry is when the table it was in can no longer be found: told by its shape alone.
 
 Each shape is one that no other table's entries have. Pages since freed hold entries that were changed or
-taken away later; of several with one key the one that says more, or keeps more, counts.
+taken away later; of several with one key the one that says more, or keeps more, counts. Anything may as well
+be bytes of a stranger's message, so what would close the store or empty a room is not believed.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
+from chatcore.clock import MAX_SKEW_MS, wall_ms_of
 from chatcore.errors import Malformed
 from chatcore.ids import DIGEST_BYTES
 from chatcore.names import MAX_ROOM_NAME_CHARS
@@ -16,10 +18,9 @@ from chatd.store.own import rank_of
 from chatd.store.pages import Node
 from chatd.store.pins import MAX_PINS
 from chatd.store.records import RecordDamaged
-from chatd.store.tables import FLOOR_PREFIX, LAST_SEQ_KEY, LAST_STAMP_KEY, SCHEMA_KEY
+from chatd.store.tables import FLOOR_PREFIX, LAST_SEQ_KEY, LAST_STAMP_KEY, wall_ms
 
 _PIN_BYTES = DIGEST_BYTES + records.U64_BYTES + DIGEST_BYTES
-_META = (LAST_SEQ_KEY, LAST_STAMP_KEY, SCHEMA_KEY)
 
 Rank = tuple[int, ...]
 Known = dict[str, dict[bytes, bytes]]
@@ -56,8 +57,11 @@ def _place(node: Node) -> tuple[str, Rank] | None:
                 return _of_digest(unpack_array(body))
             case size if size == _PIN_BYTES and body == node.key:
                 return "pins", ()
-        if node.key in _META or node.key.startswith(FLOOR_PREFIX):
+        if node.key == LAST_SEQ_KEY:
             return "meta", (records.unpack_u64(body),)
+        if node.key == LAST_STAMP_KEY or node.key.startswith(FLOOR_PREFIX):
+            stamp = records.unpack_u64(body)
+            return ("meta", (stamp,)) if wall_ms_of(stamp) <= wall_ms() + MAX_SKEW_MS else None
     except (RecordDamaged, Malformed):
         pass
     return None

@@ -42,6 +42,9 @@ LAST_STAMP_KEY = b"last_stamp"
 LAST_SEQ_KEY = b"last_seq"
 """Written when messages are removed: the log's last key may go, and numbers must not be given out again."""
 
+TRUSTED_MS_KEY = b"trusted_ms"
+"""The time that messages' ages are reckoned by, when it was last written."""
+
 SCHEMA_KEY = b"schema"
 _CREATED_KEY = b"created_ms"
 FLOOR_PREFIX = b"floor/"
@@ -156,6 +159,15 @@ class Tables:
                 damage.add(LAST_STAMP_KEY, error.why)
                 stamp = 0
         return Position(seq, stamp)
+
+    def load_trusted_ms(self, damage: DamageLog) -> int:
+        """0 when it was never kept, or is damaged."""
+        with self.reading() as txn:
+            try:
+                return sealed_number(txn.get(TRUSTED_MS_KEY, db=self.meta)) or 0
+            except RecordDamaged as error:
+                damage.add(TRUSTED_MS_KEY, error.why)
+                return 0
 
     @contextmanager
     def reading(self) -> Iterator[Txn]:

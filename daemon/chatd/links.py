@@ -128,7 +128,7 @@ class Links:
 
     def _end_dial(self, output: Dial, error: RemoteError) -> None:
         self._tried.pop(output.address, None)
-        self.post(DialFailed(output.address, error))
+        self.post(DialFailed(output.address, error, output.expected))
 
     # What connections tell
 

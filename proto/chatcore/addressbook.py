@@ -358,11 +358,17 @@ class AddressBook:
         entry.lost = False
         self._lost.pop(entry.address, None)
 
-    def forget(self, address: str) -> None:
-        """A learned address turned out to be somebody else's; a kept one is kept."""
+    def disprove(self, address: str, expected: PeerId | None) -> bool:
+        """Somebody else than the expected peer answered there. Whether the address is therefore forgotten.
+
+        Anybody can sign that it lives where another does: that spoils no kept address, and none that is
+        another peer's or where somebody has answered before.
+        """
         entry = self._book.get(address)
-        if entry is not None and not entry.kept:
-            self._delete(entry)
+        if entry is None or entry.kept or entry.answered or entry.peer_id != expected:
+            return False
+        self._delete(entry)
+        return True
 
     def _delete(self, entry: Address) -> None:
         if entry.address in self._new or entry.address in self._tried:

@@ -175,9 +175,7 @@ class Dialler:
         if isinstance(event.error, SelfDialed):
             self._book.handle_self(event.address)
             self._lan.handle_answered(event.address)
-        elif isinstance(event.error, WrongPeer):
-            self._book.forget(event.address)
-        else:
+        elif not (isinstance(event.error, WrongPeer) and self._book.disprove(event.address, event.expected)):
             reason, kind = str(event.error), event.error.kind
             self._book.handle_failed(event.address, now.mono, reason, self._links.peer_ids, kind=kind)
             self._lan.handle_failed(event.address)

@@ -52,6 +52,7 @@ from chatcore.messages import (
     Publish,
     Rooms,
     Seen,
+    Shuffle,
 )
 from chatcore.peers import LinkReplaced
 from tests.support.core import (
@@ -789,7 +790,24 @@ def test_address_where_somebody_else_answers_is_forgotten() -> None:
     record = signed(CARL, "192.0.2.3:1")
     assert dials(book.receive(bob, PeerResponse((record,)))) == [record.address]
 
-    book.handle(DialFailed(record.address, WrongPeer("somebody else")))
+    book.handle(DialFailed(record.address, WrongPeer("somebody else"), CARL.peer_id))
     book.wait(1000)
 
     assert dials(book.fire(DialDue())) == []
+
+
+def test_kept_address_is_dialled_again_after_somebody_has_signed_that_it_lives_there() -> None:
+    book = Playbook(bootstrap=(FRIEND,))
+    book.handle(DialFailed(FRIEND, Unreachable("no route")))
+    book.wait(10)
+    liar = signed(CARL, FRIEND)
+    bob = book.neighbour(BOB)
+    (dial,) = of(book.receive(bob, Shuffle(LOBBY, (liar,))), Dial)
+    assert dial == Dial(FRIEND, CARL.peer_id)
+
+    outputs = book.handle(DialFailed(FRIEND, WrongPeer("somebody else"), dial.expected))
+
+    at = dial_timer(outputs)
+    assert at is not None
+    book.wait(at - book.now.mono)
+    assert Dial(FRIEND, None) in book.fire(DialDue())

@@ -99,7 +99,7 @@ def test_address_two_peers_claim_stays_the_first_ones_until_it_proves_wrong() ->
     book.learn(signed(CARL, HERE), TELLER)
     assert book.peer_at(HERE) == BOB.peer_id
 
-    book.forget(HERE)
+    book.disprove(HERE, BOB.peer_id)
     book.learn(signed(CARL, HERE), TELLER)
     assert book.peer_at(HERE) == CARL.peer_id
 

@@ -11,7 +11,7 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId
 from chatcore.links import Link
 from chatcore.names import join_address
-from chatcore.records import PeerRecord, sign_record
+from chatcore.records import MAX_TIME, PeerRecord, sign_record
 
 SIGN_AGAIN_S = 6 * 3600.0
 """A record lives for a day, so a peer hears of each of us several times before the last one is too old."""
@@ -59,7 +59,7 @@ class Whereabouts:
 
     def update(self, now: Now) -> bool:
         """Sign what has changed or grown old. Whether there is anything new to tell."""
-        time = now.wall_ms // 1000
+        time = min(max(now.wall_ms // 1000, 0), MAX_TIME)  # a clock out of its mind still has to fit
         changed = False
         for scope in Scope:
             address = self._address(scope)

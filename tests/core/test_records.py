@@ -23,7 +23,7 @@ from chatcore.messages import (
     Seen,
     Shuffle,
 )
-from chatcore.records import MAX_AGE_S, MAX_AHEAD_S, PeerRecord, open_record, sign_record
+from chatcore.records import MAX_AGE_S, MAX_AHEAD_S, MAX_TIME, PeerRecord, open_record, sign_record
 from chatcore.vetting import INTRODUCTIONS_BURST, UNASKED_BURST, UNASKED_PER_S
 from chatcore.whereabouts import SIGN_AGAIN_S, Whereabouts
 from tests.support.core import (
@@ -204,6 +204,14 @@ def test_record_is_signed_anew_before_it_is_too_old() -> None:
     assert not found.update(later)
 
     assert found.update(Now(0.0, START.wall_ms + int(SIGN_AGAIN_S) * 1000))
+
+
+@pytest.mark.parametrize(("wall_ms", "time"), [(2**32 * 1000, MAX_TIME), (2**62, MAX_TIME), (-1, 0)])
+def test_clock_out_of_its_mind_still_fits_a_record(wall_ms: int, time: int) -> None:
+    found, _ = whereabouts(advertise=(HERE,))
+
+    assert found.update(Now(0.0, wall_ms))
+    assert [record.time for record in found.records_for(Scope.GLOBAL)] == [time]
 
 
 def test_peers_are_introduced_to_us_and_seen() -> None:

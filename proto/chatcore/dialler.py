@@ -184,7 +184,7 @@ class Dialler:
         return [notice, *self.handle_dial_due(now)]
 
     def handle_linked(self, address: str, peer_id: PeerId, now: Now) -> None:
-        self._book.handle_linked(address, peer_id, now.mono)
+        self._book.handle_linked(address, peer_id, now.mono, self._links.peer_ids)
         self._lan.handle_answered(address)
 
     def handle_turned_away(self, address: str, error: RemoteError, now: Now) -> None:

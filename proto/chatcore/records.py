@@ -66,6 +66,13 @@ class PeerRecord(NamedTuple):
         return -MAX_AHEAD_S <= age_s <= MAX_AGE_S
 
 
+class Named(NamedTuple):
+    """A record, and the group of who told us of it first."""
+
+    record: PeerRecord
+    source: bytes
+
+
 class KnownAddress(NamedTuple):
     """An address as it outlives a restart. `source`: the group of who told us; `tried`: somebody answered."""
 

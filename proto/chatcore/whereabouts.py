@@ -18,7 +18,7 @@ SIGN_AGAIN_S = 6 * 3600.0
 
 MOVE_EVERY_S = 10.0
 """Within it we do not name another address of one scope: two witnesses that change their minds would else
-make us flood our neighbours, who part from whoever introduces itself too often. The next ping's turn tells it."""
+make us flood our neighbours, who part from whoever introduces itself too often. The next ping tells it."""
 
 WITNESSES = 2
 """Groups that must see us at the same address. Who lies can at worst make us name a wrong address of our own,

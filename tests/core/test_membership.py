@@ -89,7 +89,9 @@ class Hood:
     def fill(self) -> tuple[set[int], tuple[PeerRecord, ...]]:
         """The peers it asks, and those it wants a link to."""
         outputs, wanted = self.membership.fill(self.now)
-        return {link for links, _ in sent(outputs, Neighbor) for link in links}, tuple(wanted)
+        return {link for links, _ in sent(outputs, Neighbor) for link in links}, tuple(
+            item.record for item in wanted
+        )
 
     def accept(self, numbers: Iterable[int]) -> list[Output]:
         yes = NeighborReply(LOBBY, accepted=True, members=())

@@ -2,13 +2,22 @@
 
 import pytest
 
-from chatcore.addresses import Scope
+from chatcore.addresses import Scope, group_at
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
 from chatcore.dialler import FEW_LINKS
 from chatcore.discouraged import Discouraged
 from chatcore.errors import ForgedRecord
-from chatcore.events import BlockPeer, CloseLink, Dial, Discovered, FeelerDue, PingDue
+from chatcore.events import (
+    AddressesDue,
+    BlockPeer,
+    CloseLink,
+    Dial,
+    Discovered,
+    FeelerDue,
+    PingDue,
+    SaveAddresses,
+)
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
 from chatcore.links import PEER_REQUEST_EVERY_S, Links
@@ -227,6 +236,18 @@ def test_clock_out_of_its_mind_still_fits_a_record(wall_ms: int, time: int) -> N
 
     assert found.update(Now(0.0, wall_ms))
     assert [record.time for record in found.records_for(Scope.GLOBAL)] == [time]
+
+
+def test_members_that_one_teller_names_are_in_the_book_as_of_that_teller() -> None:
+    book = Playbook()
+    bob = book.neighbour(BOB, address="203.0.113.7:40000")
+    named = tuple(signed(identity(200 + number), f"{20 + number}.1.0.1:1") for number in range(8))
+
+    book.receive(bob, Shuffle(LOBBY, named))
+
+    (saved,) = of(book.fire(AddressesDue()), SaveAddresses)
+    assert {item.record for item in saved.known} == set(named)
+    assert {item.source for item in saved.known} == {group_at("203.0.113.7:40000")}
 
 
 def test_peers_are_introduced_to_us_and_seen() -> None:

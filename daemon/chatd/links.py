@@ -6,7 +6,7 @@ Performs Send, CloseLink and Dial. Knows connections, not what is said on them.
 import asyncio
 from collections.abc import Callable
 
-from chatcore.addresses import Scope, host_at, host_bytes, nearness
+from chatcore.addresses import Scope, home_of, host_at, host_bytes, nearness
 from chatcore.clock import Now
 from chatcore.codec import encode_message
 from chatcore.config import LinkConfig
@@ -22,6 +22,9 @@ from chatd.dialling import NoneLeft, connect
 MAX_CALLERS = 128
 """Callers that have not yet proved who they are; the oldest makes way for a new one. Whom we call is not
 among them, or a flood of callers could cut us off from everybody."""
+
+MAX_CALLERS_OF_ONE_HOME = 8
+"""Of them from one IPv4 address or one /64 of IPv6, so that one subscriber does not push out all others."""
 
 DIAL_TIMEOUT_S = 10.0
 
@@ -142,11 +145,21 @@ class Links:
         if self._stopping:
             connection.abort()
             return
-        callers = [other for other in self._strangers if other.inbound]
-        if connection.inbound and len(callers) >= MAX_CALLERS:
-            self.forget_stranger(callers[0])  # now: its end may come after many more callers
-            callers[0].fail(HandshakeFailed("too many connections wait for their handshake"))
+        if connection.inbound:
+            callers = [other for other in self._strangers if other.inbound]
+            home = home_of(host_at(connection.address))
+            near = [
+                other for other in callers if home is not None and home == home_of(host_at(other.address))
+            ]
+            if len(near) >= MAX_CALLERS_OF_ONE_HOME:
+                self._dismiss(near[0], "too many connections from one address wait for their handshake")
+            elif len(callers) >= MAX_CALLERS:
+                self._dismiss(callers[0], "too many connections wait for their handshake")
         self._strangers[connection] = None
+
+    def _dismiss(self, caller: Connection, why: str) -> None:
+        self.forget_stranger(caller)  # now: its end may come after many more callers
+        caller.fail(HandshakeFailed(why))
 
     def forget_stranger(self, connection: Connection) -> None:
         self._strangers.pop(connection, None)

@@ -30,7 +30,8 @@ from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Goodbye, Ping, Pong, Publish
 from chatcore.names import split_address
 from chatd import connection as connection_module
-from chatd.links import MAX_CALLERS, Links
+from chatd import links as links_module
+from chatd.links import MAX_CALLERS, MAX_CALLERS_OF_ONE_HOME, Links
 from tests.support.peer import NOW, Peer, credentials, hang_up, hello
 from tests.support.resolving import resolve_to
 
@@ -145,6 +146,23 @@ async def test_callers_beyond_the_cap_make_the_oldest_leave_at_once() -> None:
         async with Peer.dial(address):
             await node.expect(LinkUp)
         for caller in first + then:
+            caller.close()
+
+
+async def test_callers_of_one_home_make_its_own_oldest_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links_module, "home_of", str.encode)  # else this machine's callers are not counted
+    async with listening() as (node, address):
+        there = split_address(address)
+        other = socket.create_connection(there, source_address=("127.0.0.2", 0))
+        await turns(lambda: len(node.links._strangers) == 1)
+        callers = [socket.create_connection(there) for _ in range(MAX_CALLERS_OF_ONE_HOME + 2)]
+        await node.until(lambda: len(node.inputs) >= 2)
+        assert [str(event.error) for event in node.inputs if isinstance(event, StrangerRefused)] == 2 * [
+            "too many connections from one address wait for their handshake"
+        ]
+        assert len(node.links._strangers) == MAX_CALLERS_OF_ONE_HOME + 1
+        assert next(iter(node.links._strangers)).address.startswith("127.0.0.2:")
+        for caller in (other, *callers):
             caller.close()
 
 

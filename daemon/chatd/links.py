@@ -6,11 +6,11 @@ Performs Send, CloseLink and Dial. Knows connections, not what is said on them.
 import asyncio
 from collections.abc import Callable
 
-from chatcore.addresses import Scope, host_at, host_bytes, nearness
+from chatcore.addresses import Scope, home_of, host_at, host_bytes, nearness
 from chatcore.clock import Now
 from chatcore.codec import encode_message
 from chatcore.config import LinkConfig
-from chatcore.errors import HandshakeFailed, RemoteError, TooSlow, Unreachable
+from chatcore.errors import HandshakeFailed, RemoteError, SelfDialed, TooSlow, Unreachable
 from chatcore.events import Dial, DialFailed, Input, Priority, ReadingPaused, Send
 from chatcore.handshake import Credentials
 from chatcore.ids import LinkId
@@ -22,6 +22,9 @@ from chatd.dialling import NoneLeft, connect
 MAX_CALLERS = 128
 """Callers that have not yet proved who they are; the oldest makes way for a new one. Whom we call is not
 among them, or a flood of callers could cut us off from everybody."""
+
+MAX_CALLERS_OF_ONE_HOME = 8
+"""Of them from one IPv4 address or one /64 of IPv6, so that one subscriber does not push out all others."""
 
 DIAL_TIMEOUT_S = 10.0
 
@@ -56,8 +59,8 @@ class Links:
         self._strangers: dict[Connection, None] = {}
         self._dirty: dict[Connection, None] = {}
         self._dials: set[asyncio.Task[None]] = set()
-        self._tried: dict[str, set[str]] = {}
-        """For each name being dialled, which of its addresses have answered in vain."""
+        self._tried: dict[str, dict[str, RemoteError]] = {}
+        """For each name being dialled, which of its addresses have answered in vain, and why in vain."""
 
         self._server: asyncio.Server | None = None
         self._stopping = False
@@ -90,14 +93,11 @@ class Links:
             await self._server.start_serving()
 
     def dial(self, output: Dial) -> None:
-        self._start_dial(output, None)
-
-    def _start_dial(self, output: Dial, last: RemoteError | None) -> None:
-        task = self._group.create_task(self._dial(output, last), name=f"dial {output.address}")
+        task = self._group.create_task(self._dial(output), name=f"dial {output.address}")
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
-    async def _dial(self, output: Dial, last: RemoteError | None) -> None:
+    async def _dial(self, output: Dial) -> None:
         address = output.address
         loop = asyncio.get_running_loop()
         host, port = split_address(address)
@@ -109,26 +109,35 @@ class Links:
                 sock = await connect(host, port, self._tried.get(address, ()))
                 await loop.create_connection(lambda: Connection(self, output), sock=sock)
         except NoneLeft:
-            self._end_dial(output, last or Unreachable("it has no address"))
+            self._end_dial(output, self._last_of_others(address) or self._last(address))
         except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
-            self._end_dial(output, last or Unreachable(_why(error)))
+            # That one of a name's addresses is our own says nothing of those where nobody answers.
+            self._end_dial(output, self._last_of_others(address) or Unreachable(_why(error)))
+
+    def _last(self, name: str) -> RemoteError:
+        return next(reversed(self._tried.get(name, {}).values()), Unreachable("it has no address"))
+
+    def _last_of_others(self, name: str) -> RemoteError | None:
+        """Why the last address in vain was so, our own left out."""
+        errors = reversed(self._tried.get(name, {}).values())
+        return next((error for error in errors if not isinstance(error, SelfDialed)), None)
 
     def handle_dial_failed(self, output: Dial, there: str, error: RemoteError) -> None:
         """Somebody answered at `there` and it is no link.
 
         Of a name, the other addresses are tried at once: one of them may be our own, another an old one.
         """
-        tried = self._tried.setdefault(output.address, set())
+        tried = self._tried.setdefault(output.address, {})
         is_name = host_bytes(host_at(output.address)) is None
         if self._stopping or not is_name or there in tried:
             self._end_dial(output, error)
         else:
-            tried.add(there)
-            self._start_dial(output, error)
+            tried[there] = error
+            self.dial(output)
 
     def _end_dial(self, output: Dial, error: RemoteError) -> None:
         self._tried.pop(output.address, None)
-        self.post(DialFailed(output.address, error))
+        self.post(DialFailed(output.address, error, output.expected))
 
     # What connections tell
 
@@ -136,11 +145,21 @@ class Links:
         if self._stopping:
             connection.abort()
             return
-        callers = [other for other in self._strangers if other.inbound]
-        if connection.inbound and len(callers) >= MAX_CALLERS:
-            self.forget_stranger(callers[0])  # now: its end may come after many more callers
-            callers[0].fail(HandshakeFailed("too many connections wait for their handshake"))
+        if connection.inbound:
+            callers = [other for other in self._strangers if other.inbound]
+            home = home_of(host_at(connection.address))
+            near = [
+                other for other in callers if home is not None and home == home_of(host_at(other.address))
+            ]
+            if len(near) >= MAX_CALLERS_OF_ONE_HOME:
+                self._dismiss(near[0], "too many connections from one address wait for their handshake")
+            elif len(callers) >= MAX_CALLERS:
+                self._dismiss(callers[0], "too many connections wait for their handshake")
         self._strangers[connection] = None
+
+    def _dismiss(self, caller: Connection, why: str) -> None:
+        self.forget_stranger(caller)  # now: its end may come after many more callers
+        caller.fail(HandshakeFailed(why))
 
     def forget_stranger(self, connection: Connection) -> None:
         self._strangers.pop(connection, None)

@@ -3,6 +3,7 @@
 import getpass
 import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from chatcore import names
+from chatcore.addressbook import MAX_KEPT
 from chatcore.addresses import scope_at
 from chatcore.config import GossipConfig, LinkConfig, NodeConfig
 from chatcore.errors import LocalError
@@ -175,7 +177,7 @@ def load(context: click.Context, values: dict[str, Any]) -> Settings:
             network=names.network_name(values["network"]),
             username=names.username(_login() if values["username"] is None else values["username"]),
             advertise=tuple(_advertised(address) for address in values["advertise"]),
-            bootstrap=tuple(names.normal_address(address) for address in values["bootstrap"]),
+            bootstrap=_bootstrap(values["bootstrap"]),
             link=LinkConfig(max_peers=values["max_peers"]),
             gossip=GossipConfig(fanout=values["fanout"], ttl=values["ttl"]),
         ),
@@ -194,6 +196,16 @@ def _socket(context: click.Context, values: dict[str, Any], paths: Paths) -> str
     if flag("home") is not None:
         return paths.socket
     return os.environ.get("CHATD_SOCKET") or paths.socket
+
+
+def _bootstrap(values: Iterable[str]) -> tuple[str, ...]:
+    addresses = tuple(dict.fromkeys(names.normal_address(address) for address in values))
+    if len(addresses) > MAX_KEPT:
+        raise BadSettings(
+            f"--bootstrap: {len(addresses)} addresses, {MAX_KEPT} are the most",
+            "leave some out; one peer that answers tells of the others",
+        )
+    return addresses
 
 
 def _advertised(address: str) -> str:

@@ -184,15 +184,16 @@ class AddressBook:
         self._unsaved.add(entry.address)
         return True
 
-    def _promote(self, entry: Address) -> None:
+    def _promote(self, entry: Address, linked: Collection[PeerId]) -> None:
         """It answered: it is tried, or will be when the oldest of a full bucket turns out to be gone."""
         self._tests.pop(entry.address, None)
         if entry.address in self._tried or scope_at(entry.address) is None:
             return
         crowd = self._tried.crowd(self._places.tried(entry.address))
         if crowd:
-            oldest = min(crowd, key=lambda address: self._book[address].answered_at)
-            if len(self._tests) < MAX_TESTS:
+            doubtful = [address for address in crowd if self._book[address].peer_id not in linked]
+            if doubtful and len(self._tests) < MAX_TESTS:
+                oldest = min(doubtful, key=lambda address: self._book[address].answered_at)
                 self._tests.setdefault(oldest, entry.address)
             return
         self._move_to_tried(entry)
@@ -295,7 +296,9 @@ class AddressBook:
 
     # What became of it
 
-    def handle_linked(self, address: str, peer_id: PeerId, mono: float = 0.0) -> None:
+    def handle_linked(
+        self, address: str, peer_id: PeerId, mono: float = 0.0, linked: Collection[PeerId] = ()
+    ) -> None:
         entry = self._book.get(address)
         if entry is not None:
             entry.dialling = False
@@ -304,7 +307,7 @@ class AddressBook:
             entry.answered = True
             entry.answered_at = mono
             self._find(entry)
-            self._promote(entry)
+            self._promote(entry, linked)
 
     def _settle_peer(self, entry: Address, peer_id: PeerId) -> None:
         """Who answered lives there; what somebody else has signed of it does not hold."""
@@ -323,29 +326,34 @@ class AddressBook:
         *,
         kind: str | None = None,
     ) -> None:
-        """A dial did not lead to a link, or the link it led to is lost before it had proved good."""
+        """A dial did not lead to a link."""
         entry = self._book.get(address)
         if entry is None:
             return
+        self._put_off(entry, mono, reason, kind)
+        if address in self._tests:
+            self._settle_test(entry, linked)
+
+    def _put_off(self, entry: Address, mono: float, reason: str, kind: str | None = None) -> None:
         entry.dialling = False
         entry.reason, entry.kind = reason, kind
         entry.failures += 1
         entry.next_try = mono + self._backoff(entry.failures)
         if entry.failures >= LOST_FAILURES:
             self._find(entry)
-        if address in self._tests:
-            self._settle_test(entry, linked)
 
     def handle_lost(
         self, address: str, mono: float, lived_s: float, reason: str, *, wordless: bool = False
     ) -> None:
         """A link is no more. `wordless`: nobody wanted it to end, so far as we know."""
         entry = self._book.get(address)
-        if entry is not None and lived_s >= self._config.good_after_s:
+        if entry is None:
+            return
+        if lived_s >= self._config.good_after_s:
             entry.failures = 0
-        if entry is not None and wordless:
+        if wordless:
             self._look_for(entry)
-        self.handle_failed(address, mono, reason)
+        self._put_off(entry, mono, reason)  # somebody was there: a test of it is still to come
 
     def _look_for(self, entry: Address) -> None:
         entry.lost = True
@@ -358,11 +366,17 @@ class AddressBook:
         entry.lost = False
         self._lost.pop(entry.address, None)
 
-    def forget(self, address: str) -> None:
-        """A learned address turned out to be somebody else's; a kept one is kept."""
+    def disprove(self, address: str, expected: PeerId | None) -> bool:
+        """Somebody else than the expected peer answered there. Whether the address is therefore forgotten.
+
+        Anybody can sign that it lives where another does: that spoils no kept address, and none that is
+        another peer's or where somebody has answered before.
+        """
         entry = self._book.get(address)
-        if entry is not None and not entry.kept:
-            self._delete(entry)
+        if entry is None or entry.kept or entry.answered or entry.peer_id != expected:
+            return False
+        self._delete(entry)
+        return True
 
     def _delete(self, entry: Address) -> None:
         if entry.address in self._new or entry.address in self._tried:

@@ -109,6 +109,18 @@ def group_of(host: str) -> bytes:
     return ip.packed[: 2 if ip.version == 4 else 4]
 
 
+@lru_cache(maxsize=_MEMO)
+def home_of(host: str) -> bytes | None:
+    """Which subscriber's it is, who has as many addresses of a /64 of IPv6 as there are, of IPv4 one.
+
+    None for a name, and within a machine or a LAN, where many may rightly share one.
+    """
+    ip = _ip_of(host)
+    if ip is None or nearness(host) is not Scope.GLOBAL:
+        return None
+    return ip.packed[: 4 if ip.version == 4 else 8]
+
+
 def network_of(host: str) -> str:
     """Its group, for people: 192.0.0.0/16, 2001:db8::/32, or the host itself."""
     ip = _ip_of(host)

@@ -32,7 +32,7 @@ from chatcore.ids import PeerId
 from chatcore.lan import Lan
 from chatcore.links import Link, Links
 from chatcore.names import normal_address
-from chatcore.records import PeerRecord
+from chatcore.records import Named, PeerRecord
 from chatcore.rng import Rng
 from chatcore.shunned import Shunned
 
@@ -175,9 +175,7 @@ class Dialler:
         if isinstance(event.error, SelfDialed):
             self._book.handle_self(event.address)
             self._lan.handle_answered(event.address)
-        elif isinstance(event.error, WrongPeer):
-            self._book.forget(event.address)
-        else:
+        elif not (isinstance(event.error, WrongPeer) and self._book.disprove(event.address, event.expected)):
             reason, kind = str(event.error), event.error.kind
             self._book.handle_failed(event.address, now.mono, reason, self._links.peer_ids, kind=kind)
             self._lan.handle_failed(event.address)
@@ -186,7 +184,7 @@ class Dialler:
         return [notice, *self.handle_dial_due(now)]
 
     def handle_linked(self, address: str, peer_id: PeerId, now: Now) -> None:
-        self._book.handle_linked(address, peer_id, now.mono)
+        self._book.handle_linked(address, peer_id, now.mono, self._links.peer_ids)
         self._lan.handle_answered(address)
 
     def handle_turned_away(self, address: str, error: RemoteError, now: Now) -> None:
@@ -206,17 +204,17 @@ class Dialler:
 
     # Where to dial
 
-    def seek(self, records: Iterable[PeerRecord], now: Now) -> list[Output]:
+    def seek(self, members: Iterable[Named], now: Now) -> list[Output]:
         """Members of a room that it wants to be linked with: dial those that may be, come back for others."""
         if self._stopping or self._links.full:
             return []
         outputs: list[Output] = []
         waits: list[float] = []
         avoided = self._avoided(now)
-        for record in records:
+        for record, source in members:
             if record.peer_id not in avoided:
                 if self._book.peer_at(record.address) is None:
-                    self._book.learn(record, record.group, self._links.peer_ids)
+                    self._book.learn(record, source, self._links.peer_ids)
                 if self._book.take(record.address, now.mono):
                     outputs.append(Dial(record.address, record.peer_id))
                 elif (at := self._book.next_try(record.address)) is not None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from chatcore.addresses import Scope, group_at, host_at, host_bytes, nearness
+from chatcore.addresses import Scope, group_at, home_of, host_at, host_bytes, nearness
 from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.events import LinkUp
@@ -24,6 +24,9 @@ QUIET_SHARE = 0.8
 
 OUTBOUND_PART = 6
 """One place in so many callers cannot take: 8 of 50, two of 12."""
+
+MAX_OF_ONE_HOME = 8
+"""Links to one IPv4 address or one /64 of IPv6: identities cost nothing, addresses do."""
 
 ANSWER_SHARE = 0.9
 """Of the same time, to answer in after a sleep."""
@@ -147,6 +150,13 @@ class Links:
         """Some places are for those we dial: else who calls often enough decides whom we are linked with."""
         most = self._config.max_peers
         return self.full or sum(not link.outbound for link in self) >= most - most // OUTBOUND_PART
+
+    def full_for_home_of(self, address: str) -> bool:
+        """Whether its subscriber has all the links that one may have."""
+        home = home_of(host_at(address))
+        if home is None:
+            return False
+        return sum(home_of(host_at(link.address)) == home for link in self) >= MAX_OF_ONE_HOME
 
     def add(self, event: LinkUp, mono: float) -> Link:
         link = self.make(event, mono)

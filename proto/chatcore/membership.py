@@ -21,7 +21,7 @@ from chatcore.messages import (
     ShuffleReply,
 )
 from chatcore.passiveview import PassiveView
-from chatcore.records import PeerRecord
+from chatcore.records import Named, PeerRecord
 from chatcore.rng import Rng
 
 SAMPLE = 8
@@ -126,7 +126,7 @@ class Membership:
 
     # Filling the active view
 
-    def fill(self, mono: float) -> tuple[list[Output], list[PeerRecord]]:
+    def fill(self, mono: float) -> tuple[list[Output], list[Named]]:
         """Ask linked members to be neighbours; and the members to link with because spares do not suffice."""
         for asked in (self._asked, self._waiting):
             for link in [link for link, until in asked.items() if until <= mono]:
@@ -151,9 +151,9 @@ class Membership:
         chosen += self._rng.sample(others, max(0, min(needed, len(others))))
         return [self._ask(link, mono) for link in chosen], self._unlinked(wanted - len(chosen))
 
-    def _unlinked(self, most: int) -> list[PeerRecord]:
-        records = [record for record in self.passive if self._links.to(record.peer_id) is None]
-        return self._rng.sample(records, min(most, len(records)))
+    def _unlinked(self, most: int) -> list[Named]:
+        unlinked = [item for item in self._passive.named if self._links.to(item.record.peer_id) is None]
+        return self._rng.sample(unlinked, min(most, len(unlinked)))
 
     def _ask(self, link: Link, mono: float, *, urgent: bool = False) -> Output:
         self._asked[link.link] = mono + ASK_AGAIN_S

@@ -515,7 +515,8 @@ class Node:
         return self._follow(self._peers.drop(link, error, now, farewell=farewell), now)
 
     def _handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
-        peer_id = self._dialler.peer_at(event.address)
+        # Who was to be there, by its own word: who is known to live there may be somebody else, and well.
+        peer_id = event.expected or self._dialler.peer_at(event.address)
         if peer_id is not None:
             self._swarms.handle_dead(peer_id)
         return self._dialler.handle_dial_failed(event, now)

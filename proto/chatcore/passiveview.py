@@ -5,10 +5,9 @@ Bounded, in all and for each group that names them, so that a flood pushes out i
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from chatcore.ids import PeerId
-from chatcore.records import PeerRecord
+from chatcore.records import Named, PeerRecord
 from chatcore.rng import Rng
 
 MAX_PASSIVE = 128
@@ -19,24 +18,20 @@ MAX_OF_ONE_TELLER = 16
 full view, of the teller with most. A flood pushes out itself, and little of it is handed on."""
 
 
-@dataclass(slots=True)
-class _Known:
-    """A member, and the group of who named it first."""
-
-    record: PeerRecord
-    source: bytes
-
-
 class PassiveView:
     def __init__(self, own: PeerId, rng: Rng) -> None:
         self._own = own
         self._rng = rng
-        self._known: dict[PeerId, _Known] = {}
+        self._known: dict[PeerId, Named] = {}
         self._named: Counter[bytes] = Counter()
         """How many each group has a place for, kept beside so that no newcomer costs a count."""
 
     def __iter__(self) -> Iterator[PeerId]:
         return iter(self._known)
+
+    @property
+    def named(self) -> Collection[Named]:
+        return self._known.values()
 
     @property
     def records(self) -> Collection[PeerRecord]:
@@ -48,10 +43,10 @@ class PassiveView:
             old = self._known.get(record.peer_id)
             if old is not None:
                 if old.record.time < record.time:
-                    old.record = record
+                    self._known[record.peer_id] = old._replace(record=record)
             elif record.peer_id != self._own:
                 self._make_room(source)
-                self._known[record.peer_id] = _Known(record, source)
+                self._known[record.peer_id] = Named(record, source)
                 self._named[source] += 1
 
     def forget(self, peer_id: PeerId) -> None:

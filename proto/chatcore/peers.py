@@ -27,7 +27,7 @@ from chatcore.events import (
     StrangerRefused,
 )
 from chatcore.ids import LinkId, PeerId
-from chatcore.links import Link, Links
+from chatcore.links import MAX_OF_ONE_HOME, Link, Links
 from chatcore.messages import (
     MAX_PEER_RECORDS,
     Goodbye,
@@ -89,6 +89,15 @@ class NodeFull(RemoteError):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"all {most} places for peers are taken")
+
+
+class HomeFull(RemoteError):
+    kind = "home_full"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"there are {MAX_OF_ONE_HOME} links to that address already, the most to one IPv4 address or /64"
+        )
 
 
 class MadeWay(RemoteError):
@@ -170,11 +179,18 @@ class Peers:
                 return self._turn_away(event, LinkReplaced(), now)
             change = self.drop(old, LinkReplaced(), now)
             self._links.fade(old)
+        elif self._crowded(event):
+            self._counters.refused[HomeFull.kind] += 1
+            return self._turn_away(event, HomeFull(), now)
         elif self._links.full if event.dialled is not None else self._links.full_for_callers:
             return self._turn_away(event, NodeFull(self._config.max_peers), now)
         return LinkChange(
             [*change.outputs, *self._welcome(self._links.add(event, now.mono), now)], change.gone
         )
+
+    def _crowded(self, event: LinkUp) -> bool:
+        asked_for = event.dialled is not None and self._dialler.is_kept(event.dialled)
+        return not asked_for and self._links.full_for_home_of(event.address)
 
     def needs_place(self, event: LinkUp, now: Now) -> bool:
         """Whether it would be turned away for no other reason than that all places are taken."""
@@ -183,6 +199,7 @@ class Peers:
             and self._links.full_for_callers
             and not self._stopping
             and self._links.to(event.peer_id) is None
+            and not self._crowded(event)
             and self._shunned.refusal(event.peer_id, now.mono) is None
         )
 

@@ -23,6 +23,8 @@ from chatcore.ids import PeerId
 
 RECORD_CONTEXT = b"chatd peer record 1\0"
 TIME_BYTES = 4
+MAX_TIME = 2 ** (8 * TIME_BYTES) - 1
+"""Seconds; in the year 2106."""
 
 MAX_AGE_S = 24 * 3600.0
 """Whoever lives there has signed another one since (`SIGN_AGAIN_S`), or does not live there any more."""
@@ -62,6 +64,13 @@ class PeerRecord(NamedTuple):
     def is_current(self, now: Now) -> bool:
         age_s = now.wall_ms / 1000 - self.time
         return -MAX_AHEAD_S <= age_s <= MAX_AGE_S
+
+
+class Named(NamedTuple):
+    """A record, and the group of who told us of it first."""
+
+    record: PeerRecord
+    source: bytes
 
 
 class KnownAddress(NamedTuple):

@@ -29,7 +29,7 @@ from chatcore.messages import (
 )
 from chatcore.nickname import Nickname
 from chatcore.presence import Former, Member, Passage, Presence
-from chatcore.records import MAX_AGE_S, PeerRecord
+from chatcore.records import MAX_AGE_S, Named, PeerRecord
 from chatcore.rng import Rng
 from chatcore.vetting import Vetting
 from chatcore.welcome import MAX_WORDS, Welcome
@@ -124,7 +124,7 @@ class Room:
 
     # Neighbours
 
-    def mend(self, now: Now) -> tuple[list[Output], list[PeerRecord]]:
+    def mend(self, now: Now) -> tuple[list[Output], list[Named]]:
         """What brings the active view to its size: requests to linked members, and members to link with."""
         asks, wanted = self._membership.fill(now.mono)
         self._manners.note(asks)

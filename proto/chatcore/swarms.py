@@ -25,7 +25,7 @@ from chatcore.links import Link, Links
 from chatcore.messages import MembershipMessage, Rooms, RosterRequest
 from chatcore.nickname import Nickname
 from chatcore.outbox import Outbox
-from chatcore.records import PeerRecord
+from chatcore.records import Named, PeerRecord
 from chatcore.rng import Rng
 from chatcore.room import Change, Room
 from chatcore.vetting import Vetting
@@ -174,11 +174,11 @@ class Swarms:
         self.met += [(link, room.id) for room in shared]
         return [output for room in shared for output in room.greet(link.link, now)]
 
-    def mend(self, now: Now) -> tuple[list[Output], list[PeerRecord]]:
+    def mend(self, now: Now) -> tuple[list[Output], list[Named]]:
         """After anything that unsettled us: what restores each neighbourhood, and members to link with."""
         self.unsettled = False
         outputs: list[Output] = []
-        wanted: list[PeerRecord] = []
+        wanted: list[Named] = []
         for room in self._rooms.values():
             asks, unlinked = room.mend(now)
             outputs += asks

@@ -11,10 +11,14 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId
 from chatcore.links import Link
 from chatcore.names import join_address
-from chatcore.records import PeerRecord, sign_record
+from chatcore.records import MAX_TIME, PeerRecord, sign_record
 
 SIGN_AGAIN_S = 6 * 3600.0
 """A record lives for a day, so a peer hears of each of us several times before the last one is too old."""
+
+MOVE_EVERY_S = 10.0
+"""Within it we do not name another address of one scope: two witnesses that change their minds would else
+make us flood our neighbours, who part from whoever introduces itself too often. The next ping tells it."""
 
 WITNESSES = 2
 """Groups that must see us at the same address. Who lies can at worst make us name a wrong address of our own,
@@ -40,6 +44,7 @@ class Whereabouts:
         """Behind each link, as far as it can be a witness: its group, and as whom it sees us."""
 
         self._records: dict[Scope, PeerRecord] = {}
+        self._signed_at: dict[Scope, float] = {}
 
     def records_for(self, scope: Scope) -> tuple[PeerRecord, ...]:
         """For a peer of that scope: nothing of a network it is not in."""
@@ -59,7 +64,7 @@ class Whereabouts:
 
     def update(self, now: Now) -> bool:
         """Sign what has changed or grown old. Whether there is anything new to tell."""
-        time = now.wall_ms // 1000
+        time = min(max(now.wall_ms // 1000, 0), MAX_TIME)  # a clock out of its mind still has to fit
         changed = False
         for scope in Scope:
             address = self._address(scope)
@@ -68,6 +73,9 @@ class Whereabouts:
                 old is not None and old.address == address and abs(time - old.time) < SIGN_AGAIN_S
             ):
                 continue
+            if now.mono - self._signed_at.get(scope, -MOVE_EVERY_S) < MOVE_EVERY_S:
+                continue
+            self._signed_at[scope] = now.mono
             self._records[scope] = sign_record(self._identity, address, time)
             changed = True
         return changed

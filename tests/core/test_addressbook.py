@@ -165,7 +165,7 @@ def test_only_what_changed_is_written() -> None:
     book.learn(signed(BOB, HERE), TELLER)
     book.learn(signed(CARL, THERE), TELLER)
     book.unsaved()
-    book.forget(HERE)
+    book.disprove(HERE, BOB.peer_id)
     book.set_anchors([THERE])
 
     known, forgotten = book.unsaved()
@@ -309,7 +309,24 @@ def test_learned_address_of_somebody_else_is_forgotten_and_a_kept_one_is_not() -
     book.keep(HERE)
     book.learn(signed(BOB, THERE), TELLER)
 
-    for address in (HERE, THERE):
-        book.forget(address)
+    assert not book.disprove(HERE, BOB.peer_id)
+    assert book.disprove(THERE, BOB.peer_id)
 
     assert due(book, 0.0, (), 8) == [HERE]
+
+
+def test_address_of_one_peer_is_not_forgotten_for_what_another_claims_of_it() -> None:
+    book = a_book()
+    book.learn(signed(BOB, HERE), TELLER)
+
+    assert not book.disprove(HERE, CARL.peer_id)
+    assert book.knows(signed(BOB, HERE))
+
+
+def test_address_where_its_peer_has_answered_is_not_forgotten() -> None:
+    book = a_book()
+    book.learn(signed(BOB, HERE), TELLER)
+    book.handle_linked(HERE, BOB.peer_id)
+
+    assert not book.disprove(HERE, BOB.peer_id)
+    assert is_tried(book, HERE)

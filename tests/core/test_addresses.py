@@ -6,6 +6,7 @@ from chatcore.addresses import (
     Scope,
     group_at,
     group_of,
+    home_of,
     host_of,
     is_everywhere,
     nearness,
@@ -114,3 +115,25 @@ def test_only_unspecified_addresses_are_everywhere() -> None:
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::9", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+    ],
+)
+def test_home_is_an_ipv4_address_or_64_bits(one: str, other: str, same: bool) -> None:
+    assert home_of(one) is not None
+    assert (home_of(one) == home_of(other)) is same
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "fd00::1", "fe80::1", "a.example"]
+)
+def test_what_many_may_share_is_nobodys_home(host: str) -> None:
+    assert home_of(host) is None

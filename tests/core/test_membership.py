@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from chatcore.config import GossipConfig, LinkConfig
-from chatcore.errors import Unreachable
+from chatcore.errors import Unreachable, WrongPeer
 from chatcore.events import Dial, DialFailed, Output, SetTimer, ShuffleDue
 from chatcore.ids import LinkId
 from chatcore.links import Link, Links
@@ -21,6 +21,8 @@ from chatcore.messages import (
     MembershipMessage,
     Neighbor,
     NeighborReply,
+    PeerRequest,
+    PeerResponse,
     Rooms,
     Shuffle,
     ShuffleReply,
@@ -32,6 +34,7 @@ from tests.support.core import (
     ANN,
     BOB,
     CARL,
+    DORA,
     LOBBY,
     START,
     WINE,
@@ -86,7 +89,9 @@ class Hood:
     def fill(self) -> tuple[set[int], tuple[PeerRecord, ...]]:
         """The peers it asks, and those it wants a link to."""
         outputs, wanted = self.membership.fill(self.now)
-        return {link for links, _ in sent(outputs, Neighbor) for link in links}, tuple(wanted)
+        return {link for links, _ in sent(outputs, Neighbor) for link in links}, tuple(
+            item.record for item in wanted
+        )
 
     def accept(self, numbers: Iterable[int]) -> list[Output]:
         yes = NeighborReply(LOBBY, accepted=True, members=())
@@ -592,8 +597,27 @@ def test_node_dials_the_members_its_neighbours_name_and_forgets_the_dead() -> No
     assert sorted((dial.address, dial.expected) for dial in of(outputs, Dial)) == [
         (record.address, record.peer_id) for record in named
     ]
-    book.handle(DialFailed(named[0].address, Unreachable("no route")))
+    book.handle(DialFailed(named[0].address, Unreachable("no route"), named[0].peer_id))
     assert tuple(book.node.rooms[LOBBY].known) == named[1:]
+
+
+def test_forged_claim_to_a_members_address_costs_the_member_nothing() -> None:
+    book = Playbook()
+    carl = book.neighbour(CARL)
+    true = signed(BOB, "192.0.2.2:1")
+    assert Dial(true.address, BOB.peer_id) in book.receive(carl, Shuffle(LOBBY, (true,)))
+    bob = book.link(BOB, dialled=true.address, port=1)
+    book.link_down(bob)
+    book.wait(10)
+    outputs = book.receive(carl, Shuffle(LOBBY, (signed(DORA, true.address),)))
+    assert {dial.expected for dial in of(outputs, Dial) if dial.address == true.address} <= {DORA.peer_id}
+
+    book.handle(DialFailed(true.address, WrongPeer("somebody else"), DORA.peer_id))
+
+    assert tuple(book.node.rooms[LOBBY].known) == (true,)
+    assert book.node.links.to(BOB.peer_id) is None
+    ((_, told),) = sent(book.receive(carl, PeerRequest(8)), PeerResponse)
+    assert told.peers == (true,)
 
 
 def test_neighbour_that_leaves_the_room_is_one_no_more() -> None:

@@ -40,7 +40,7 @@ from chatcore.events import (
     StrangerRefused,
 )
 from chatcore.ids import LinkId
-from chatcore.links import PEER_REQUEST_EVERY_S
+from chatcore.links import MAX_OF_ONE_HOME, PEER_REQUEST_EVERY_S
 from chatcore.messages import (
     MAX_PEER_RECORDS,
     Goodbye,
@@ -52,6 +52,7 @@ from chatcore.messages import (
     Publish,
     Rooms,
     Seen,
+    Shuffle,
 )
 from chatcore.peers import LinkReplaced
 from tests.support.core import (
@@ -789,7 +790,54 @@ def test_address_where_somebody_else_answers_is_forgotten() -> None:
     record = signed(CARL, "192.0.2.3:1")
     assert dials(book.receive(bob, PeerResponse((record,)))) == [record.address]
 
-    book.handle(DialFailed(record.address, WrongPeer("somebody else")))
+    book.handle(DialFailed(record.address, WrongPeer("somebody else"), CARL.peer_id))
     book.wait(1000)
 
     assert dials(book.fire(DialDue())) == []
+
+
+def test_kept_address_is_dialled_again_after_somebody_has_signed_that_it_lives_there() -> None:
+    book = Playbook(bootstrap=(FRIEND,))
+    book.handle(DialFailed(FRIEND, Unreachable("no route")))
+    book.wait(10)
+    liar = signed(CARL, FRIEND)
+    bob = book.neighbour(BOB)
+    (dial,) = of(book.receive(bob, Shuffle(LOBBY, (liar,))), Dial)
+    assert dial == Dial(FRIEND, CARL.peer_id)
+
+    outputs = book.handle(DialFailed(FRIEND, WrongPeer("somebody else"), dial.expected))
+
+    at = dial_timer(outputs)
+    assert at is not None
+    book.wait(at - book.now.mono)
+    assert Dial(FRIEND, None) in book.fire(DialDue())
+
+
+@pytest.mark.parametrize(
+    ("host", "other"), [("203.0.113.5", "203.0.113.6"), ("[2001:db8:0:1::1]", "[2001:db8:0:2::1]")]
+)
+def test_one_home_has_so_many_links_at_most(host: str, other: str) -> None:
+    book = Playbook(bootstrap=(f"{host}:1",))
+    for number in range(MAX_OF_ONE_HOME):
+        book.link(identity(100 + number), address=f"{host}:{4000 + number}")
+
+    outputs = book.link_up(BOB, address=f"{host}:5000")
+
+    ((_, goodbye),) = sent(outputs, Goodbye)
+    assert goodbye.reason == str(one(outputs, CloseLink).error)
+    assert goodbye.reason.startswith(f"there are {MAX_OF_ONE_HOME} links to that address already")
+    assert book.refused == {"home_full": 1}
+    assert len(book.node.links) == MAX_OF_ONE_HOME
+    book.link(CARL, address=f"{other}:5000")
+    assert len(book.node.links) == MAX_OF_ONE_HOME + 1
+    book.link(DORA, address=f"{host}:1", dialled=f"{host}:1")  # the operator asked for it
+    assert len(book.node.links) == MAX_OF_ONE_HOME + 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.168.1.7"])
+def test_links_within_a_machine_or_a_lan_are_not_counted_by_home(host: str) -> None:
+    book = Playbook()
+    for number in range(2 * MAX_OF_ONE_HOME):
+        book.link(identity(100 + number), address=f"{host}:{4000 + number}")
+
+    assert len(book.node.links) == 2 * MAX_OF_ONE_HOME

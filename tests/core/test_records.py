@@ -2,13 +2,22 @@
 
 import pytest
 
-from chatcore.addresses import Scope
+from chatcore.addresses import Scope, group_at
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
 from chatcore.dialler import FEW_LINKS
 from chatcore.discouraged import Discouraged
 from chatcore.errors import ForgedRecord
-from chatcore.events import BlockPeer, CloseLink, Dial, Discovered, FeelerDue, PingDue
+from chatcore.events import (
+    AddressesDue,
+    BlockPeer,
+    CloseLink,
+    Dial,
+    Discovered,
+    FeelerDue,
+    PingDue,
+    SaveAddresses,
+)
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
 from chatcore.links import PEER_REQUEST_EVERY_S, Links
@@ -23,9 +32,9 @@ from chatcore.messages import (
     Seen,
     Shuffle,
 )
-from chatcore.records import MAX_AGE_S, MAX_AHEAD_S, PeerRecord, open_record, sign_record
+from chatcore.records import MAX_AGE_S, MAX_AHEAD_S, MAX_TIME, PeerRecord, open_record, sign_record
 from chatcore.vetting import INTRODUCTIONS_BURST, UNASKED_BURST, UNASKED_PER_S
-from chatcore.whereabouts import SIGN_AGAIN_S, Whereabouts
+from chatcore.whereabouts import MOVE_EVERY_S, SIGN_AGAIN_S, Whereabouts
 from tests.support.core import (
     ANN,
     BOB,
@@ -96,8 +105,8 @@ def whereabouts(
     return Whereabouts(ANN, config), Playbook().node.links
 
 
-def told(found: Whereabouts, scope: Scope = Scope.LOOPBACK) -> list[str]:
-    found.update(START)
+def told(found: Whereabouts, scope: Scope = Scope.LOOPBACK, *, after_s: float = 0.0) -> list[str]:
+    found.update(Now(START.mono + after_s, START.wall_ms))
     return [record.address for record in found.records_for(scope)]
 
 
@@ -157,6 +166,19 @@ def test_address_behind_a_nat_takes_witnesses_of_two_groups() -> None:
     assert told(found, Scope.GLOBAL) == [HERE]
 
 
+def test_witnesses_that_change_their_minds_do_not_make_us_tell_each_time() -> None:
+    found, links = whereabouts()
+    liars = [meet(found, links, number, f"{number}.0.0.1:1") for number in (20, 30)]
+    moved = 0
+    for flip in range(100):
+        for liar in liars:
+            see(found, links, liar, f"192.0.2.{1 + flip % 2}")
+        moved += found.update(Now(flip * 0.1, START.wall_ms))
+    assert moved == 1
+
+    assert found.update(Now(MOVE_EVERY_S, START.wall_ms))
+
+
 def test_witnesses_count_for_nothing_where_our_socket_knows_better() -> None:
     found, links = whereabouts()
     for number, address in ((1, "198.51.100.1:4"), (2, "203.0.113.1:4")):
@@ -173,7 +195,8 @@ def test_address_moves_when_the_machine_does_and_not_when_a_link_ends() -> None:
     assert told(found) == [HERE]
 
     meet(found, links, 2, "198.51.100.1:4", "192.0.2.2")
-    assert told(found) == ["192.0.2.2:8080"]
+    assert told(found, after_s=MOVE_EVERY_S - 1) == [HERE]
+    assert told(found, after_s=MOVE_EVERY_S) == ["192.0.2.2:8080"]
 
 
 def test_operators_word_counts_before_all_others() -> None:
@@ -200,10 +223,31 @@ def test_node_that_does_not_listen_says_nothing() -> None:
 def test_record_is_signed_anew_before_it_is_too_old() -> None:
     found, _ = whereabouts("192.0.2.1")
     assert found.update(START)
-    later = Now(0.0, START.wall_ms + int(SIGN_AGAIN_S - 1) * 1000)
+    mono = START.mono + SIGN_AGAIN_S
+    later = Now(mono, START.wall_ms + int(SIGN_AGAIN_S - 1) * 1000)
     assert not found.update(later)
 
-    assert found.update(Now(0.0, START.wall_ms + int(SIGN_AGAIN_S) * 1000))
+    assert found.update(Now(mono, START.wall_ms + int(SIGN_AGAIN_S) * 1000))
+
+
+@pytest.mark.parametrize(("wall_ms", "time"), [(2**32 * 1000, MAX_TIME), (2**62, MAX_TIME), (-1, 0)])
+def test_clock_out_of_its_mind_still_fits_a_record(wall_ms: int, time: int) -> None:
+    found, _ = whereabouts(advertise=(HERE,))
+
+    assert found.update(Now(0.0, wall_ms))
+    assert [record.time for record in found.records_for(Scope.GLOBAL)] == [time]
+
+
+def test_members_that_one_teller_names_are_in_the_book_as_of_that_teller() -> None:
+    book = Playbook()
+    bob = book.neighbour(BOB, address="203.0.113.7:40000")
+    named = tuple(signed(identity(200 + number), f"{20 + number}.1.0.1:1") for number in range(8))
+
+    book.receive(bob, Shuffle(LOBBY, named))
+
+    (saved,) = of(book.fire(AddressesDue()), SaveAddresses)
+    assert {item.record for item in saved.known} == set(named)
+    assert {item.source for item in saved.known} == {group_at("203.0.113.7:40000")}
 
 
 def test_peers_are_introduced_to_us_and_seen() -> None:

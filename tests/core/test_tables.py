@@ -99,7 +99,7 @@ def test_address_two_peers_claim_stays_the_first_ones_until_it_proves_wrong() ->
     book.learn(signed(CARL, HERE), TELLER)
     assert book.peer_at(HERE) == BOB.peer_id
 
-    book.forget(HERE)
+    book.disprove(HERE, BOB.peer_id)
     book.learn(signed(CARL, HERE), TELLER)
     assert book.peer_at(HERE) == CARL.peer_id
 
@@ -162,6 +162,32 @@ def test_linked_one_need_not_be_tested() -> None:
     assert book._tests == {}
     assert is_tried(book, oldest)
     assert not is_tried(book, newcomer)
+
+
+def test_lost_link_is_no_failed_test() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+
+    book.handle_lost(oldest, 0.0, 1.0, "closed")
+    assert is_tried(book, oldest)
+    assert not is_tried(book, newcomer)
+
+    book.handle_failed(oldest, 0.0, "no")
+    assert not is_tried(book, oldest)
+    assert is_tried(book, newcomer)
+
+
+def test_linked_one_is_not_put_to_the_test() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+    linked, answered = book.peer_at(oldest), book.peer_at(newcomer)
+    assert linked is not None
+    assert answered is not None
+    book._tests.clear()
+
+    book.handle_linked(newcomer, answered, 1000.0, [linked])
+
+    assert list(book._tests.values()) == [newcomer]
+    assert oldest not in book._tests
+    assert book._places.tried(next(iter(book._tests))) == book._places.tried(newcomer)
 
 
 def test_name_where_somebody_answered_is_in_no_table() -> None:

@@ -1,13 +1,12 @@
 """Every address behind a name gets its turn, of either family."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from chatd.dialling import NoneLeft, connect
+from tests.support.resolving import resolve_to
 
 
 @pytest.fixture
@@ -16,17 +15,6 @@ async def port() -> AsyncIterator[int]:
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.2", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
-
-
-def resolve_to(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
-    async def getaddrinfo(_host: str, port: int, **_: Any) -> list[Any]:
-        families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in hosts]
-        return [
-            (family, socket.SOCK_STREAM, 6, "", (host, port))
-            for family, host in zip(families, hosts, strict=True)
-        ]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
 
 
 async def test_name_with_dead_addresses_leads_to_the_one_that_answers(

@@ -1,6 +1,7 @@
 """Sockets in this process: deadlines, caps, slow readers and dials, against real TCP on loopback."""
 
 import asyncio
+import random
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,8 +30,10 @@ from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Goodbye, Ping, Pong, Publish
 from chatcore.names import split_address
 from chatd import connection as connection_module
-from chatd.links import MAX_CALLERS, Links
+from chatd import links as links_module
+from chatd.links import MAX_CALLERS, MAX_CALLERS_OF_ONE_HOME, Links
 from tests.support.peer import NOW, Peer, credentials, hang_up, hello
+from tests.support.resolving import resolve_to
 
 DEADLINE_S = 10.0
 Kind = TypeVar("Kind")
@@ -143,6 +146,23 @@ async def test_callers_beyond_the_cap_make_the_oldest_leave_at_once() -> None:
         async with Peer.dial(address):
             await node.expect(LinkUp)
         for caller in first + then:
+            caller.close()
+
+
+async def test_callers_of_one_home_make_its_own_oldest_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links_module, "home_of", str.encode)  # else this machine's callers are not counted
+    async with listening() as (node, address):
+        there = split_address(address)
+        other = socket.create_connection(there, source_address=("127.0.0.2", 0))
+        await turns(lambda: len(node.links._strangers) == 1)
+        callers = [socket.create_connection(there) for _ in range(MAX_CALLERS_OF_ONE_HOME + 2)]
+        await node.until(lambda: len(node.inputs) >= 2)
+        assert [str(event.error) for event in node.inputs if isinstance(event, StrangerRefused)] == 2 * [
+            "too many connections from one address wait for their handshake"
+        ]
+        assert len(node.links._strangers) == MAX_CALLERS_OF_ONE_HOME + 1
+        assert next(iter(node.links._strangers)).address.startswith("127.0.0.2:")
+        for caller in (other, *callers):
             caller.close()
 
 
@@ -375,6 +395,39 @@ async def test_dial_to_ourselves_is_told_once() -> None:
         assert (await node.expect(DialFailed)).error.kind == "self"
         await turns(lambda: not node.links._strangers and not node.links.own_calls)
         assert node.inputs == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "kind"),
+    [
+        (("127.0.0.1",), "self"),
+        (("127.0.0.1", "127.0.0.2"), "unreachable"),
+        (("127.0.0.2",), "unreachable"),
+        ((), "unreachable"),
+    ],
+)
+async def test_name_is_our_own_only_where_no_other_address_is_behind_it(
+    monkeypatch: pytest.MonkeyPatch, hosts: tuple[str, ...], kind: str
+) -> None:
+    async with listening() as (node, address):
+        resolve_to(monkeypatch, *hosts)
+        name = f"nodes.example:{split_address(address)[1]}"
+        node.links.dial(Dial(name, None))
+        failed = await node.expect(DialFailed)
+        assert (failed.address, failed.error.kind) == (name, kind)
+
+
+@pytest.mark.parametrize("hosts", [("127.0.0.1", "127.0.0.2"), ("127.0.0.2", "127.0.0.1")])
+async def test_name_whose_other_address_answers_in_vain_is_not_our_own(
+    monkeypatch: pytest.MonkeyPatch, hosts: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(random, "sample", lambda found, _count: list(found))
+    async with listening() as (node, address):
+        port = split_address(address)[1]
+        resolve_to(monkeypatch, *hosts)
+        async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.2", port):
+            node.links.dial(Dial(f"nodes.example:{port}", None))
+            assert (await node.expect(DialFailed)).error.kind == "handshake"
 
 
 async def test_stop_ends_dials_and_strangers_at_once() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import pytest
 
+from chatcore.addressbook import MAX_KEPT
 from chatcore.errors import BadAddress, BadName, LocalError
 from chatctl.env import locate
 from chatd import settings
@@ -277,6 +278,18 @@ def test_bootstrap_that_is_no_address_is_refused(address: str) -> None:
 def test_bootstrap_may_be_given_often_and_is_spelled_one_way() -> None:
     found = load("--bootstrap", "Friend.Example:80", "--bootstrap", "[2001:DB8::0:1]:81")
     assert found.node.bootstrap == ("friend.example:80", "[2001:db8::1]:81")
+
+
+def test_bootstrap_addresses_beyond_what_a_node_keeps_are_refused_with_the_number() -> None:
+    def asking(count: int) -> list[str]:
+        return [word for number in range(count) for word in ("--bootstrap", f"a{number}.example:1")]
+
+    assert len(load(*asking(MAX_KEPT), "--bootstrap", "A0.example:1").node.bootstrap) == MAX_KEPT
+    with pytest.raises(
+        BadSettings, match=rf"^--bootstrap: {MAX_KEPT + 1} addresses, {MAX_KEPT} are"
+    ) as caught:
+        load(*asking(MAX_KEPT + 1))
+    assert caught.value.hint
 
 
 def test_socket_path_the_system_cannot_take_names_the_flag(user: Path) -> None:

@@ -34,20 +34,20 @@ def dial(world: "World", dialler: Host, output: Dial) -> None:
     address, expected = output.address, output.expected
     target = world.at_address(address)
     if target is dialler:
-        _fail(world, dialler, address, SelfDialed(), SELF_DIAL_S)
+        _fail(world, dialler, output, SelfDialed(), SELF_DIAL_S)
     elif target is None or target.silent or target.side != dialler.side:
         unreachable = Unreachable(f"no answer within {DIAL_TIMEOUT_S:.0f} s")
-        _fail(world, dialler, address, unreachable, DIAL_TIMEOUT_S)
+        _fail(world, dialler, output, unreachable, DIAL_TIMEOUT_S)
     else:
         delay_s = world.delay_s(dialler, target)
         if target.up and expected not in {None, target.peer_id}:
-            _fail(world, dialler, address, WrongPeer("somebody else is there"), DIALLER_DELAYS * delay_s)
+            _fail(world, dialler, output, WrongPeer("somebody else is there"), DIALLER_DELAYS * delay_s)
         elif target.up:
-            call = Call(world, dialler, target, address, delay_s, world.now)
+            call = Call(world, dialler, target, output, delay_s, world.now)
             world.call_at(world.now + LISTENER_DELAYS * delay_s, call.arrive)
         else:
             refused = Unreachable("connection refused: nobody listens there")
-            _fail(world, dialler, address, refused, 2 * delay_s)
+            _fail(world, dialler, output, refused, 2 * delay_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Call:
     world: "World"
     dialler: Host
     target: Host
-    address: str
+    output: Dial
     delay_s: float
     since: float
 
@@ -69,23 +69,24 @@ class Call:
         deadline = self.since + HANDSHAKE_TIMEOUT_S
         if not target.up or target.side != self.dialler.side or target.paused_until > deadline:
             error = HandshakeFailed(f"no handshake within {HANDSHAKE_TIMEOUT_S:.0f} s")
-            _fail(world, self.dialler, self.address, error, max(0.0, deadline - world.now))
+            _fail(world, self.dialler, self.output, error, max(0.0, deadline - world.now))
         elif target.paused_until > world.now:
             world.call_at(target.paused_until, self.arrive)
         else:
             self._link()
 
     def _link(self) -> None:
-        ours = End(self.dialler, self.address, self.delay_s)
+        address = self.output.address
+        ours = End(self.dialler, address, self.delay_s)
         theirs = End(self.target, None, self.delay_s)
         ours.other, theirs.other = theirs, ours
         theirs.last = self.world.now
         ours.last = self.world.now + self.delay_s
         _count_handshake(self.world, ours, theirs)
         binding = self.world.new_binding()
-        for end, address, delay_s in (
+        for end, other_end, delay_s in (
             (theirs, caller_address(self.dialler), 0.0),
-            (ours, self.address, self.delay_s),
+            (ours, address, self.delay_s),
         ):
             host, other = end.host, end.other.host
             host.ends[end.link] = end
@@ -94,7 +95,7 @@ class Call:
                 end.link,
                 other.peer_id,
                 other.hello(),
-                address,
+                other_end,
                 end.dialled,
                 told,
                 binding,
@@ -117,5 +118,5 @@ def _count_handshake(world: "World", *ends: End) -> None:
         traffic.message_bytes[type(hello)] += len(encoded)
 
 
-def _fail(world: "World", dialler: Host, address: str, error: RemoteError, delay_s: float) -> None:
-    world.post(dialler, DialFailed(address, error), delay_s)
+def _fail(world: "World", dialler: Host, output: Dial, error: RemoteError, delay_s: float) -> None:
+    world.post(dialler, DialFailed(output.address, error, output.expected), delay_s)

@@ -43,14 +43,14 @@ def poisoned(world: World, plan: Plan) -> Result:
         if figures:
             world = bring_up(plan)
         victim = world.hosts[0]  # which has no bootstrap address to fall back on
-        ear = _listen(victim)
-        _poison(world, victim, groups)
-        figures[f"dials_{groups}"] = 100 * _share_of_dials(world, victim, ear)
+        ear = listen(victim)
+        poison(world, victim, groups)
+        figures[f"dials_{groups}"] = 100 * share_of_dials(world, victim, ear)
         events += world.events
     return Result(figures, events=events)
 
 
-def _poison(world: World, victim: Host, groups: int) -> None:
+def poison(world: World, victim: Host, groups: int) -> None:
     attackers = [Attacker(world, f"m{place}") for place in range(ATTACKERS)]
     for place, attacker in enumerate(attackers):
         attacker.host.address = f"30.{place % groups}.0.{place + 1}:{PORT}"
@@ -80,7 +80,7 @@ def _made_up(world: World) -> Iterator[PeerRecord]:
         yield sign_record(identity, address, (WALL_START_MS + int(world.now * 1000)) // 1000)
 
 
-class _Ear:
+class Ear:
     """Runs a host's node, hears whom it dials, and keeps what it writes of addresses."""
 
     def __init__(self, node: Node, saved: dict[str, KnownAddress]) -> None:
@@ -103,13 +103,13 @@ class _Ear:
         return outputs
 
 
-def _listen(victim: Host) -> _Ear:
+def listen(victim: Host) -> Ear:
     assert victim.node is not None
-    ear = victim.machine = _Ear(victim.node, {})
+    ear = victim.machine = Ear(victim.node, {})
     return ear
 
 
-def _share_of_dials(world: World, victim: Host, ear: _Ear) -> float:
+def share_of_dials(world: World, victim: Host, ear: Ear) -> float:
     """Of all, to hosts that are not there, each time the victim comes back."""
     dialled: list[str] = []
     for life in range(LIVES):
@@ -120,7 +120,7 @@ def _share_of_dials(world: World, victim: Host, ear: _Ear) -> float:
     return len(nobody) / max(1, len(dialled))
 
 
-def _restart(world: World, victim: Host, ear: _Ear, life: int) -> _Ear:
+def _restart(world: World, victim: Host, ear: Ear, life: int) -> Ear:
     world.post(victim, Stop())
     world.run_for(1.0)
     faults.kill(world, [victim], silently=False)
@@ -137,6 +137,6 @@ def _restart(world: World, victim: Host, ear: _Ear, life: int) -> _Ear:
         addresses=[ear.saved[address] for address in sorted(ear.saved)],
     )
     victim.install(node, partial(hello_of, node))
-    again = victim.machine = _Ear(node, ear.saved)
+    again = victim.machine = Ear(node, ear.saved)
     world.start(victim)
     return again

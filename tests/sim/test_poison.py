@@ -13,11 +13,11 @@ def test_poisoned_node_still_finds_those_that_are_there(monkeypatch: pytest.Monk
     plan = poison.small_world(Plan(50, 1))
     world = bring_up(plan)
     victim = world.hosts[0]
-    ear = poison._listen(victim)
+    ear = poison.listen(victim)
 
-    poison._poison(world, victim, 16)
+    poison.poison(world, victim, 16)
 
-    share = 100 * poison._share_of_dials(world, victim, ear)  # it writes what it knows when it stops
+    share = 100 * poison.share_of_dials(world, victim, ear)  # it writes what it knows when it stops
 
     saved = [address for address in ear.saved if world.at_address(address) is None]
     (most,) = [figure.goal(50) for figure in FIGURES if figure.name == "dials_16"]

@@ -43,6 +43,7 @@ from chatcore.events import (
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, RoomId
+from chatcore.links import MAX_OF_ONE_HOME
 from chatcore.messages import Hello, Ihave, Introduction, LinkMessage, Neighbor, NeighborReply, Publish
 from chatcore.names import join_address, room_id
 from chatcore.node import Node
@@ -288,7 +289,7 @@ class Playbook:
         peer: Identity,
         *,
         dialled: str | None = None,
-        address: str = "192.0.2.7:40000",
+        address: str = "",
         rooms: Iterable[RoomId] = (LOBBY,),
         told: Iterable[RoomId] | None = None,
         port: int = 0,
@@ -297,10 +298,12 @@ class Playbook:
         """What comes of it; the link itself is the newest one, `self.newest`.
 
         With a port the peer then says that it listens there, at the address it comes from or was dialled at.
+        Without an address it comes from 192.0.2.7, as long as there are no more links than one host may have.
         """
         said = self.node.room_ids if told is None else frozenset(told)
         greeting = hello(rooms=rooms, port=port)
         link = self.next_link()
+        address = address or f"192.0.2.{7 + link // MAX_OF_ONE_HOME}:40000"
         bound = (link if binding is None else binding).to_bytes(32, "big")
         outputs = self.handle(LinkUp(link, peer.peer_id, greeting, address, dialled, said, bound))
         if port and self.node.links.get(link) is not None:
@@ -317,7 +320,7 @@ class Playbook:
         peer: Identity,
         *,
         dialled: str | None = None,
-        address: str = "192.0.2.7:40000",
+        address: str = "",
         rooms: Iterable[RoomId] = (LOBBY,),
         port: int = 0,
     ) -> LinkId:
@@ -333,7 +336,7 @@ class Playbook:
         peer: Identity,
         *,
         dialled: str | None = None,
-        address: str = "192.0.2.7:40000",
+        address: str = "",
         rooms: Iterable[RoomId] = (LOBBY,),
         port: int = 0,
     ) -> LinkId:

@@ -224,8 +224,8 @@ class Network:
                     self._send(member, link, message)
             case CloseLink(link):
                 self._close(member.links[link])
-            case Dial(address):
-                self._dial(member, address)
+            case Dial():
+                self._dial(member, output)
             case SetTimer(key, at):
                 member.timers[key] = at
             case Verify(job, _, envelopes):
@@ -262,12 +262,13 @@ class Network:
             wire.owner.publishes_received += sum(isinstance(message, Publish) for message in messages)
             self.post(wire.owner, Received(wire.link, messages))
 
-    def _dial(self, member: Member, address: str) -> None:
+    def _dial(self, member: Member, dial: Dial) -> None:
+        address = dial.address
         there = next((other for other in self.members.values() if other.address == address), None)
         if there is member:
-            self.post(member, DialFailed(address, SelfDialed()))
+            self.post(member, DialFailed(address, SelfDialed(), dial.expected))
         elif there is None or not there.listens:
-            self.post(member, DialFailed(address, Unreachable("nobody answers")))
+            self.post(member, DialFailed(address, Unreachable("nobody answers"), dial.expected))
         else:
             self._link_up(member, there, dialled=address)
 

@@ -66,10 +66,11 @@ class WritingPaused:
 
 @dataclass(frozen=True, slots=True)
 class DialFailed:
-    """No LinkUp will come of a Dial: not connected, or not through the handshake."""
+    """No LinkUp will come of a Dial: not connected, or not through the handshake. `expected` is its own."""
 
     address: str
     error: RemoteError
+    expected: PeerId | None = None
 
 
 @dataclass(frozen=True, slots=True)

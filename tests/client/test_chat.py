@@ -386,6 +386,36 @@ async def test_nick_asks_for_another_name_and_says_how_long_it_lasts(
 # Rooms one at a time
 
 
+@pytest.mark.parametrize("line", ["/leave", ""])
+async def test_room_one_lands_in_is_opened_wherever_the_other_was_left(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen, line: str
+) -> None:
+    left = {"seq": 0, "topic": "room", "data": {"room": "tea", "state": "left"}}
+
+    async def leave() -> None:
+        """Its event comes before its answer."""
+        fake.answer = lambda method, params: None if method == "room.leave" else daemon.answer(method, params)
+        leaving = asyncio.create_task(chat.take(line))
+        await fake.called("room.leave")
+        number = len(fake.calls)
+        await fake.push(left)
+        await screen.wait_for("you talk in #lobby now")
+        answer = {"jsonrpc": "2.0", "id": number, "result": {"room": "tea", "changed": True}}
+        await fake.sockets[0].send_json(answer)
+        await leaving
+
+    await chat.go("tea")
+    daemon.history = [message(1, "meanwhile")["data"]]
+    await fake.push(message(1, "meanwhile"), message(2, "here", room="tea"))
+    await screen.wait_for("here")
+    assert chat.reading.unread.of("lobby").messages == 1
+    await (leave() if line else fake.push(left))
+    await screen.wait_for("bob: meanwhile")
+    assert "\n".join(screen.lines).count("meanwhile") == 1
+    assert chat.reading.unread.of("lobby").messages == 0
+    assert chat.conversation.room == "lobby"
+
+
 async def test_message_of_another_room_is_counted_and_shown_on_the_way_there(
     chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatctl import render
 from chatctl.commands.answering import MISSHAPEN, misshapen
-from chatctl.failures import BadUsage, RpcRefused
+from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, RpcRefused
 from chatctl.options import suggestion
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.conversation import Conversation
@@ -57,6 +57,7 @@ class Chat:
         self._clock = clock
         self._folding = Folding()
         self._folded = asyncio.Event()
+        self._moved = asyncio.Event()
 
     def show(self, *lines: str) -> None:
         for line in lines:
@@ -93,6 +94,17 @@ class Chat:
         if self.conversation.rooms:
             await self.reading.open_room()
 
+    async def open_new_room(self) -> None:
+        """The room that leaving one moved us to, from wherever it was left. Raises ClientFailure."""
+        if not self.conversation.to_open:
+            return
+        self.conversation.to_open = False
+        try:
+            await self.open_room()
+        except DaemonUnreachable:
+            self.conversation.to_open = True  # once it is back
+            raise
+
     async def start(self) -> None:
         """What is in the room, and who goes by the name of another."""
         self.show(*self._introductions())
@@ -109,16 +121,31 @@ class Chat:
 
     async def watch(self) -> None:
         """Shows what happens, for ever."""
-        folding = asyncio.create_task(self._tell_in_time())
+        beside = [asyncio.create_task(work) for work in (self._tell_in_time(), self._open_in_time())]
         try:
             async for update in self.stream.updates():
                 try:
                     self._update(update)
                 except MISSHAPEN:
                     self.note("something happened that this client cannot show; update it")
+                if self.conversation.to_open:
+                    self._moved.set()
                 self.screen.refresh()
         finally:
-            folding.cancel()
+            for task in beside:
+                task.cancel()
+
+    async def _open_in_time(self) -> None:
+        """Beside the reading of updates, which must not wait for an answer."""
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            try:
+                await self.open_new_room()
+            except ClientFailure as failure:
+                self.show(self.view.error(failure))
+            except MISSHAPEN:
+                self.note(f"what is in {render.room_label(self.conversation.room)} cannot be shown; update chat")
 
     def _update(self, update: Update) -> None:
         match update:

@@ -21,6 +21,9 @@ class Conversation:
         self.rooms: list[str] = []
         """In an order that stays, so that each keeps its number: the lobby, the first ones, later ones."""
 
+        self.to_open = False
+        """Whether we were moved to `room` and have not yet seen what is in it."""
+
         self.peers = 0
         self._people: dict[str, dict[str, str]] = {}
         self.take(snapshot)
@@ -56,7 +59,7 @@ class Conversation:
         self._people.pop(room, None)
         if room != self.room or not self.rooms:
             return False
-        self.room = self._first_room()
+        self.room, self.to_open = self._first_room(), True
         return True
 
     def meet(self, room: str, peer_id: str, username: str) -> None:

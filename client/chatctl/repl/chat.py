@@ -145,7 +145,7 @@ class Chat:
             except ClientFailure as failure:
                 self.show(self.view.error(failure))
             except MISSHAPEN:
-                self.note(f"what is in {render.room_label(self.conversation.room)} cannot be shown; update chat")
+                self.note("this client cannot show what is in the room; update it")
 
     def _update(self, update: Update) -> None:
         match update:

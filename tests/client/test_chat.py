@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import dataclasses
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,13 +12,17 @@ from typing import Any
 import pytest
 
 from chatctl.env import Place
-from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, RpcRefused, TimedOut
+from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, ExitStatus, RpcRefused, TimedOut
+from chatctl.invocation import Invocation
+from chatctl.repl import root
 from chatctl.repl.chat import Chat
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.memory import Memory
+from chatctl.repl.settings import ChatSettings
 from chatctl.repl.unread import IDLE_S
 from chatctl.stream import Stream
 from chatctl.style import PLAIN
+from tests.client.console import Console, Keyboard
 from tests.client.fakechatd import (
     DEADLINE_S,
     OTHER_ID,
@@ -381,6 +387,31 @@ async def test_nick_asks_for_another_name_and_says_how_long_it_lasts(
     assert screen.lines[-1].startswith("-- until the daemon starts again")
     with pytest.raises(BadUsage, match="which name"):
         await chat.take("/nick")
+
+
+# Beginning
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_chat_begins_though_more_has_happened_than_is_kept_unread(
+    fake: FakeChatd, daemon: Daemon, tmp_path: Path, reads: bool
+) -> None:
+    fake.snapshot = snapshot(rooms=("lobby", "tea"))
+    fake.after_subscribe = [message(seq, f"text {seq}.", room="tea") for seq in range(1, 1501)]
+    daemon.history = [event["data"] for event in fake.after_subscribe[:1300]]
+    console = Console(variables={"HOME": str(tmp_path)}, stdin=b"hi\n")
+    env = console.environment()
+    if reads:
+        env = dataclasses.replace(env, stdin=Keyboard(console.stdin))
+    told = Invocation("chat", env)
+    told.socket = str(fake.path)
+    async with asyncio.timeout(DEADLINE_S):
+        status = await root._chat(told, ChatSettings(), "tea", plain=True)
+    assert status == ExitStatus.OK
+    assert isinstance(env.stdout, io.StringIO)
+    shown = env.stdout.getvalue()
+    assert "text 1500." in shown
+    assert shown.count("text 1300.") == shown.count("text 1301.") == 1
 
 
 # Rooms one at a time

@@ -8,12 +8,7 @@ import pytest
 from chatctl.env import Environment, Place, locate
 from chatctl.failures import DaemonUnreachable, NoDaemon, TimedOut
 from chatctl.repl import starting
-from tests.client.console import Screen
-
-
-class Keyboard(io.BytesIO):
-    def isatty(self) -> bool:
-        return True
+from tests.client.console import Keyboard, Screen
 
 
 def environment(typed: bytes, *, terminal: bool = True) -> Environment:

@@ -1,8 +1,9 @@
 """One chat, whatever it is typed into: lines in, calls to the daemon, lines to a screen."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from chatctl import render
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from chatcore.api import RoomChange, Subscribed
 
 MAX_QUOTED = 40
+
+MAX_EARLY = 4096
+"""Updates kept until we have begun; with more of them, they are told before what was said in the room."""
 
 
 class Chat:
@@ -58,6 +62,8 @@ class Chat:
         self._folding = Folding()
         self._folded = asyncio.Event()
         self._moved = asyncio.Event()
+        self._early: list[Update] | None = None
+        """What happened while we begin."""
 
     def show(self, *lines: str) -> None:
         for line in lines:
@@ -124,16 +130,39 @@ class Chat:
         beside = [asyncio.create_task(work) for work in (self._tell_in_time(), self._open_in_time())]
         try:
             async for update in self.stream.updates():
-                try:
-                    self._update(update)
-                except MISSHAPEN:
-                    self.note("something happened that this client cannot show; update it")
-                if self.conversation.to_open:
-                    self._moved.set()
-                self.screen.refresh()
+                if self._early is None:
+                    self._hear(update)
+                    continue
+                self._early.append(update)
+                if len(self._early) > MAX_EARLY:
+                    self._hear_early()
         finally:
             for task in beside:
                 task.cancel()
+
+    @contextlib.contextmanager
+    def beginning(self) -> Iterator[None]:
+        """What happens in here is told at its end. Somebody is to watch meanwhile: unread updates hold back
+        the answers to what we ask."""
+        self._early = []
+        try:
+            yield
+        finally:
+            self._hear_early()
+
+    def _hear_early(self) -> None:
+        early, self._early = self._early, None
+        for update in early or []:
+            self._hear(update)
+
+    def _hear(self, update: Update) -> None:
+        try:
+            self._update(update)
+        except MISSHAPEN:
+            self.note("something happened that this client cannot show; update it")
+        if self.conversation.to_open:
+            self._moved.set()
+        self.screen.refresh()
 
     async def _open_in_time(self) -> None:
         """Beside the reading of updates, which must not wait for an answer."""

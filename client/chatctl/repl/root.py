@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+from collections.abc import Awaitable, Callable
 
 import click
 
@@ -68,26 +70,28 @@ async def _chat(told: Invocation, wanted: ChatSettings, room: str | None, *, pla
             path = told.place.chat if told.env.stdin.isatty() else None
             memory = Memory.load(path, snapshot["identity"]["peer_id"])
             chat = Chat(stream, snapshot, style, screen, memory=memory)
+            begin = functools.partial(_begin, told, chat, room, in_terminal=in_terminal)
             try:
-                if room is not None:
-                    await chat.enter(room)
-                return await (_in_terminal(chat) if in_terminal else _plainly(told, chat))
+                return await (_in_terminal(chat, begin) if in_terminal else pipe.run(told, chat, begin))
             finally:
                 chat.finish()
                 memory.save(path, chat.conversation.me["peer_id"], chat.reading.unread.seq)
 
 
-async def _plainly(told: Invocation, chat: Chat) -> ExitStatus:
-    told.env.stderr.write(chat.view.greeting() + "\n")
-    if told.env.stdin.isatty():  # somebody reads along; a program did not ask for old lines
-        await chat.start()
-    return await pipe.run(told, chat)
+async def _begin(told: Invocation, chat: Chat, room: str | None, *, in_terminal: bool) -> None:
+    with chat.beginning():
+        if room is not None:
+            await chat.enter(room)
+        if in_terminal:
+            chat.show(chat.view.greeting())
+        else:
+            told.env.stderr.write(chat.view.greeting() + "\n")
+        if told.env.stdin.isatty():  # somebody reads along; a program did not ask for old lines
+            await chat.start()
 
 
-async def _in_terminal(chat: Chat) -> ExitStatus:
+async def _in_terminal(chat: Chat, begin: Callable[[], Awaitable[None]]) -> ExitStatus:
     from chatctl.repl.terminal import Terminal  # noqa: PLC0415 - prompt-toolkit
 
-    chat.show(chat.view.greeting())
-    await chat.start()
-    await Terminal(chat, colour=chat.style.colours > 0).run()
+    await Terminal(chat, colour=chat.style.colours > 0).run(begin)
     return ExitStatus.OK

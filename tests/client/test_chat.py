@@ -144,7 +144,7 @@ def screen() -> FakeScreen:
 
 @pytest.fixture
 async def chat(fake: FakeChatd, daemon: Daemon, screen: FakeScreen) -> AsyncIterator[Chat]:
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen)
         watching = asyncio.create_task(chat.watch())
         yield chat
@@ -534,7 +534,7 @@ async def test_unread_of_earlier_chats_is_counted(
         message(11, "told by its event", room="tea")["data"],
     ]
     memory = Memory({"tea": 5}, {})
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
         await chat.reading.count_unread()
     count = chat.reading.unread.of("tea")
@@ -548,7 +548,7 @@ async def test_new_messages_of_the_first_room_stand_under_a_rule(
     fake.snapshot = snapshot(seq=40)
     daemon.history = [message(number, f"text {number}")["data"] for number in range(1, 41)]
     memory = Memory({"lobby": 5}, {})
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
         await chat.start()
     rule = screen.lines.index("---- 35 new ----")
@@ -558,7 +558,7 @@ async def test_new_messages_of_the_first_room_stand_under_a_rule(
 
 async def test_plain_screen_shows_all_rooms_as_it_comes(fake: FakeChatd, daemon: Daemon) -> None:
     screen = FakeScreen(one_room=False)
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen)
         watching = asyncio.create_task(chat.watch())
         await fake.push(message(1, "hello", room="tea"))
@@ -624,7 +624,7 @@ async def test_first_message_after_a_while_without_keys_is_ruled_off(
     fake: FakeChatd, screen: FakeScreen
 ) -> None:
     now = 0.0
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen, clock=lambda: now)
         watching = asyncio.create_task(chat.watch())
         now = IDLE_S + 1
@@ -644,7 +644,7 @@ async def test_known_name_with_another_key_is_loud_wherever_it_turns_up(
     fake: FakeChatd, screen: FakeScreen, room: str
 ) -> None:
     memory = Memory({}, {"bob": ["bobb" * 13]})
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
         watching = asyncio.create_task(chat.watch())
         data = {"room": room, "peer_id": OTHER_ID, "username": "Bob", "state": "joined"}

@@ -79,7 +79,7 @@ async def daemon() -> Daemon:
 async def person(tmp_path: Path, daemon: Daemon) -> AsyncIterator[Person]:
     async with (
         fake_chatd(tmp_path / "s") as fake,
-        Stream(Place(str(fake.path), "chatd")) as stream,
+        Stream(Place(str(fake.path), ("chatd",))) as stream,
     ):
         fake.snapshot = snapshot(rooms=("lobby", "tea"))
         fake.answer = daemon.answer

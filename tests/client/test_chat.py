@@ -596,6 +596,38 @@ async def test_text_that_may_have_been_sent_is_repeated_under_the_same_id(
     assert ids[0] == ids[1] != ids[2]
 
 
+async def test_each_of_several_messages_that_may_have_been_sent_keeps_its_id(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    fake.answer = lambda _method, _params: None
+    chat.stream._timeout_s = 0.1
+    for text in ("one", "two"):
+        with pytest.raises(TimedOut):
+            await chat.take(text)
+    fake.answer = daemon.answer
+    chat.stream._timeout_s = DEADLINE_S
+    await chat.take("three")
+    for _ in range(2):
+        await chat.take("one")
+        await chat.take("two")
+    said = [
+        (params["text"], params["client_id"]) for method, params in fake.calls if method == "message.send"
+    ]
+    assert [text for text, _ in said] == ["one", "two", "three", "one", "two", "one", "two"]
+    assert said[3:5] == said[:2]
+    assert not set(said[5:]) & set(said[:5])
+
+
+async def test_message_that_cannot_have_left_is_not_remembered_as_sent(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    await fake.stop()
+    await screen.wait_for("went away")
+    with pytest.raises(DaemonUnreachable):
+        await chat.take("hello")
+    assert not chat._saying._unsure
+
+
 async def test_action_is_sent_as_text_and_status_is_asked_for(
     chat: Chat, fake: FakeChatd, screen: FakeScreen
 ) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 MAX_UNSURE = 64
-"""Messages whose answer did not come; beyond, the first is forgotten, and said again it is another message."""
+"""Messages whose answer did not come; beyond, the first is forgotten: said again, it is another message."""
 
 
 class Saying:

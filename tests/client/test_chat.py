@@ -566,6 +566,23 @@ async def test_plain_screen_shows_all_rooms_as_it_comes(fake: FakeChatd, daemon:
         watching.cancel()
 
 
+async def test_who_and_what_is_there_is_asked_for_after_a_gap(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.go("tea")
+    member = {"peer_id": OTHER_ID, "username": "bob", "last_seen_s": 0.0}
+    now: Json = {
+        "peer.list": [{"peer_id": OTHER_ID, "username": "bob"}],
+        "room.list": [{"room": room, "members": [member]} for room in ("lobby", "new")],
+    }
+    fake.answer = lambda method, params: now.get(method) or daemon.answer(method, params)
+    await fake.push({"seq": 0, "topic": "gap", "data": {"since": 0, "upto": 9}})
+    await screen.wait_for("you talk in #lobby now")
+    assert chat.conversation.rooms == ["lobby", "new"]
+    assert chat.conversation.peers == 1
+    assert chat.conversation.people("new") == [(OTHER_ID, "bob")]
+
+
 async def test_comings_and_goings_are_folded_and_told_in_time(
     chat: Chat, fake: FakeChatd, screen: FakeScreen
 ) -> None:

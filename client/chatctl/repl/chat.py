@@ -61,7 +61,12 @@ class Chat:
         self._clock = clock
         self._folding = Folding()
         self._folded = asyncio.Event()
-        self._moved = asyncio.Event()
+        self._stale = False
+        """Whether comings and goings were missed."""
+
+        self._due = asyncio.Event()
+        """There is something to ask the daemon for."""
+
         self._early: list[Update] | None = None
         """What happened while we begin."""
 
@@ -127,7 +132,7 @@ class Chat:
 
     async def watch(self) -> None:
         """Shows what happens, for ever."""
-        beside = [asyncio.create_task(work) for work in (self._tell_in_time(), self._open_in_time())]
+        beside = [asyncio.create_task(work) for work in (self._tell_in_time(), self._ask_in_time())]
         try:
             async for update in self.stream.updates():
                 if self._early is None:
@@ -160,21 +165,31 @@ class Chat:
             self._update(update)
         except MISSHAPEN:
             self.note("something happened that this client cannot show; update it")
-        if self.conversation.to_open:
-            self._moved.set()
+        if self.conversation.to_open or self._stale:
+            self._due.set()
         self.screen.refresh()
 
-    async def _open_in_time(self) -> None:
+    async def _ask_in_time(self) -> None:
         """Beside the reading of updates, which must not wait for an answer."""
         while True:
-            await self._moved.wait()
-            self._moved.clear()
+            await self._due.wait()
+            self._due.clear()
             try:
+                await self._renew()
                 await self.open_new_room()
             except ClientFailure as failure:
                 self.show(self.view.error(failure))
             except MISSHAPEN:
                 self.note("this client cannot show what is in the room; update it")
+
+    async def _renew(self) -> None:
+        """Raises ClientFailure; what was missed is then asked for once more after the next update."""
+        if not self._stale:
+            return
+        peers, rooms = await self.stream.call("peer.list"), await self.stream.call("room.list")
+        self._stale = False
+        self.show(*self.view.moved(self.conversation.renew(rooms, peers)))
+        self.screen.refresh()
 
     def _update(self, update: Update) -> None:
         match update:
@@ -186,6 +201,8 @@ class Chat:
                 return
             case Event("room", {"state": "left", "room": room}):
                 self.reading.leave(room)
+            case Event("gap"):
+                self._stale = True
             case Back(snapshot, resumed=False):
                 self.reading.start_over(snapshot["seq"])
         self.show(*self.view.update(update))

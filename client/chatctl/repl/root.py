@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import click
 
+from chatctl import candidates
 from chatctl.failures import ExitStatus, NoDaemon
 from chatctl.invocation import Invocation
 from chatctl.options import Command, help_option, place_options, utf8
@@ -35,7 +36,14 @@ class ChatCommand(Command):
         ("make 2>&1 | chat --room builds", "send each line that a program prints"),
     ),
 )
-@click.option("--room", "-r", type=utf8, metavar="ROOM", help="The room to talk in.  [default: lobby]")
+@click.option(
+    "--room",
+    "-r",
+    type=utf8,
+    metavar="ROOM",
+    help="The room to talk in.  [default: lobby]",
+    shell_complete=candidates.known_rooms,
+)
 @click.option("--plain", is_flag=True, help="No colours, no toolbar, no line drawn twice; as in a pipe.")
 @click.pass_obj
 def chat(told: Invocation, room: str | None, *, plain: bool) -> ExitStatus:

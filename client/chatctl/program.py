@@ -98,7 +98,7 @@ def _document(failure: ClientFailure) -> dict[str, dict[str, str | int | None]]:
         "error": {
             "message": clean_line(str(failure)),
             "hint": clean_line(failure.hint) or None,
-            "kind": (refused and refused.kind) or status.name.lower(),
+            "kind": failure.kind or status.name.lower(),
             "code": (refused and refused.code) or None,
             "exit_status": status.value,
         }

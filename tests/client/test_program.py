@@ -70,6 +70,16 @@ def test_refusal_as_json_has_the_daemons_kind_and_code(console: Console, daemon:
     assert console.error.startswith("chatctl: 'a b' is not a room name")
 
 
+def test_backup_that_cannot_be_restored_has_a_kind_of_its_own_and_no_code(
+    nobody: Console, tmp_path: Path
+) -> None:
+    nobody.variables["CHATD_PASSPHRASE"] = "secret"
+    (tmp_path / "none").write_text("no backup")
+    assert nobody.chatctl("restore", str(tmp_path / "none"), "--json") == 1
+    error = json.loads(nobody.error)["error"]
+    assert (error["kind"], error["code"], error["exit_status"]) == ("cannot_restore", None, 1)
+
+
 @pytest.mark.parametrize("seconds", ["0", "0.001", "86400"])
 def test_time_at_its_bounds_is_taken(nobody: Console, seconds: str) -> None:
     assert nobody.chatctl("peers", "--timeout", seconds) == 2

@@ -22,7 +22,9 @@ class ExitStatus(IntEnum):
 
 
 class ClientFailure(Exception):
-    """`str()` says what is wrong, `hint` what to do."""
+    """`str()` says what is wrong, `hint` what to do. `kind` is for programs; the exit status's if empty."""
+
+    kind = ""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -45,6 +47,12 @@ class RpcRefused(ClientFailure):
         self.message = message
         self.kind = kind
         self.data = data
+
+
+class CannotRestore(ClientFailure):
+    """The backup is none, or the home not empty."""
+
+    kind = "cannot_restore"
 
 
 class DaemonUnreachable(ClientFailure):
@@ -105,6 +113,7 @@ EXIT_STATUS: dict[type[ClientFailure], ExitStatus] = {
     BadAnswer: ExitStatus.UNREACHABLE,
     ApiMismatch: ExitStatus.UNREACHABLE,
     TimedOut: ExitStatus.TIMED_OUT,
+    CannotRestore: ExitStatus.REFUSED,
     Undelivered: ExitStatus.UNDELIVERED,
     BadUsage: ExitStatus.USAGE,
     OutputFailed: ExitStatus.REFUSED,

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from chatcore.words import is_unspaced
+from chatcore.mentions import pattern
 
 MAX_FOUND = 100
 """In one text; what is beyond is said all the same, only not marked."""
@@ -14,12 +14,8 @@ def spans(text: str, username: str) -> list[tuple[int, int]]:
     if not username:
         return []
     forms = {unicodedata.normalize(form, username) for form in ("NFC", "NFD", "NFKC")}
-    either = "|".join(re.escape(form) for form in sorted(forms))
-    before = "" if is_unspaced(username[0]) else r"(?<![\w@])@?"
-    after = "" if is_unspaced(username[-1]) else r"(?!\w)"
-    pattern = re.compile(f"{before}(?:{either}){after}", re.IGNORECASE)
     found = []
-    for match in pattern.finditer(text):
+    for match in pattern(username, sorted(forms), re.IGNORECASE).finditer(text):
         found.append(match.span())
         if len(found) == MAX_FOUND:
             break

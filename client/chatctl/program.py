@@ -19,7 +19,10 @@ TRACEBACK_VARIABLE = "CHATD_TRACEBACK"
 def run(program: str, command: click.Command, argv: Sequence[str], env: Environment) -> ExitStatus:
     told = Invocation(program, env)
     try:
-        return _invoke(program, command, argv, told)
+        try:
+            return _invoke(program, command, argv, told)
+        except ExceptionGroup as group:  # out of tasks that ran together
+            raise _first(group) from group
     except BrokenPipeError:
         _abandon_stdout(env)
         return ExitStatus.OK  # the reader has what it wanted
@@ -32,10 +35,14 @@ def run(program: str, command: click.Command, argv: Sequence[str], env: Environm
     except Exception as error:
         if env.variables.get(TRACEBACK_VARIABLE):
             raise
-        while isinstance(error, ExceptionGroup):
-            error = error.exceptions[0]
         why = f"a bug in {program}: {type(error).__name__}: {error}"
         return _fail(told, ClientFailure(why, f"{TRACEBACK_VARIABLE}=1 shows where; please report it"))
+
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _invoke(program: str, command: click.Command, argv: Sequence[str], told: Invocation) -> ExitStatus:
@@ -91,7 +98,7 @@ def _document(failure: ClientFailure) -> dict[str, dict[str, str | int | None]]:
         "error": {
             "message": clean_line(str(failure)),
             "hint": clean_line(failure.hint) or None,
-            "kind": (refused and refused.kind) or status.name.lower(),
+            "kind": failure.kind or status.name.lower(),
             "code": (refused and refused.code) or None,
             "exit_status": status.value,
         }

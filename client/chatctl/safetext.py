@@ -26,18 +26,25 @@ _JOINING = r"[\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff\u0750-\u077f\u0900-\u0dff]
 _GOOD_JOINER = rf"(?<={_EMOJI_END})\u200d(?={_EMOJI})|(?<={_JOINING})[\u200c\u200d](?={_JOINING})"
 
 
-# Marks that stack on the letter before them, as far as they are used to pile up over other lines; no language
-# writes more than four on a letter.
-_STACKING = (
-    r"[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
-    r"\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
-)
 MAX_STACKED = 6
+"""Marks (Mn, Me) on one letter; more pile up over other lines. No language writes more than that."""
 
 
 @functools.cache
 def _pile_pattern() -> re.Pattern[str]:
-    return re.compile(rf"({_STACKING}{{{MAX_STACKED}}}){_STACKING}+")
+    """Where a pile may be. No mark is a word character to `re`, and there are too many to list."""
+    return re.compile(rf"[^\x00-\u02ff\w\s]{{{MAX_STACKED + 1},}}")
+
+
+def _level(match: re.Match[str]) -> str:
+    import unicodedata  # noqa: PLC0415 - few texts have so many signs in a row
+
+    kept, stacked = [], 0
+    for char in match[0]:
+        stacked = stacked + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        if stacked <= MAX_STACKED:
+            kept.append(char)
+    return "".join(kept)
 
 
 @functools.cache
@@ -55,14 +62,14 @@ def clean_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     text = text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n").replace("\t", TAB)
-    return _pile_pattern().sub(r"\1", _text_pattern().sub(lambda match: match[1] or "", text))
+    return _pile_pattern().sub(_level, _text_pattern().sub(lambda match: match[1] or "", text))
 
 
 def clean_line(text: str) -> str:
     """A name, an address, an error: one line, white space as single spaces, nothing invisible."""
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip(" ")
-    return " ".join(_pile_pattern().sub(r"\1", _line_pattern().sub("", text)).split())
+    return " ".join(_pile_pattern().sub(_level, _line_pattern().sub("", text)).split())
 
 
 def without_controls(text: str) -> str:

@@ -7,6 +7,9 @@ from chatctl.style import PLAIN, Style
 GAP = "  "
 ELLIPSIS = "…"
 MIN_COLUMN_CELLS = 4
+MAX_CHARS_PER_CELL = 8
+"""A letter with its marks, or a family of joined signs; a text with more of them is cut."""
+
 KEPT_TAIL_CHARS = len("]:65535")
 
 
@@ -21,14 +24,18 @@ def cells(text: str) -> int:
 
 def cut(text: str, width: int) -> str:
     """At most `width` cells; an ellipsis stands for what is left out."""
-    if cells(text) <= width:
+    most = max(width, 0) * MAX_CHARS_PER_CELL
+    if len(text) <= most and cells(text) <= width:
         return text
-    kept = ""
-    for char in text:
-        if cells(kept + char) > width - 1:
+    kept, used = [], 0
+    for char in text[:most]:
+        used += cells(char)
+        if used > width - 1:
             break
-        kept += char
-    return kept + ELLIPSIS if width > 0 else ""
+        kept.append(char)
+    while kept and cells("".join(kept)) > width - 1:  # signs that are wider together
+        kept.pop()
+    return "".join(kept) + ELLIPSIS if width > 0 else ""
 
 
 def cut_middle(text: str, width: int) -> str:

@@ -5,6 +5,7 @@ Compared as usernames are, in NFKC and case folded; accents count, since `zoë` 
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from chatcore.words import is_unspaced
@@ -15,7 +16,7 @@ def names(text: str, username: str) -> bool:
 
     In scripts written without spaces a word has no visible end, so the name may stand anywhere.
     """
-    return _pattern(_folded(username)).search(_folded(text)) is not None
+    return _folded_pattern(_folded(username)).search(_folded(text)) is not None
 
 
 def _folded(text: str) -> str:
@@ -23,7 +24,13 @@ def _folded(text: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _pattern(name: str) -> re.Pattern[str]:
+def _folded_pattern(name: str) -> re.Pattern[str]:
+    return pattern(name, [name])
+
+
+def pattern(name: str, forms: Iterable[str], flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    """Where a text names `name`, which is not empty, in any of these spellings of it."""
     before = "" if is_unspaced(name[0]) else r"(?<![\w@])@?"
     after = "" if is_unspaced(name[-1]) else r"(?!\w)"
-    return re.compile(f"{before}{re.escape(name)}{after}")
+    either = "|".join(re.escape(form) for form in forms)
+    return re.compile(f"{before}(?:{either}){after}", flags)

@@ -19,6 +19,13 @@ class Screen(io.StringIO):
         return True
 
 
+class Keyboard(io.BytesIO):
+    """Lines typed at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @dataclass
 class Console:
     """`home` stands in the environment as CHATD_HOME; `done` values are exit statuses."""

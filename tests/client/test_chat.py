@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import dataclasses
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,13 +12,17 @@ from typing import Any
 import pytest
 
 from chatctl.env import Place
-from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, RpcRefused, TimedOut
+from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, ExitStatus, RpcRefused, TimedOut
+from chatctl.invocation import Invocation
+from chatctl.repl import root
 from chatctl.repl.chat import Chat
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.memory import Memory
+from chatctl.repl.settings import ChatSettings
 from chatctl.repl.unread import IDLE_S
 from chatctl.stream import Stream
 from chatctl.style import PLAIN
+from tests.client.console import Console, Keyboard
 from tests.client.fakechatd import (
     DEADLINE_S,
     OTHER_ID,
@@ -138,7 +144,7 @@ def screen() -> FakeScreen:
 
 @pytest.fixture
 async def chat(fake: FakeChatd, daemon: Daemon, screen: FakeScreen) -> AsyncIterator[Chat]:
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen)
         watching = asyncio.create_task(chat.watch())
         yield chat
@@ -383,7 +389,62 @@ async def test_nick_asks_for_another_name_and_says_how_long_it_lasts(
         await chat.take("/nick")
 
 
+# Beginning
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_chat_begins_though_more_has_happened_than_is_kept_unread(
+    fake: FakeChatd, daemon: Daemon, tmp_path: Path, reads: bool
+) -> None:
+    fake.snapshot = snapshot(rooms=("lobby", "tea"))
+    fake.after_subscribe = [message(seq, f"text {seq}.", room="tea") for seq in range(1, 1501)]
+    daemon.history = [event["data"] for event in fake.after_subscribe[:1300]]
+    console = Console(variables={"HOME": str(tmp_path)}, stdin=b"hi\n")
+    env = console.environment()
+    if reads:
+        env = dataclasses.replace(env, stdin=Keyboard(console.stdin))
+    told = Invocation("chat", env)
+    told.socket = str(fake.path)
+    async with asyncio.timeout(DEADLINE_S):
+        status = await root._chat(told, ChatSettings(), "tea", plain=True)
+    assert status == ExitStatus.OK
+    assert isinstance(env.stdout, io.StringIO)
+    shown = env.stdout.getvalue()
+    assert "text 1500." in shown
+    assert shown.count("text 1300.") == shown.count("text 1301.") == 1
+
+
 # Rooms one at a time
+
+
+@pytest.mark.parametrize("line", ["/leave", ""])
+async def test_room_one_lands_in_is_opened_wherever_the_other_was_left(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen, line: str
+) -> None:
+    left = {"seq": 0, "topic": "room", "data": {"room": "tea", "state": "left"}}
+
+    async def leave() -> None:
+        """Its event comes before its answer."""
+        fake.answer = lambda method, params: None if method == "room.leave" else daemon.answer(method, params)
+        leaving = asyncio.create_task(chat.take(line))
+        await fake.called("room.leave")
+        number = len(fake.calls)
+        await fake.push(left)
+        await screen.wait_for("you talk in #lobby now")
+        answer = {"jsonrpc": "2.0", "id": number, "result": {"room": "tea", "changed": True}}
+        await fake.sockets[0].send_json(answer)
+        await leaving
+
+    await chat.go("tea")
+    daemon.history = [message(1, "meanwhile")["data"]]
+    await fake.push(message(1, "meanwhile"), message(2, "here", room="tea"))
+    await screen.wait_for("here")
+    assert chat.reading.unread.of("lobby").messages == 1
+    await (leave() if line else fake.push(left))
+    await screen.wait_for("bob: meanwhile")
+    assert "\n".join(screen.lines).count("meanwhile") == 1
+    assert chat.reading.unread.of("lobby").messages == 0
+    assert chat.conversation.room == "lobby"
 
 
 async def test_message_of_another_room_is_counted_and_shown_on_the_way_there(
@@ -473,7 +534,7 @@ async def test_unread_of_earlier_chats_is_counted(
         message(11, "told by its event", room="tea")["data"],
     ]
     memory = Memory({"tea": 5}, {})
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
         await chat.reading.count_unread()
     count = chat.reading.unread.of("tea")
@@ -487,7 +548,7 @@ async def test_new_messages_of_the_first_room_stand_under_a_rule(
     fake.snapshot = snapshot(seq=40)
     daemon.history = [message(number, f"text {number}")["data"] for number in range(1, 41)]
     memory = Memory({"lobby": 5}, {})
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
         await chat.start()
     rule = screen.lines.index("---- 35 new ----")
@@ -497,12 +558,29 @@ async def test_new_messages_of_the_first_room_stand_under_a_rule(
 
 async def test_plain_screen_shows_all_rooms_as_it_comes(fake: FakeChatd, daemon: Daemon) -> None:
     screen = FakeScreen(one_room=False)
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen)
         watching = asyncio.create_task(chat.watch())
         await fake.push(message(1, "hello", room="tea"))
         await screen.wait_for("#tea bob: hello")
         watching.cancel()
+
+
+async def test_who_and_what_is_there_is_asked_for_after_a_gap(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.go("tea")
+    member = {"peer_id": OTHER_ID, "username": "bob", "last_seen_s": 0.0}
+    now: Json = {
+        "peer.list": [{"peer_id": OTHER_ID, "username": "bob"}],
+        "room.list": [{"room": room, "members": [member]} for room in ("lobby", "new")],
+    }
+    fake.answer = lambda method, params: now.get(method) or daemon.answer(method, params)
+    await fake.push({"seq": 0, "topic": "gap", "data": {"since": 0, "upto": 9}})
+    await screen.wait_for("you talk in #lobby now")
+    assert chat.conversation.rooms == ["lobby", "new"]
+    assert chat.conversation.peers == 1
+    assert chat.conversation.people("new") == [(OTHER_ID, "bob")]
 
 
 async def test_comings_and_goings_are_folded_and_told_in_time(
@@ -535,6 +613,38 @@ async def test_text_that_may_have_been_sent_is_repeated_under_the_same_id(
     assert ids[0] == ids[1] != ids[2]
 
 
+async def test_each_of_several_messages_that_may_have_been_sent_keeps_its_id(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    fake.answer = lambda _method, _params: None
+    chat.stream._timeout_s = 0.1
+    for text in ("one", "two"):
+        with pytest.raises(TimedOut):
+            await chat.take(text)
+    fake.answer = daemon.answer
+    chat.stream._timeout_s = DEADLINE_S
+    await chat.take("three")
+    for _ in range(2):
+        await chat.take("one")
+        await chat.take("two")
+    said = [
+        (params["text"], params["client_id"]) for method, params in fake.calls if method == "message.send"
+    ]
+    assert [text for text, _ in said] == ["one", "two", "three", "one", "two", "one", "two"]
+    assert said[3:5] == said[:2]
+    assert not set(said[5:]) & set(said[:5])
+
+
+async def test_message_that_cannot_have_left_is_not_remembered_as_sent(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    await fake.stop()
+    await screen.wait_for("went away")
+    with pytest.raises(DaemonUnreachable):
+        await chat.take("hello")
+    assert not chat._saying._unsure
+
+
 async def test_action_is_sent_as_text_and_status_is_asked_for(
     chat: Chat, fake: FakeChatd, screen: FakeScreen
 ) -> None:
@@ -563,7 +673,7 @@ async def test_first_message_after_a_while_without_keys_is_ruled_off(
     fake: FakeChatd, screen: FakeScreen
 ) -> None:
     now = 0.0
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen, clock=lambda: now)
         watching = asyncio.create_task(chat.watch())
         now = IDLE_S + 1
@@ -583,7 +693,7 @@ async def test_known_name_with_another_key_is_loud_wherever_it_turns_up(
     fake: FakeChatd, screen: FakeScreen, room: str
 ) -> None:
     memory = Memory({}, {"bob": ["bobb" * 13]})
-    async with Stream(Place(str(fake.path), "chatd")) as stream:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
         chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
         watching = asyncio.create_task(chat.watch())
         data = {"room": room, "peer_id": OTHER_ID, "username": "Bob", "state": "joined"}

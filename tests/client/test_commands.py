@@ -164,7 +164,7 @@ def test_tail_of_a_bad_room_name_says_the_rule(console: Console) -> None:
     assert "is not a room name" in console.error
 
 
-def test_tail_follows_only_a_room_this_node_is_in(console: Console) -> None:
+def test_tail_follows_no_room_this_node_was_never_in(console: Console) -> None:
     assert console.chatctl("tail", "-f", "--room", "nowhere") == 1
     assert "join it first" in console.error
 

@@ -13,8 +13,10 @@ from tests.client.console import Screen
     [
         ("/h", None, {"CHATD_HOME": "/e"}, "/h/chatd.sock", "chatd --home /h"),
         (None, None, {"CHATD_HOME": "/e"}, "/e/chatd.sock", "chatd --home /e"),
-        ("/h", "/s", {}, "/s", "chatd --socket /s"),
-        (None, None, {"CHATD_SOCKET": "/es", "CHATD_HOME": "/e"}, "/es", "chatd --socket /es"),
+        ("/h", "/s", {}, "/s", "chatd --home /h --socket /s"),
+        (None, "/s", {}, "/s", "chatd --socket /s"),
+        (None, "/a b", {"CHATD_HOME": "/e"}, "/a b", "chatd --home /e --socket '/a b'"),
+        (None, None, {"CHATD_SOCKET": "/es", "CHATD_HOME": "/e"}, "/es", "chatd --home /e --socket /es"),
         ("/h", None, {"CHATD_SOCKET": "/es"}, "/h/chatd.sock", "chatd --home /h"),
         ("", "", {"CHATD_SOCKET": "/es"}, "/es", "chatd --socket /es"),
         ("/a b", None, {}, "/a b/chatd.sock", "chatd --home '/a b'"),
@@ -28,6 +30,13 @@ def test_flags_win_over_the_environment_over_the_default(
 ) -> None:
     place = locate(home, socket, variables)
     assert (place.socket, place.start) == (found, start)
+
+
+def test_lock_is_that_of_a_home_that_was_named() -> None:
+    assert locate("/h", "/s", {}).lock == "/h/chatd.lock"
+    assert locate("/h", None, {}).lock == "/h/chatd.lock"
+    assert locate(None, None, {"HOME": "/u"}).lock == "/u/.local/share/chatd/chatd.lock"
+    assert locate(None, "/s", {"HOME": "/u"}).lock is None
 
 
 @pytest.mark.parametrize(

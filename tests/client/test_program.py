@@ -13,6 +13,7 @@ from chatctl import program
 from chatctl.cli import main
 from chatctl.commands.root import COMMANDS
 from chatctl.env import Environment
+from chatctl.failures import DaemonUnreachable
 from tests.client.console import Console
 from tests.client.oddserver import answers, hangs, odd_server
 from tests.support.daemon import BIN, DEADLINE_S, Daemon, environment, run
@@ -67,6 +68,16 @@ def test_refusal_as_json_has_the_daemons_kind_and_code(console: Console, daemon:
     assert (error["kind"], error["code"], error["exit_status"]) == ("bad_name", 1004, 1)
     assert console.chatctl("send", "--room", "a b", "--", "--json") == 1  # that is a text
     assert console.error.startswith("chatctl: 'a b' is not a room name")
+
+
+def test_backup_that_cannot_be_restored_has_a_kind_of_its_own_and_no_code(
+    nobody: Console, tmp_path: Path
+) -> None:
+    nobody.variables["CHATD_PASSPHRASE"] = "secret"
+    (tmp_path / "none").write_text("no backup")
+    assert nobody.chatctl("restore", str(tmp_path / "none"), "--json") == 1
+    error = json.loads(nobody.error)["error"]
+    assert (error["kind"], error["code"], error["exit_status"]) == ("cannot_restore", None, 1)
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.001", "86400"])
@@ -190,6 +201,26 @@ def test_bug_is_one_line_unless_its_traceback_is_wanted(
     nobody.variables[program.TRACEBACK_VARIABLE] = "1"
     with pytest.raises(ZeroDivisionError):
         nobody.chatctl("peers")
+
+
+@pytest.mark.parametrize(
+    ("inner", "status", "said"),
+    [
+        (DaemonUnreachable("/s", "no daemon", "start it"), 2, "chatctl: no daemon; start it\n"),
+        (BrokenPipeError(), 0, ""),
+        (ZeroDivisionError("oops"), 1, "a bug in chatctl: ZeroDivisionError: oops"),
+    ],
+)
+def test_failure_out_of_tasks_is_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, nobody: Console, inner: Exception, status: int, said: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise ExceptionGroup("tasks", [ExceptionGroup("tasks", [inner])])
+
+    monkeypatch.setattr("chatctl.rpc.Rpc.call", broken)
+    assert nobody.chatctl("peers") == status
+    assert said in nobody.err
+    assert bool(said) is bool(nobody.err)
 
 
 class _Closed(io.StringIO):

@@ -18,7 +18,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place(str(tmp_path / "s"), "chatd --home x", str(tmp_path / "lock"))
+    return Place(str(tmp_path / "s"), ("chatd", "--home", "x"), str(tmp_path / "lock"))
 
 
 def test_answer_is_returned_whatever_its_type(place: Place) -> None:
@@ -119,5 +119,5 @@ def test_forbidden_socket_is_told_from_none(place: Place) -> None:
 
 def test_path_too_long_for_a_socket_names_the_flag(tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match="107") as long:
-        Rpc(Place(str(tmp_path / ("x" * 107)), "chatd"))
+        Rpc(Place(str(tmp_path / ("x" * 107)), ("chatd",)))
     assert "--socket" in long.value.hint

@@ -71,6 +71,20 @@ def test_text_is_cleaned(raw: str, shown: str) -> None:
     assert clean_text(raw) == shown
 
 
+MARKS = [char for char in map(chr, range(0x110000)) if unicodedata.category(char) in ("Mn", "Me")]
+
+
+def test_no_mark_of_unicode_piles_up() -> None:
+    for mark in MARKS:
+        assert len(clean_text("a" + mark * 50)) <= 1 + MAX_STACKED, ascii(mark)
+        assert len(clean_line("a" + mark * 50)) <= 1 + MAX_STACKED, ascii(mark)
+
+
+@given(st.lists(st.sampled_from(MARKS), min_size=MAX_STACKED + 1, max_size=50))
+def test_marks_of_several_kinds_do_not_pile_up_either(marks: list[str]) -> None:
+    assert len(clean_text("a" + "".join(marks) + "b")) <= MAX_STACKED + 2
+
+
 @pytest.mark.parametrize(
     ("raw", "shown"),
     [

@@ -136,6 +136,11 @@ def test_every_command_and_method_is_offered(console: Console, offered: Offered)
     assert "--room" in offered(console, "chat --")
 
 
+@pytest.mark.usefixtures("talked")
+def test_chat_offers_the_rooms_to_talk_in(console: Console, offered: Offered) -> None:
+    assert offered(console, "chat --room te") == ["teahouse"]
+
+
 def test_rooms_left_are_offered_where_their_history_is_read(
     console: Console, talked: Daemon, offered: Offered
 ) -> None:

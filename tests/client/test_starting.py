@@ -1,19 +1,16 @@
 """Starting a daemon from the chat."""
 
 import io
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from chatctl.env import Environment, Place, locate
 from chatctl.failures import DaemonUnreachable, NoDaemon, TimedOut
 from chatctl.repl import starting
-from tests.client.console import Screen
-
-
-class Keyboard(io.BytesIO):
-    def isatty(self) -> bool:
-        return True
+from tests.client.console import Keyboard, Screen
 
 
 def environment(typed: bytes, *, terminal: bool = True) -> Environment:
@@ -58,9 +55,23 @@ def test_daemon_that_ends_at_once_is_quoted(tmp_path: Path, monkeypatch: pytest.
     assert log.stat().st_size < 100
 
 
+def test_daemon_is_started_with_the_home_and_the_socket_that_were_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, monkeypatch, 'echo "$@"; exit 1')
+    home, socket = f"{tmp_path}/a home", f"{tmp_path}/s"
+    with pytest.raises(DaemonUnreachable, match=f"--home {home} --socket {socket}$"):
+        starting.start(locate(home, socket, {}))
+
+
 def test_daemon_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starting, "START_S", 2.0)  # time for a shell to set its trap
-    program(tmp_path, monkeypatch, "trap 'echo ended; exit' TERM; while true; do sleep 0.1; done")
+    ready = tmp_path / "ready"
+    script = f"trap 'echo ended; exit' TERM; touch {ready}; while true; do sleep 0.1; done"
+    program(tmp_path, monkeypatch, script)
+    clock = SimpleNamespace(  # time is up once the shell has set its trap
+        monotonic=lambda: starting.START_S if ready.exists() else 0.0, sleep=time.sleep
+    )
+    monkeypatch.setattr(starting, "time", clock)
     with pytest.raises(TimedOut, match="did not answer"):
         starting.start(locate(str(tmp_path / "home"), None, {}))
     assert (tmp_path / "home" / "chatd.log").read_text().strip() == "ended"
@@ -68,6 +79,6 @@ def test_daemon_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.
 
 def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    place = Place(str(tmp_path / "s"), "chatd", chat=str(tmp_path / "file" / "chat.json"))
+    place = Place(str(tmp_path / "s"), ("chatd",), chat=str(tmp_path / "file" / "chat.json"))
     with pytest.raises(DaemonUnreachable, match="cannot write"):
         starting.start(place)

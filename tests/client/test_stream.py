@@ -26,7 +26,7 @@ async def fake(tmp_path: Path) -> AsyncIterator[FakeChatd]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place(str(tmp_path / "s"), "chatd")
+    return Place(str(tmp_path / "s"), ("chatd",))
 
 
 @pytest.fixture
@@ -238,13 +238,13 @@ async def test_open_without_a_daemon_says_how_to_start_one(place: Place) -> None
 
 def test_path_too_long_is_refused_at_once() -> None:
     with pytest.raises(BadUsage):
-        Stream(Place("x" * 200, "chatd"))
+        Stream(Place("x" * 200, ("chatd",)))
 
 
 async def test_restarted_daemon_is_followed_from_where_it_was(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "node").start()
     try:
-        async with Stream(Place(str(daemon.socket), "chatd")) as stream:
+        async with Stream(Place(str(daemon.socket), ("chatd",))) as stream:
             await stream.open()
             await asyncio.to_thread(daemon.call, "message.send", text="before")
             assert texts(await take(stream, 1)) == ["before"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatctl.table import cells, cut, cut_middle, pairs, table
+from chatctl.table import MAX_CHARS_PER_CELL, cells, cut, cut_middle, pairs, table
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,28 @@ def test_cells_are_what_a_terminal_gives(text: str, width: int) -> None:
 def test_cut_fits(text: str, width: int, shown: str) -> None:
     assert cut(text, width) == shown
     assert cells(cut(text, width)) <= width
+
+
+@pytest.mark.parametrize("text", ["\u0941" * 16_384, "a" + "\u0301" * 16_384, "日\u0301\u0302" * 5000])
+def test_cut_of_a_long_text_looks_at_little_of_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+
+    def counted(part: str) -> int:
+        nonlocal looked
+        looked += len(part)
+        return cells(part)
+
+    monkeypatch.setattr("chatctl.table.cells", counted)
+    shown = cut(text, 60)
+    assert len(shown) <= 60 * MAX_CHARS_PER_CELL + 1
+    assert shown.endswith("…")
+    assert looked <= 3 * 60 * MAX_CHARS_PER_CELL
+
+
+@pytest.mark.parametrize("text", ["❤\ufe0f" * 9, "👨\u200d👩\u200d👧" * 9, "🇩🇪" * 9])
+def test_cut_of_joined_signs_fits(text: str) -> None:
+    for width in range(1, 12):
+        assert cells(cut(text, width)) <= width
 
 
 @pytest.mark.parametrize(

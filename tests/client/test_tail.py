@@ -124,6 +124,24 @@ def test_output_that_cannot_be_written_ends_it_with_a_line(daemon: Daemon) -> No
     )
 
 
+def test_room_that_was_left_is_shown_as_without_following(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "node") as daemon:
+        daemon.call("room.join", room="tea")
+        daemon.call("message.send", text="before", room="tea")
+        daemon.call("room.leave", room="tea")
+        tail = Following(tmp_path, "--home", str(daemon.home), "--room", "tea", "--json")
+        try:
+            tail.wait_lines(1)
+            wait_until(lambda: "has left #tea" in tail.said, "the notice")
+            daemon.call("room.join", room="tea")
+            daemon.call("message.send", text="after", room="tea")
+            tail.wait_lines(2)
+            assert [json.loads(line)["text"] for line in tail.lines] == ["before", "after"]
+        finally:
+            tail.process.kill()
+            tail.process.wait()
+
+
 def told(monkeypatch: pytest.MonkeyPatch) -> Any:
     """An invocation that prints JSON lines, and what it printed."""
     console = Console()

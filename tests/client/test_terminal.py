@@ -30,6 +30,10 @@ def pasted(text: str) -> str:
     return f"\x1b[200~{text}\x1b[201~"
 
 
+async def nothing() -> None:
+    """A chat that begins with nothing to do."""
+
+
 class Person:
     """Types into a running terminal and watches what comes of it."""
 
@@ -75,7 +79,7 @@ async def daemon() -> Daemon:
 async def person(tmp_path: Path, daemon: Daemon) -> AsyncIterator[Person]:
     async with (
         fake_chatd(tmp_path / "s") as fake,
-        Stream(Place(str(fake.path), "chatd")) as stream,
+        Stream(Place(str(fake.path), ("chatd",))) as stream,
     ):
         fake.snapshot = snapshot(rooms=("lobby", "tea"))
         fake.answer = daemon.answer
@@ -83,7 +87,7 @@ async def person(tmp_path: Path, daemon: Daemon) -> AsyncIterator[Person]:
         chat = Chat(stream, await stream.open(), PLAIN, screen)
         with create_pipe_input() as keys, create_app_session(keys, DummyOutput()):
             terminal = Terminal(chat, colour=False)
-            running = asyncio.create_task(terminal.run())
+            running = asyncio.create_task(terminal.run(nothing))
             person = Person(fake, terminal, screen, keys)
             yield person
             if not running.done():

@@ -152,6 +152,16 @@ def test_restart_is_told(view: View, conversation: Conversation) -> None:
     now: Any = snapshot(rooms=("lobby",))
     assert view.update(Back(now, resumed=True)) == ["-- the daemon is back"]
     assert conversation.rooms == ["lobby"]
+    assert not conversation.to_open
+
+
+def test_room_that_is_gone_after_a_restart_is_talked_in_no_more(
+    view: View, conversation: Conversation
+) -> None:
+    conversation.enter("tea")
+    now: Any = snapshot(rooms=("lobby",))
+    assert view.update(Back(now, resumed=True)) == ["-- the daemon is back", "-- you talk in #lobby now"]
+    assert (conversation.room, conversation.to_open) == ("lobby", True)
 
 
 def test_other_daemon_in_its_place_is_loud(view: View) -> None:

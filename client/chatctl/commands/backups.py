@@ -13,7 +13,7 @@ import click
 
 from chatctl import candidates
 from chatctl.commands.answering import MISSHAPEN, answer
-from chatctl.failures import BadUsage, ClientFailure, RpcRefused
+from chatctl.failures import BadUsage, CannotRestore, ClientFailure
 from chatctl.invocation import Invocation
 from chatctl.options import Command, path
 from chatctl.progress import Progress, of_bytes
@@ -99,7 +99,7 @@ def restore_command(told: Invocation, file: str, passphrase_file: str | None, no
     command += ["--no-wait"] if no_wait else []
     result = _run(told, command, passphrase)
     if "error" in result:
-        raise RpcRefused(0, result["error"], "cannot_restore", result["hint"])
+        raise CannotRestore(result["error"], result["hint"])
 
     def show(shown: Any) -> None:
         told.say(f"{clean_line(shown['home'])} is restored; start it: {told.place.start}")

@@ -12,7 +12,7 @@ from chatcore.names import room_name
 from chatctl import render
 from chatctl.commands.answering import MISSHAPEN, misshapen
 from chatctl.commands.reading import page_of
-from chatctl.failures import BadUsage, RpcRefused
+from chatctl.failures import BadUsage
 from chatctl.invocation import Invocation
 from chatctl.nicks import Nicks
 
@@ -109,11 +109,11 @@ async def _follow(told: Invocation, printer: Tail, room: str, limit: int) -> Non
 
     async with Stream(told.place, told.timeout_s) as stream:
         snapshot = await stream.open()
+        # On a connection of its own: this one may be busy with events. Refused for a room nobody was in.
+        found = await asyncio.to_thread(_history, told, room, limit or 1)
+        printer.show_old(found if limit else [])
         if room not in [entry["room"] for entry in snapshot["rooms"]]:
-            hint = f"join it first: chatctl join '#{room}'"
-            raise RpcRefused(0, f"this node is not in #{room}", "not_in_room", hint)
-        if limit:  # on a connection of its own: this one may be busy with events
-            printer.show_old(await asyncio.to_thread(_history, told, room, limit))
+            told.say(f"this node has left #{room}; more comes once it is in there again")
         async for update in stream.updates():
             match update:
                 case Event("message", data):

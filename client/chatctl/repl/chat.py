@@ -1,13 +1,14 @@
 """One chat, whatever it is typed into: lines in, calls to the daemon, lines to a screen."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from chatctl import render
 from chatctl.commands.answering import MISSHAPEN, misshapen
-from chatctl.failures import BadUsage, RpcRefused
+from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, RpcRefused
 from chatctl.options import suggestion
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.conversation import Conversation
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from chatcore.api import RoomChange, Subscribed
 
 MAX_QUOTED = 40
+
+MAX_EARLY = 4096
+"""Updates kept until we have begun; with more of them, they are told before what was said in the room."""
 
 
 class Chat:
@@ -57,6 +61,14 @@ class Chat:
         self._clock = clock
         self._folding = Folding()
         self._folded = asyncio.Event()
+        self._stale = False
+        """Whether comings and goings were missed."""
+
+        self._due = asyncio.Event()
+        """There is something to ask the daemon for."""
+
+        self._early: list[Update] | None = None
+        """What happened while we begin."""
 
     def show(self, *lines: str) -> None:
         for line in lines:
@@ -93,6 +105,17 @@ class Chat:
         if self.conversation.rooms:
             await self.reading.open_room()
 
+    async def open_new_room(self) -> None:
+        """The room that leaving one moved us to, from wherever it was left. Raises ClientFailure."""
+        if not self.conversation.to_open:
+            return
+        self.conversation.to_open = False
+        try:
+            await self.open_room()
+        except DaemonUnreachable:
+            self.conversation.to_open = True  # once it is back
+            raise
+
     async def start(self) -> None:
         """What is in the room, and who goes by the name of another."""
         self.show(*self._introductions())
@@ -109,16 +132,64 @@ class Chat:
 
     async def watch(self) -> None:
         """Shows what happens, for ever."""
-        folding = asyncio.create_task(self._tell_in_time())
+        beside = [asyncio.create_task(work) for work in (self._tell_in_time(), self._ask_in_time())]
         try:
             async for update in self.stream.updates():
-                try:
-                    self._update(update)
-                except MISSHAPEN:
-                    self.note("something happened that this client cannot show; update it")
-                self.screen.refresh()
+                if self._early is None:
+                    self._hear(update)
+                    continue
+                self._early.append(update)
+                if len(self._early) > MAX_EARLY:
+                    self._hear_early()
         finally:
-            folding.cancel()
+            for task in beside:
+                task.cancel()
+
+    @contextlib.contextmanager
+    def beginning(self) -> Iterator[None]:
+        """What happens in here is told at its end. Somebody is to watch meanwhile: unread updates hold back
+        the answers to what we ask."""
+        self._early = []
+        try:
+            yield
+        finally:
+            self._hear_early()
+
+    def _hear_early(self) -> None:
+        early, self._early = self._early, None
+        for update in early or []:
+            self._hear(update)
+
+    def _hear(self, update: Update) -> None:
+        try:
+            self._update(update)
+        except MISSHAPEN:
+            self.note("something happened that this client cannot show; update it")
+        if self.conversation.to_open or self._stale:
+            self._due.set()
+        self.screen.refresh()
+
+    async def _ask_in_time(self) -> None:
+        """Beside the reading of updates, which must not wait for an answer."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                await self._renew()
+                await self.open_new_room()
+            except ClientFailure as failure:
+                self.show(self.view.error(failure))
+            except MISSHAPEN:
+                self.note("this client cannot show what is in the room; update it")
+
+    async def _renew(self) -> None:
+        """Raises ClientFailure; what was missed is then asked for once more after the next update."""
+        if not self._stale:
+            return
+        peers, rooms = await self.stream.call("peer.list"), await self.stream.call("room.list")
+        self._stale = False
+        self.show(*self.view.moved(self.conversation.renew(rooms, peers)))
+        self.screen.refresh()
 
     def _update(self, update: Update) -> None:
         match update:
@@ -130,6 +201,8 @@ class Chat:
                 return
             case Event("room", {"state": "left", "room": room}):
                 self.reading.leave(room)
+            case Event("gap"):
+                self._stale = True
             case Back(snapshot, resumed=False):
                 self.reading.start_over(snapshot["seq"])
         self.show(*self.view.update(update))

@@ -106,10 +106,8 @@ async def _join(chat: "Chat", argument: str) -> None:
 
 async def _leave(chat: "Chat", argument: str) -> None:
     change = await chat.stream.call("room.leave", {"room": argument or chat.conversation.room})
-    moved = chat.view.left(change["room"])
-    chat.show(*moved)
-    if moved:
-        await chat.open_room()
+    chat.show(*chat.view.left(change["room"]))  # unless its event came first
+    await chat.open_new_room()
 
 
 async def _me(chat: "Chat", argument: str) -> None:

@@ -7,7 +7,7 @@ from chatctl.nicks import Nicks
 from chatctl.repl.deliveries import Deliveries
 
 if TYPE_CHECKING:
-    from chatcore.api import IdentityInfo, Subscribed
+    from chatcore.api import IdentityInfo, Peer, Room, Subscribed
 
 MAX_PEOPLE = 1024
 """In each room, for completion: those heard of last."""
@@ -21,25 +21,35 @@ class Conversation:
         self.rooms: list[str] = []
         """In an order that stays, so that each keeps its number: the lobby, the first ones, later ones."""
 
+        self.to_open = False
+        """Whether we were moved to `room` and have not yet seen what is in it."""
+
         self.peers = 0
         self._people: dict[str, dict[str, str]] = {}
+        self.room = ""
         self.take(snapshot)
-        self.room = self._first_room()
+        self.room, self.to_open = self._first_room(), False
 
-    def take(self, snapshot: "Subscribed") -> None:
-        """How things are now, at the start and after the daemon was away."""
+    def take(self, snapshot: "Subscribed") -> bool:
+        """How things are now, at the start and after the daemon was away. Whether that moved us."""
         self.me = snapshot["identity"]
         self.deliveries.forget()
-        self.peers = len(snapshot["peers"])
-        now = sorted((room["room"] for room in snapshot["rooms"]), key=lambda room: (room != LOBBY, room))
+        self.nicks.observe(self.me["peer_id"], self.me["username"])
+        return self.renew(snapshot["rooms"], snapshot["peers"])
+
+    def renew(self, rooms: "list[Room]", peers: "list[Peer]") -> bool:
+        """Our rooms and links, as they are now. Whether that moved us to another room: ours is not there."""
+        self.peers = len(peers)
+        now = sorted((room["room"] for room in rooms), key=lambda room: (room != LOBBY, room))
         kept = [room for room in self.rooms if room in now]
         self.rooms = kept + [room for room in now if room not in kept]
-        for person in (self.me, *snapshot["peers"]):
+        for person in peers:
             self.nicks.observe(person["peer_id"], person["username"])
         self._people.clear()
-        for room in snapshot["rooms"]:
+        for room in rooms:
             for member in room["members"]:
                 self.meet(room["room"], member["peer_id"], member["username"])
+        return self._move()
 
     def enter(self, room: str) -> None:
         self.add(room)
@@ -54,9 +64,13 @@ class Conversation:
         if room in self.rooms:
             self.rooms.remove(room)
         self._people.pop(room, None)
-        if room != self.room or not self.rooms:
+        return self._move()
+
+    def _move(self) -> bool:
+        """Out of a room we are not in; where there is no other, nothing changes."""
+        if self.room in self.rooms or not self.rooms:
             return False
-        self.room = self._first_room()
+        self.room, self.to_open = self._first_room(), True
         return True
 
     def meet(self, room: str, peer_id: str, username: str) -> None:

@@ -5,6 +5,7 @@ For pipes, and for terminals where lines should only be written, never changed: 
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from chatctl.failures import BadUsage, ClientFailure, ExitStatus, exit_status
@@ -44,10 +45,14 @@ class PipeScreen:
         """There is no prompt."""
 
 
-async def run(told: Invocation, chat: "Chat") -> ExitStatus:
-    """Until standard input ends, or /quit. Reports the last failure there was, each on a line of its own."""
+async def run(told: Invocation, chat: "Chat", begin: Callable[[], Awaitable[None]]) -> ExitStatus:
+    """Until standard input ends, or /quit. Reports the last failure there was, each on a line of its own.
+
+    `begin` is done first, while somebody watches. Raises what it raises.
+    """
     watcher = asyncio.create_task(chat.watch())
     try:
+        await begin()
         taking = asyncio.create_task(_take_all(told, chat))
         await asyncio.wait([watcher, taking], return_when=asyncio.FIRST_COMPLETED)
         if watcher.done():

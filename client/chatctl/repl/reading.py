@@ -1,5 +1,6 @@
 """The messages before a person's eyes: a room's history when it is opened, then each as it comes, once."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,12 +65,18 @@ class Reading:
         self.attention = Attention(clock())
         self._clock = clock
         self._visits = Visits()
+        self._asking = asyncio.Lock()
+        """One history at a time."""
+
         self._start_seq = unread.seq
         self._rang = clock() - BELL_PAUSE_S
 
     async def open_room(self) -> None:
         """What is new in our room, and at the first visit what was said before. Raises ClientFailure."""
-        room = self._conversation.room
+        async with self._asking:
+            await self._open(self._conversation.room)
+
+    async def _open(self, room: str) -> None:
         first, mark, count = not self._visits.was_opened(room), self.unread.mark(room), self.unread.of(room)
         wanted = MAX_START_LINES if mark < self.unread.seq or count.lines else START_LINES
 
@@ -88,7 +95,8 @@ class Reading:
 
     async def show_history(self, limit: int) -> None:
         """Raises ClientFailure."""
-        await self._show_last(self._conversation.room, limit, self._view.messages)
+        async with self._asking:
+            await self._show_last(self._conversation.room, limit, self._view.messages)
 
     async def _show_last(self, room: str, limit: int, told: "Callable[[list[Message]], list[str]]") -> None:
         """What comes meanwhile stands behind it, once."""

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
+from collections.abc import Awaitable, Callable
 
 import click
 
+from chatctl import candidates
 from chatctl.failures import ExitStatus, NoDaemon
 from chatctl.invocation import Invocation
 from chatctl.options import Command, help_option, place_options, utf8
@@ -33,7 +36,14 @@ class ChatCommand(Command):
         ("chat < lines", "as if typed; what a program prints goes by chatctl send - --lines"),
     ),
 )
-@click.option("--room", "-r", type=utf8, metavar="ROOM", help="The room to talk in.  [default: lobby]")
+@click.option(
+    "--room",
+    "-r",
+    type=utf8,
+    metavar="ROOM",
+    help="The room to talk in.  [default: lobby]",
+    shell_complete=candidates.known_rooms,
+)
 @click.option("--plain", is_flag=True, help="No colours, no toolbar, no line drawn twice; as in a pipe.")
 @click.pass_obj
 def chat(told: Invocation, room: str | None, *, plain: bool) -> ExitStatus:
@@ -68,26 +78,28 @@ async def _chat(told: Invocation, wanted: ChatSettings, room: str | None, *, pla
             path = told.place.chat if told.env.stdin.isatty() else None
             memory = Memory.load(path, snapshot["identity"]["peer_id"])
             chat = Chat(stream, snapshot, style, screen, memory=memory)
+            begin = functools.partial(_begin, told, chat, room, in_terminal=in_terminal)
             try:
-                if room is not None:
-                    await chat.enter(room)
-                return await (_in_terminal(chat) if in_terminal else _plainly(told, chat))
+                return await (_in_terminal(chat, begin) if in_terminal else pipe.run(told, chat, begin))
             finally:
                 chat.finish()
                 memory.save(path, chat.conversation.me["peer_id"], chat.reading.unread.seq)
 
 
-async def _plainly(told: Invocation, chat: Chat) -> ExitStatus:
-    told.env.stderr.write(chat.view.greeting() + "\n")
-    if told.env.stdin.isatty():  # somebody reads along; a program did not ask for old lines
-        await chat.start()
-    return await pipe.run(told, chat)
+async def _begin(told: Invocation, chat: Chat, room: str | None, *, in_terminal: bool) -> None:
+    with chat.beginning():
+        if room is not None:
+            await chat.enter(room)
+        if in_terminal:
+            chat.show(chat.view.greeting())
+        else:
+            told.env.stderr.write(chat.view.greeting() + "\n")
+        if told.env.stdin.isatty():  # somebody reads along; a program did not ask for old lines
+            await chat.start()
 
 
-async def _in_terminal(chat: Chat) -> ExitStatus:
+async def _in_terminal(chat: Chat, begin: Callable[[], Awaitable[None]]) -> ExitStatus:
     from chatctl.repl.terminal import Terminal  # noqa: PLC0415 - prompt-toolkit
 
-    chat.show(chat.view.greeting())
-    await chat.start()
-    await Terminal(chat, colour=chat.style.colours > 0).run()
+    await Terminal(chat, colour=chat.style.colours > 0).run(begin)
     return ExitStatus.OK

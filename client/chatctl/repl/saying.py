@@ -3,35 +3,45 @@
 import secrets
 from typing import TYPE_CHECKING
 
-from chatctl.failures import BadUsage, DaemonUnreachable, TimedOut
+from chatctl.failures import BadUsage, DaemonUnreachable, RpcRefused, TimedOut
 from chatctl.stream import Stream
 
 if TYPE_CHECKING:
     from chatcore.api import Sent
 
 
+MAX_UNSURE = 64
+"""Messages whose answer did not come; beyond, the first is forgotten: said again, it is another message."""
+
+
 class Saying:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._unsure: tuple[str, str, str] | None = None
-        """Room, text and client id of the last message whose answer did not come."""
+        self._unsure: dict[tuple[str, str], str] = {}
+        """The client ids of messages whose answer did not come, by room and text."""
 
     async def say(self, room: str, text: str) -> "Sent":
         """Raises ClientFailure."""
-        client_id = self._client_id(room, _checked(text))
+        said = (room, _checked(text))
+        client_id = self._unsure.get(said) or secrets.token_hex(8)
         params = {"text": text, "room": room, "client_id": client_id}
+        leaves = self._stream.connected
         try:
             sent: Sent = await self._stream.call("message.send", params)
         except (DaemonUnreachable, TimedOut):
-            self._unsure = (room, text, client_id)
+            if leaves:
+                self._remember(said, client_id)
             raise
+        except RpcRefused:
+            self._unsure.pop(said, None)
+            raise
+        self._unsure.pop(said, None)
         return sent
 
-    def _client_id(self, room: str, text: str) -> str:
-        unsure, self._unsure = self._unsure, None
-        if unsure is not None and unsure[:2] == (room, text):
-            return unsure[2]
-        return secrets.token_hex(8)
+    def _remember(self, said: tuple[str, str], client_id: str) -> None:
+        self._unsure[said] = client_id
+        if len(self._unsure) > MAX_UNSURE:
+            del self._unsure[next(iter(self._unsure))]
 
 
 def _checked(text: str) -> str:

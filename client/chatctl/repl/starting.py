@@ -1,7 +1,6 @@
 """Starts a daemon for somebody who opened the chat without one, once they said yes."""
 
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -38,7 +37,7 @@ def start(place: Place) -> int:
     log = Path(place.chat or os.devnull).with_name("chatd.log")
     with _opened(log, place) as sink:
         process = subprocess.Popen(
-            [_program(), *shlex.split(place.start)[1:]],
+            [_program(), *place.command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,

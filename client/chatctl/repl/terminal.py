@@ -7,6 +7,7 @@ the daemon is slow gets lost or echoed twice.
 import asyncio
 import contextlib
 import signal
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
@@ -75,12 +76,14 @@ class Terminal:
 
     # The run of it
 
-    async def run(self) -> None:
-        """Until /quit, Ctrl-D or a signal that ends us."""
+    async def run(self, begin: Callable[[], Awaitable[None]]) -> None:
+        """Until /quit, Ctrl-D or a signal that ends us. `begin` is done first, while somebody watches."""
         async with asyncio.TaskGroup() as tasks:
-            work = (self._work(), self._chat.watch(), self._count_unread(), self._measure_lag())
-            beside = [tasks.create_task(item) for item in work]
+            beside = [tasks.create_task(self._chat.watch())]
             try:
+                await begin()
+                work = (self._work(), self._count_unread(), self._measure_lag())
+                beside += [tasks.create_task(item) for item in work]
                 await self._ask()
             finally:
                 for task in beside:

@@ -142,8 +142,9 @@ class View:
             case Away():
                 return [self.note("the daemon went away; waiting for it to come back")]
             case Back(snapshot, resumed):
-                self._conversation.take(snapshot)
-                return [self.note("the daemon is back")] if resumed else [self._replaced()]
+                moved = self._conversation.take(snapshot)
+                told = self.note("the daemon is back") if resumed else self._replaced()
+                return [told, *self.moved(moved)]
 
     def _replaced(self) -> str:
         me = self._conversation.me
@@ -207,7 +208,10 @@ class View:
         return [line, *self.left(data["room"])]
 
     def left(self, room: str) -> list[str]:
-        moved = self._conversation.leave(room)
+        return self.moved(self._conversation.leave(room))
+
+    def moved(self, moved: bool) -> list[str]:
+        """To the room we talk in now, unless not `moved`."""
         return [self.note(f"you talk in {render.room_label(self._conversation.room)} now")] if moved else []
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 
-from chatctl import jsonrpc, reach
+from chatctl import aio, jsonrpc, reach
 from chatctl.env import Place
 from chatctl.failures import ApiMismatch, DaemonUnreachable, TimedOut
 from chatctl.jsonrpc import NotJsonRpc, Params
@@ -219,16 +219,8 @@ class Stream:
         return snapshot
 
     async def _open_socket(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
-        try:
+        with aio.failures(self._place):
             return await session.ws_connect("ws://chatd/ws", max_msg_size=MAX_ANSWER_BYTES)
-        except aiohttp.WSServerHandshakeError as error:
-            raise reach.bad_answer(self._place, f"HTTP status {error.status}") from error
-        except aiohttp.ClientConnectorError as error:
-            raise reach.unreachable(self._place, error.os_error) from error
-        except (aiohttp.ServerDisconnectedError, ConnectionError) as error:
-            raise reach.went_away(self._place) from error
-        except aiohttp.ClientError as error:
-            raise reach.bad_answer(self._place, "it does not speak HTTP") from error
 
     async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> "Subscribed":
         number = next(self._numbers)

@@ -148,8 +148,7 @@ class _Conversation:
             await self._slots.acquire()
             self._tasks.create_task(self._answer(message.data))
         self._ended = True
-        if self._events is not None:
-            self._events.cancel()
+        self._end_events()
 
     async def end(self) -> None:
         """Say goodbye; whoever does not take it in time is cut off."""
@@ -170,13 +169,17 @@ class _Conversation:
         finally:
             self._slots.release()
         if asked and not self._ended:  # only now: events follow the answer that announces them
-            if self._events is not None:
-                self._events.cancel()
+            self._end_events()  # of another request to subscribe that was answered meanwhile
             self._events = self._tasks.create_task(self._follow(asked[-1]))
 
     async def _subscribe(self, params: api.SubscribeParams) -> api.Subscribed:
+        self._end_events()  # before the new ones begin, or what happens in between is told twice
         _asked.get().append(self._feed.subscribe(params.since, params.topics))
         return self._methods.snapshot(self._feed.seq)
+
+    def _end_events(self) -> None:
+        if self._events is not None:
+            self._events.cancel()
 
     async def _follow(self, subscription: AsyncIterator[list[str]]) -> None:
         async for events in subscription:
@@ -193,8 +196,7 @@ class _Conversation:
             self._drop()
 
     def _drop(self) -> None:
-        if self._events is not None:
-            self._events.cancel()
+        self._end_events()
         transport = self._transport
         if transport is not None:
             transport.abort()

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from chatcore import api
 from chatcore.errors import LocalError
 from chatd.feed import Feed
-from chatd.jsonrpc import Dispatcher, Handler, may_be_bulky
+from chatd.jsonrpc import Dispatcher, Handler
 from chatd.methods import Methods
 
 MAX_REQUESTS_PER_SOCKET = 64
@@ -162,8 +162,8 @@ class _Conversation:
         asked: list[AsyncIterator[list[str]]] = []
         _asked.set(asked)
         try:
-            async with self._pages if may_be_bulky(text) else nullcontext():
-                answer = await self._dispatcher.answer(text)
+            async with AsyncExitStack() as held:
+                answer = await self._dispatcher.answer(text, lambda: held.enter_async_context(self._pages))
                 if answer is not None:
                     await self._send(answer)
         finally:

@@ -454,7 +454,8 @@ async def test_subscriber_that_never_reads_costs_the_others_nothing(daemon: Daem
             assert anonymous_bytes(daemon) - before < DEAF * 1024 * 1024
 
 
-async def test_client_that_asks_for_pages_and_reads_none_costs_one(spawn: Spawn) -> None:
+@pytest.mark.parametrize("spelling", ["message.history", "message\\u002ehistory"])
+async def test_client_that_asks_for_pages_and_reads_none_costs_one(spawn: Spawn, spelling: str) -> None:
     daemon = spawn()
     text, page = (
         "x" * 16_000,
@@ -467,7 +468,7 @@ async def test_client_that_asks_for_pages_and_reads_none_costs_one(spawn: Spawn)
         await local.call("message.history", limit=300)
         before = anonymous_bytes(daemon)
         with deaf_subscriber(daemon.socket) as deaf:
-            deaf.sendall(websocket_frame(json.dumps(page)) * 60)
+            deaf.sendall(websocket_frame(json.dumps(page).replace("message.history", spelling)) * 60)
             for _ in range(60):  # as many as would wait for the other, 290 MB
                 assert len(await local.call("message.history", limit=300)) == 300
             assert anonymous_bytes(daemon) - before < 100 * 1024 * 1024

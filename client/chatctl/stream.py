@@ -83,7 +83,7 @@ class Stream:
         self._runner: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
-        self._updates: asyncio.Queue[Update | Exception] = asyncio.Queue(MAX_UNREAD_UPDATES)
+        self._updates: asyncio.Queue[Update | Exception | None] = asyncio.Queue(MAX_UNREAD_UPDATES)
         self._topics = None if topics is None else list(topics)
         self._seen = since
         self._peer_id = ""
@@ -105,6 +105,9 @@ class Stream:
             self._runner.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._runner
+        while self._updates.full():
+            self._updates.get_nowait()
+        self._updates.put_nowait(None)  # whoever waits for an update waits no longer
         if self._socket is not None:
             await _close(self._socket)
         if self._session is not None:
@@ -123,8 +126,8 @@ class Stream:
         return self._socket is not None
 
     async def updates(self) -> AsyncIterator[Update]:
-        while True:
-            update = await self._updates.get()
+        """Ends when the stream is closed."""
+        while (update := await self._updates.get()) is not None:
             if isinstance(update, Exception):
                 raise update
             yield update

@@ -155,6 +155,21 @@ async def test_daemon_that_restarts_is_waited_for_and_nothing_is_lost_or_doubled
         assert daemon.texts == ["before", "while it is away", "after"]
 
 
+async def test_iteration_ends_when_the_client_is_left(daemon: Daemon) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        async with Chatd(str(daemon.home)) as chatd:
+            await chatd.send("to begin with")
+            messages = chatd.messages(own=True, since=0)
+            await anext(messages)
+
+            async def rest() -> int:
+                return len([message async for message in messages])
+
+            iterating = asyncio.create_task(rest())
+            await chatd.status()
+        await iterating
+
+
 async def test_no_daemon_is_an_error_once_patience_is_over(tmp_path: Path) -> None:
     with pytest.raises(DaemonUnreachable, match="no daemon runs") as caught:
         await Chatd(str(tmp_path), patience_s=0).__aenter__()

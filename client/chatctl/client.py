@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 
 from chatcore.names import LOBBY, room_name
-from chatctl import jsonrpc, reach
+from chatctl import aio, jsonrpc, reach
 from chatctl.env import locate
-from chatctl.failures import DaemonUnreachable, RpcRefused, TimedOut
+from chatctl.failures import DaemonUnreachable, MaybeDone, RpcRefused, TimedOut
 from chatctl.jsonrpc import NotJsonRpc, Params
 from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_ANSWER_BYTES
 from chatctl.stream import BACKOFF_FIRST_S, BACKOFF_MOST_S, Back, Event, Stream
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PATIENCE_S = 60.0
 CLIENT_ID_BYTES = 16
-
-
-class _MaybeDone(DaemonUnreachable):
-    """It had the request and went away; asking again might do it twice."""
 
 
 class Chatd:
@@ -133,7 +129,7 @@ class Chatd:
             try:
                 return await self._post(method, params)
             except DaemonUnreachable as failure:
-                hopeless = not failure.transient or (isinstance(failure, _MaybeDone) and not again)
+                hopeless = not failure.transient or (isinstance(failure, MaybeDone) and not again)
                 if hopeless or now() + delay > end:
                     raise
             except RpcRefused as refusal:
@@ -160,7 +156,7 @@ class Chatd:
     async def _exchange(self, request: str) -> tuple[int, bytes]:
         assert self._session is not None, "use it in `async with`"
         headers = {"Content-Type": "application/json"}
-        try:
+        with aio.failures(self._place):
             async with self._session.post("http://chatd/rpc", data=request, headers=headers) as response:
                 body = bytearray()
                 async for piece in response.content.iter_any():
@@ -168,13 +164,6 @@ class Chatd:
                     if len(body) > MAX_ANSWER_BYTES:
                         raise reach.bad_answer(self._place, f"its answer is over {MAX_ANSWER_BYTES} bytes")
                 return response.status, bytes(body)
-        except aiohttp.ClientConnectorError as error:
-            raise reach.unreachable(self._place, error.os_error) from error
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionError) as error:
-            gone = reach.went_away(self._place)
-            raise _MaybeDone(gone.path, gone.why, gone.hint) from error
-        except aiohttp.ClientError as error:
-            raise reach.bad_answer(self._place, "it does not speak HTTP") from error
 
     # Events
 

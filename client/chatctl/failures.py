@@ -69,6 +69,10 @@ class NoDaemon(DaemonUnreachable):
     """None runs at `path`; starting one helps."""
 
 
+class MaybeDone(DaemonUnreachable):
+    """It had the request and went away; asking again might do it twice."""
+
+
 class BadAnswer(DaemonUnreachable):
     """Something answers, and not as a chatd of our version does."""
 
@@ -110,6 +114,7 @@ EXIT_STATUS: dict[type[ClientFailure], ExitStatus] = {
     RpcRefused: ExitStatus.REFUSED,
     DaemonUnreachable: ExitStatus.UNREACHABLE,
     NoDaemon: ExitStatus.UNREACHABLE,
+    MaybeDone: ExitStatus.UNREACHABLE,
     BadAnswer: ExitStatus.UNREACHABLE,
     ApiMismatch: ExitStatus.UNREACHABLE,
     TimedOut: ExitStatus.TIMED_OUT,

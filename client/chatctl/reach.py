@@ -6,7 +6,7 @@ import stat
 
 from chatcore.paths import MAX_SOCKET_PATH_BYTES
 from chatctl.env import Place
-from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, NoDaemon
+from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, MaybeDone, NoDaemon
 
 _NO_SOCKET = (errno.ENOENT, errno.ENOTDIR)
 _NOBODY_LISTENS = (errno.ECONNREFUSED, errno.ENOTSOCK, errno.EPROTOTYPE)
@@ -46,9 +46,9 @@ def unreachable(place: Place, error: OSError) -> DaemonUnreachable:
     return DaemonUnreachable(path, f"cannot reach the daemon at {path}: {error.strerror or error}", start)
 
 
-def went_away(place: Place) -> DaemonUnreachable:
+def went_away(place: Place) -> MaybeDone:
     """It took the request and closed before an answer."""
-    return DaemonUnreachable(
+    return MaybeDone(
         place.socket,
         f"the daemon at {place.socket} closed the connection before it answered, and may have done it or not",
         "see whether it runs: chatctl status",

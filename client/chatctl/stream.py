@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 
-from chatctl import jsonrpc, reach
+from chatctl import aio, jsonrpc, reach
 from chatctl.env import Place
 from chatctl.failures import ApiMismatch, DaemonUnreachable, TimedOut
 from chatctl.jsonrpc import NotJsonRpc, Params
@@ -83,7 +83,7 @@ class Stream:
         self._runner: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
-        self._updates: asyncio.Queue[Update | Exception] = asyncio.Queue(MAX_UNREAD_UPDATES)
+        self._updates: asyncio.Queue[Update | Exception | None] = asyncio.Queue(MAX_UNREAD_UPDATES)
         self._topics = None if topics is None else list(topics)
         self._seen = since
         self._peer_id = ""
@@ -105,6 +105,9 @@ class Stream:
             self._runner.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._runner
+        while self._updates.full():
+            self._updates.get_nowait()
+        self._updates.put_nowait(None)  # whoever waits for an update waits no longer
         if self._socket is not None:
             await _close(self._socket)
         if self._session is not None:
@@ -123,8 +126,8 @@ class Stream:
         return self._socket is not None
 
     async def updates(self) -> AsyncIterator[Update]:
-        while True:
-            update = await self._updates.get()
+        """Ends when the stream is closed."""
+        while (update := await self._updates.get()) is not None:
             if isinstance(update, Exception):
                 raise update
             yield update
@@ -219,16 +222,8 @@ class Stream:
         return snapshot
 
     async def _open_socket(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
-        try:
+        with aio.failures(self._place):
             return await session.ws_connect("ws://chatd/ws", max_msg_size=MAX_ANSWER_BYTES)
-        except aiohttp.WSServerHandshakeError as error:
-            raise reach.bad_answer(self._place, f"HTTP status {error.status}") from error
-        except aiohttp.ClientConnectorError as error:
-            raise reach.unreachable(self._place, error.os_error) from error
-        except (aiohttp.ServerDisconnectedError, ConnectionError) as error:
-            raise reach.went_away(self._place) from error
-        except aiohttp.ClientError as error:
-            raise reach.bad_answer(self._place, "it does not speak HTTP") from error
 
     async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> "Subscribed":
         number = next(self._numbers)

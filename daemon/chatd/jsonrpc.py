@@ -18,6 +18,7 @@ from chatcore.api import MAX_BATCH_ANSWER_BYTES
 from chatcore.errors import LocalError
 
 Handler = Callable[[Any], Awaitable[Any]]
+Turn = Callable[[], Awaitable[None]]
 Json = dict[str, Any]
 Methods = dict[str, Callable[..., Awaitable[Result]]]
 
@@ -38,12 +39,16 @@ class Dispatcher:
         self._methods: Methods = {name: _wrap(name, handler) for name, handler in handlers.items()}
         self._too_long: Methods = dict.fromkeys(self._methods, _refuse_too_long)
 
-    async def answer(self, text: str) -> bytearray | None:
-        """The response, or None when nothing in the request asks for one."""
+    async def answer(self, text: str, turn: Turn | None = None) -> bytearray | None:
+        """The response, or None when nothing in the request asks for one. `turn` is awaited before an answer
+        that may have megabytes is made."""
         try:
             parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except (ValueError, RecursionError):
             return _encode(_failure(api.PARSE_ERROR, "Parse error"))
+        requests = parsed if isinstance(parsed, list) else [parsed]
+        if turn is not None and any(map(_is_bulky, requests)):
+            await turn()
         if not isinstance(parsed, list):
             single = await self._answer_one(parsed)
             return None if single is None else await _encode_aside(single)
@@ -119,11 +124,6 @@ async def _refuse_too_long(*_: Any, **__: Any) -> Result:
 
 
 _BULKY = tuple(name for name, method in api.METHODS.items() if method.bulky)
-
-
-def may_be_bulky(text: str) -> bool:
-    """Whether a request, unparsed, looks as if its answer may have megabytes."""
-    return any(name in text for name in _BULKY)
 
 
 def _is_bulky(request: Any) -> bool:

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from chatcore import api
 from chatcore.errors import LocalError
 from chatd.feed import Feed
-from chatd.jsonrpc import Dispatcher, Handler, may_be_bulky
+from chatd.jsonrpc import Dispatcher, Handler
 from chatd.methods import Methods
 
 MAX_REQUESTS_PER_SOCKET = 64
@@ -148,8 +148,7 @@ class _Conversation:
             await self._slots.acquire()
             self._tasks.create_task(self._answer(message.data))
         self._ended = True
-        if self._events is not None:
-            self._events.cancel()
+        self._end_events()
 
     async def end(self) -> None:
         """Say goodbye; whoever does not take it in time is cut off."""
@@ -163,20 +162,24 @@ class _Conversation:
         asked: list[AsyncIterator[list[str]]] = []
         _asked.set(asked)
         try:
-            async with self._pages if may_be_bulky(text) else nullcontext():
-                answer = await self._dispatcher.answer(text)
+            async with AsyncExitStack() as held:
+                answer = await self._dispatcher.answer(text, lambda: held.enter_async_context(self._pages))
                 if answer is not None:
                     await self._send(answer)
         finally:
             self._slots.release()
         if asked and not self._ended:  # only now: events follow the answer that announces them
-            if self._events is not None:
-                self._events.cancel()
+            self._end_events()  # of another request to subscribe that was answered meanwhile
             self._events = self._tasks.create_task(self._follow(asked[-1]))
 
     async def _subscribe(self, params: api.SubscribeParams) -> api.Subscribed:
+        self._end_events()  # before the new ones begin, or what happens in between is told twice
         _asked.get().append(self._feed.subscribe(params.since, params.topics))
         return self._methods.snapshot(self._feed.seq)
+
+    def _end_events(self) -> None:
+        if self._events is not None:
+            self._events.cancel()
 
     async def _follow(self, subscription: AsyncIterator[list[str]]) -> None:
         async for events in subscription:
@@ -193,8 +196,7 @@ class _Conversation:
             self._drop()
 
     def _drop(self) -> None:
-        if self._events is not None:
-            self._events.cancel()
+        self._end_events()
         transport = self._transport
         if transport is not None:
             transport.abort()

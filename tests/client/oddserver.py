@@ -12,8 +12,10 @@ Behaviour = Callable[[socket.socket], None]
 
 
 @contextmanager
-def odd_server(path: Path, behave: Behaviour) -> Iterator[None]:
-    """Each connection is handed to `behave` with its request read, and closed after."""
+def odd_server(path: Path, behave: Behaviour, *, reads: bool = True) -> Iterator[None]:
+    """Each connection is handed to `behave` with its request read, and closed after.
+
+    Not `reads`: the request is left unread, as by a daemon that is killed, unless `behave` reads it."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
     listener.listen()
@@ -27,7 +29,8 @@ def odd_server(path: Path, behave: Behaviour) -> Iterator[None]:
             with link:
                 link.settimeout(DEADLINE_S)
                 try:
-                    read_request(link)
+                    if reads:
+                        read_request(link)
                     behave(link)
                 except OSError:
                     pass

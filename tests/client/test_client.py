@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from chatcore.errors import BadName
 from chatctl.client import Chatd
 from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, RpcRefused, TimedOut
 from chatctl.stream import Event
-from tests.client.oddserver import answers, hangs, odd_server, says
+from tests.client.oddserver import answers, hangs, odd_server, read_request, says
 from tests.conftest import Spawn
 from tests.support.daemon import Daemon
 
@@ -154,6 +155,21 @@ async def test_daemon_that_restarts_is_waited_for_and_nothing_is_lost_or_doubled
         assert daemon.texts == ["before", "while it is away", "after"]
 
 
+async def test_iteration_ends_when_the_client_is_left(daemon: Daemon) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        async with Chatd(str(daemon.home)) as chatd:
+            await chatd.send("to begin with")
+            messages = chatd.messages(own=True, since=0)
+            await anext(messages)
+
+            async def rest() -> int:
+                return len([message async for message in messages])
+
+            iterating = asyncio.create_task(rest())
+            await chatd.status()
+        await iterating
+
+
 async def test_no_daemon_is_an_error_once_patience_is_over(tmp_path: Path) -> None:
     with pytest.raises(DaemonUnreachable, match="no daemon runs") as caught:
         await Chatd(str(tmp_path), patience_s=0).__aenter__()
@@ -209,6 +225,25 @@ async def test_call_that_may_have_been_done_is_not_repeated_unless_that_is_harml
                     with pytest.raises(DaemonUnreachable, match="may have done it or not"):
                         await chatd.call("node.rename", ["x"])
         assert asked == expected
+
+
+async def test_daemon_killed_with_the_request_unread_is_asked_again_where_that_is_harmless(
+    tmp_path: Path,
+) -> None:
+    asked = 0
+
+    def reset_once(link: socket.socket) -> None:
+        nonlocal asked
+        asked += 1
+        link.recv(1, socket.MSG_PEEK)  # it is there; to close without taking it is a reset
+        if asked != 2:
+            read_request(link)
+            answers(RESULT)(link)
+
+    with odd_server(tmp_path / "s", reset_once, reads=False):
+        async with asyncio.timeout(DEADLINE_S), Chatd(socket=str(tmp_path / "s")) as chatd:
+            await chatd.send("x", client_id="1")
+    assert asked == 3
 
 
 def test_path_too_long_is_refused_at_once() -> None:

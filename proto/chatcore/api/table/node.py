@@ -39,6 +39,7 @@ METHODS: dict[str, Method] = {
                     "dialling": [],
                     "store": {"used_bytes": 8192, "damaged": 0, "quarantined": [], "restored": False},
                     "mdns": {"state": "working", "reason": None, "found": 1},
+                    "history": [{"room": "lobby", "state": "whole", "outstanding": 0}],
                 },
             ),
         ),

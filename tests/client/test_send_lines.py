@@ -111,7 +111,7 @@ def test_daemon_that_goes_away_ends_it_at_a_line(daemon: Daemon) -> None:
 
 
 def test_whoever_reads_the_ids_may_go_and_all_is_said_all_the_same(daemon: Daemon) -> None:
-    command = [BIN / "chatctl", "--home", daemon.home, "send", "-", "--lines"]
+    command = [str(BIN / "chatctl"), "--home", str(daemon.home), "send", "-", "--lines"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
     assert process.stdin is not None
     assert process.stdout is not None

@@ -254,6 +254,22 @@ async def test_what_is_half_typed_stays_with_its_room(person: Person) -> None:
     await person.sees(lambda: person.line == "half")
 
 
+@pytest.mark.parametrize("typed", ["a secret", pasted("a secret\nof two lines")])
+async def test_what_is_being_typed_for_a_room_that_is_left_elsewhere_goes_to_no_other(
+    person: Person, typed: str
+) -> None:
+    person.type("\x1b2")
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
+    person.type(typed)
+    await person.sees(lambda: person.line == "a secret" or person.terminal.is_asking)
+    await person.fake.push({"seq": 0, "topic": "room", "data": {"room": "tea", "state": "left"}})
+    await person.screen.wait_for("it was for #tea; the Up key brings it back")
+    person.type("y" + ENTER)
+    await person.sees(lambda: person.said() == ["y"])
+    person.type(UP + UP)
+    await person.sees(lambda: person.line.startswith("a secret"))
+
+
 async def test_alt_a_goes_where_something_is_new(person: Person) -> None:
     person.type(ALT_A)
     await person.screen.wait_for("nothing new in other rooms")

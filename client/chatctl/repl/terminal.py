@@ -57,6 +57,10 @@ class Terminal:
         """The room a key was pressed for, until we are there."""
 
         self._drafts: dict[str, str] = {}
+        self._line_in = chat.conversation.room
+        """The room that what stands in the input line is for."""
+
+        self._moving = False
         self._pending: pasting.Pending | None = None
         self._lag_ms: float | None = None
         self.session: PromptSession[str] = PromptSession(
@@ -73,6 +77,7 @@ class Terminal:
         )
         self.session.default_buffer.accept_handler = _stay
         self.session.app.key_processor.before_key_press += lambda _: chat.attend()
+        self.session.app.before_render += self._before_render
 
     # The run of it
 
@@ -153,9 +158,12 @@ class Terminal:
     async def _work(self) -> None:
         while not self._chat.over:
             line = await self._entered.get()
+            self._moving = isinstance(line, Call)
             await self._do(line)
             if self._entered.empty():
                 self._heading = None
+            if self._moving:
+                self._moving, self._line_in = False, self._room
             self.session.app.invalidate()
         self._end()
 
@@ -180,6 +188,25 @@ class Terminal:
         else:
             self._chat.note(f"the Up key brings it back: {clean_line(line)}")
 
+    def _before_render(self, _: object) -> None:
+        self._put_aside()
+
+    def _put_aside(self) -> bool:
+        """What is typed for a room that was left elsewhere must not go to the next. Whether there was any."""
+        was, self._line_in = self._line_in, self._room
+        if self._moving or was == self._line_in or was in self._chat.conversation.rooms:
+            return False
+        buffer = self.session.default_buffer
+        text = buffer.text if self._pending is None else self._pending.text
+        self._pending = None
+        if not text:
+            return False
+        buffer.text = text
+        buffer.append_to_history()
+        buffer.reset()
+        self._chat.note(f"not sent, it was for {render.room_label(was)}; the Up key brings it back")
+        return True
+
     def _set_line(self, line: str) -> None:
         buffer = self.session.default_buffer
         buffer.text = line
@@ -188,6 +215,8 @@ class Terminal:
     # What the keys ask for
 
     def enter(self) -> None:
+        if self._put_aside():
+            return
         buffer = self.session.default_buffer
         text = buffer.text = without_controls(buffer.text)
         line = parse(text)
@@ -229,6 +258,7 @@ class Terminal:
 
     def answer(self, key: str) -> None:
         """`y` sends, `e` puts it into the line, `n` leaves the line as it was."""
+        self._put_aside()
         pending, self._pending = self._pending, None
         if pending is None:
             return
@@ -270,5 +300,5 @@ class Terminal:
         if buffer.text:
             self._drafts[self._room] = buffer.text
         self._set_line(self._drafts.pop(room, ""))
-        self._heading = room
+        self._heading = self._line_in = room
         self._entered.put_nowait(Go(room))

@@ -229,7 +229,8 @@ class Stream:
         number = next(self._numbers)
         wanted = {"since": self._seen, "topics": self._topics}
         params = {name: value for name, value in wanted.items() if value is not None}
-        await socket.send_str(jsonrpc.request(number, "events.subscribe", params))
+        with aio.failures(self._place):
+            await socket.send_str(jsonrpc.request(number, "events.subscribe", params))
         theirs = ""
         while (document := await self._receive(socket)).get("id") != number:
             if document.get("method") == "hello":

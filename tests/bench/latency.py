@@ -1,13 +1,24 @@
-"""From `message.send` at one node to the event at a linked other: both commits and the wire in between."""
+"""From `message.send` at one node to the event at a linked other: both commits and the wire in between.
+
+And the same while others subscribe to the same events and never read them.
+"""
 
 import asyncio
+import contextlib
 import json
 import time
 from pathlib import Path
 
 from aiohttp import ClientSession, ClientWebSocketResponse, UnixConnector
 
+from chatcore.api import MAX_BATCH_REQUESTS
 from tests.support.daemon import Daemon
+from tests.support.local import deaf_subscriber
+
+DEAF = 16
+STUCK_MESSAGES = 1000
+STUCK_BYTES = 4096
+"""Said before anything is measured: more than a socket holds, so that the daemon waits for the deaf."""
 
 MESSAGES = 300
 WARM_UP = 20
@@ -42,8 +53,18 @@ async def run(a: Daemon, b: Daemon) -> list[float]:
     return took[WARM_UP:]
 
 
-def measure(folder: Path, runs: int) -> list[list[float]]:
-    """Seconds for each message, one list a run."""
-    with Daemon(folder / "a") as a, Daemon(folder / "b", "--bootstrap", a.address, username="bob") as b:
+def measure(folder: Path, runs: int) -> tuple[list[list[float]], list[list[float]]]:
+    """Seconds for each message, one list a run: with nobody else listening, and with deaf subscribers."""
+    with (
+        Daemon(folder / "a") as a,
+        Daemon(folder / "b", "--bootstrap", a.address, username="bob") as b,
+        contextlib.ExitStack() as deaf,
+    ):
         a.wait_peers(1)
-        return [asyncio.run(run(a, b)) for _ in range(runs)]
+        alone = [asyncio.run(run(a, b)) for _ in range(runs)]
+        for _ in range(DEAF):
+            deaf.enter_context(deaf_subscriber(b.socket))
+        said = {"jsonrpc": "2.0", "method": "message.send", "params": ["x" * STUCK_BYTES]}
+        for _ in range(STUCK_MESSAGES // MAX_BATCH_REQUESTS):
+            b.post(json.dumps([said] * MAX_BATCH_REQUESTS))
+        return alone, [asyncio.run(run(a, b)) for _ in range(runs)]

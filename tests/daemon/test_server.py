@@ -36,8 +36,6 @@ STOP_S = 5.0
 DEAF = 16
 """Subscribers that never read; the more there are, the less the noise of one measurement counts."""
 
-"""Subscribers that never read; the more there are, the less the noise of one measurement counts."""
-
 
 @pytest.fixture
 def daemon(shared: Daemon) -> Iterator[Daemon]:

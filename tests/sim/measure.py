@@ -44,7 +44,7 @@ def spread_of(trail: Trail, among: Collection[int]) -> Spread:
         times=tuple(times),
         copies=sum(copies) / max(1, len(others)),
         copies_by_node=copies,
-        hops=tuple([trail.hops[index] for index in others if trail.copies[index]]),
+        hops=tuple([trail.hops[index] for index in others if trail.hops[index]]),
     )
 
 

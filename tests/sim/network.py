@@ -237,10 +237,10 @@ class World:
         for message in messages:
             kind = type(message)
             if kind is Publish:
-                self.tally.received(message, host.index)
+                self.tally.received(message, host.index, spread=True)
             elif kind is History:
                 for item in message.messages:
-                    self.tally.received(item, host.index)
+                    self.tally.received(item, host.index, spread=False)
         if self.config.through_wire:
             messages = decode_batch(plaintext)
         self._handle(host, Received(end.link, messages))

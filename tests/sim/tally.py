@@ -28,7 +28,8 @@ class Trail:
         """Publish messages that reached each host."""
 
         self.hops = array("i", [0]) * hosts
-        """How many links the first copy had travelled; 0 where none came."""
+        """How many links the first copy had travelled; 0 where none came, or it came by comparing histories,
+        which counts none."""
 
 
 @dataclass(slots=True)
@@ -79,11 +80,11 @@ class Tally:
         """A message is stored at its author and handed to its neighbours: its time runs from here."""
         self.trails[trail.id] = self.by_request[request] = trail
 
-    def received(self, publish: Publish, host: int) -> None:
-        """A copy reached a host."""
+    def received(self, publish: Publish, host: int, *, spread: bool) -> None:
+        """A copy reached a host: `spread` by broadcast, or fetched by comparing histories."""
         trail = self.trails.get(publish.id)
         if trail is not None and host < len(trail.copies):
-            if not trail.copies[host]:
+            if spread and not trail.copies[host]:
                 trail.hops[host] = trail.ttl - publish.hops + 1
             trail.copies[host] += 1
 

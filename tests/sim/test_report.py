@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from chatcore.envelopes import Chat, seal
+from chatcore.identity import Identity
+from chatcore.messages import Publish
 from tests.sim.__main__ import jobs_of, main, parse
+from tests.sim.attackers import LOBBY
 from tests.sim.goals import FIGURES, Figure
 from tests.sim.measure import Spread, percentile, spread_of
 from tests.sim.overlay import components, eccentricity_s
@@ -13,7 +17,7 @@ from tests.sim.plots import averaged, draw
 from tests.sim.report import Line, Run, lines_of, read_json, table
 from tests.sim.results import Result, histogram
 from tests.sim.rows import ROWS
-from tests.sim.tally import Trail
+from tests.sim.tally import Tally, Trail
 
 GRAPH = [[(1, 1.0), (2, 5.0)], [(0, 1.0), (2, 1.5)], [(1, 1.5), (0, 5.0)], [(4, 1.0)], [(3, 1.0)]]
 
@@ -34,6 +38,17 @@ def test_spread_leaves_out_the_author_and_those_who_do_not_count() -> None:
     assert (whole.copies, whole.hops) == (1.0, (1, 2))
     assert whole.within(0.15) == pytest.approx(1 / 3)
     assert spread_of(trail(), [0, 1, 2]).delivered == 1.0
+
+
+def test_copy_fetched_by_comparing_histories_is_one_and_has_travelled_no_hops() -> None:
+    tally = Tally()
+    envelope = seal(Identity(bytes(32)), LOBBY, 1, "ann", Chat("hi"))
+    tally.trails[envelope.id] = found = Trail(envelope.id, 0, 10.0, 3, 16)
+    tally.received(Publish.of(envelope, 0), 1, spread=False)
+    tally.received(Publish.of(envelope, 15), 1, spread=True)
+    tally.received(Publish.of(envelope, 14), 2, spread=True)
+    assert (list(found.copies), list(found.hops)) == ([0, 2, 1], [0, 0, 3])
+    assert spread_of(found, range(3)).hops == (3,)
 
 
 def test_newcomer_does_not_count_for_what_was_said_before() -> None:

@@ -35,7 +35,11 @@ into the socket and one behind it."""
 REPLAY_MESSAGES = 16
 """Read from the store at a time, of 16 KiB at most: they wait in memory for a client that reads slowly."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _encode(event: api.Event) -> bytes:
+    return _to_json(event).encode()
 
 
 class Owner(Protocol):
@@ -55,7 +59,7 @@ class Told(NamedTuple):
     seq: int
     topic: str
     mention: bool
-    text: str
+    json: bytes
 
 
 @dataclass(slots=True)
@@ -129,7 +133,9 @@ class Feed:
     def between(self, start: int, most: int) -> list[Told]:
         """Events of the ring from number `start`."""
         offset = start - self.first
-        return [self._told(entry) for entry in islice(self._ring, offset, offset + most)]
+        told = [self._told(entry) for entry in islice(self._ring, offset, offset + most)]
+        self._trim()
+        return told
 
     def _told(self, entry: _Entry) -> Told:
         if entry.told is None:
@@ -137,8 +143,8 @@ class Feed:
             event = views.event(news, entry.seq, self.owner.people)
             mention = isinstance(news, MessageAdded) and self._names_us(news.stored.envelope)
             entry.told = _tell(event, mention=mention)
-            entry.size += len(entry.told.text)
-            self._bytes += len(entry.told.text)
+            entry.size += len(entry.told.json)
+            self._bytes += len(entry.told.json)
         return entry.told
 
     def _names_us(self, envelope: Envelope) -> bool:
@@ -154,11 +160,11 @@ class Feed:
 
     def subscribe(
         self, since: int | None = None, topics: Collection[str] | None = None
-    ) -> AsyncIterator[list[str]]:
-        """Batches of events as JSON texts: what came after `since`, then everything new, for ever."""
+    ) -> AsyncIterator[list[bytes]]:
+        """Batches of events as JSON: what came after `since`, then everything new, for ever."""
         return _follow(self, self.end, self.seq, since, Wish.of(topics))
 
-    async def replay(self, since: int, upto: int, wish: Wish) -> AsyncIterator[list[str]]:
+    async def replay(self, since: int, upto: int, wish: Wish) -> AsyncIterator[list[bytes]]:
         """The stored messages with `since < seq <= upto`, in order."""
         while since < upto and wish.takes_messages:
             found = await asyncio.to_thread(self.store.after, since, REPLAY_MESSAGES)
@@ -188,11 +194,11 @@ def _tell(event: api.Event, *, mention: bool) -> Told:
     return Told(event["seq"], event["topic"], mention, _encode(event))
 
 
-def _batches(events: Iterable[Told]) -> Iterator[list[str]]:
-    batch, size = list[str](), 0
+def _batches(events: Iterable[Told]) -> Iterator[list[bytes]]:
+    batch, size = list[bytes](), 0
     for told in events:
-        batch.append(told.text)
-        size += len(told.text)
+        batch.append(told.json)
+        size += len(told.json)
         if size >= MAX_BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -202,7 +208,7 @@ def _batches(events: Iterable[Told]) -> Iterator[list[str]]:
 
 async def _follow(
     feed: Feed, start: int, upto: int, since: int | None, wish: Wish
-) -> AsyncIterator[list[str]]:
+) -> AsyncIterator[list[bytes]]:
     if since is not None:
         async for batch in feed.replay(since, upto, wish):
             yield batch
@@ -212,19 +218,19 @@ async def _follow(
         if place < feed.first:
             upto, place = feed.seq, feed.end
             gap: api.GapEvent = {"since": seen, "upto": upto}
-            yield [_encode({"seq": seen, "topic": api.GAP, "data": gap})]
+            yield [_encode({"seq": seen, "topic": api.GAP, "data": dict(gap)})]
             async for batch in feed.replay(seen, upto, wish):
                 yield batch
             seen = upto
             continue
-        batch, size = [], 0
+        batch, size = list[bytes](), 0
         for told in feed.between(place, MAX_BATCH_EVENTS):
             place += 1
             seen = told.seq
             if not wish.takes(told):
                 continue
-            batch.append(told.text)
-            size += len(told.text)
+            batch.append(told.json)
+            size += len(told.json)
             if size >= MAX_BATCH_BYTES:
                 break
         if batch:

@@ -112,7 +112,7 @@ class Server:
         return websocket
 
 
-_asked: ContextVar[list[AsyncIterator[list[str]]]] = ContextVar("asked")
+_asked: ContextVar[list[AsyncIterator[list[bytes]]]] = ContextVar("asked")
 """Subscriptions made by the requests of one text; a batch's run in tasks of their own."""
 
 
@@ -140,7 +140,7 @@ class _Conversation:
         self._ended = False
 
     async def run(self) -> None:
-        await self._send(_notification(api.HELLO_NOTIFICATION, json.dumps(self._methods.hello())))
+        await self._send(_notification(api.HELLO_NOTIFICATION, json.dumps(self._methods.hello()).encode()))
         async for message in self._websocket:
             if message.type is not WSMsgType.TEXT:
                 await self._websocket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"send text")
@@ -159,7 +159,7 @@ class _Conversation:
             self._drop()
 
     async def _answer(self, text: str) -> None:
-        asked: list[AsyncIterator[list[str]]] = []
+        asked: list[AsyncIterator[list[bytes]]] = []
         _asked.set(asked)
         try:
             async with AsyncExitStack() as held:
@@ -181,9 +181,9 @@ class _Conversation:
         if self._events is not None:
             self._events.cancel()
 
-    async def _follow(self, subscription: AsyncIterator[list[str]]) -> None:
+    async def _follow(self, subscription: AsyncIterator[list[bytes]]) -> None:
         async for events in subscription:
-            text = _notification(api.EVENTS_NOTIFICATION, f'{{"events":[{",".join(events)}]}}')
+            text = _notification(api.EVENTS_NOTIFICATION, b'{"events":[%b]}' % b",".join(events))
             events.clear()  # what a client does not read is held once, as it goes out
             await self._send(text)
 
@@ -202,8 +202,8 @@ class _Conversation:
             transport.abort()
 
 
-def _notification(method: str, params: str) -> bytes:
-    return f'{{"jsonrpc":"2.0","method":"{method}","params":{params}}}'.encode()
+def _notification(method: str, params: bytes) -> bytes:
+    return b'{"jsonrpc":"2.0","method":"%b","params":%b}' % (method.encode(), params)
 
 
 @web.middleware

@@ -111,15 +111,13 @@ def test_daemon_that_goes_away_ends_it_at_a_line(daemon: Daemon) -> None:
 
 
 def test_whoever_reads_the_ids_may_go_and_all_is_said_all_the_same(daemon: Daemon) -> None:
-    command = [str(BIN / "chatctl"), "--home", str(daemon.home), "send", "-", "--lines"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(b"1\n")
-    process.stdin.flush()
-    assert process.stdout.readline()
-    process.stdout.close()
-    process.stdin.write(b"2\n3\n4\n")
-    process.stdin.close()
-    assert process.wait(DEADLINE_S) == 0
+    with start(daemon) as sending:
+        assert sending.stdin is not None
+        assert sending.stdout is not None
+        os.write(sending.stdin.fileno(), b"1\n")
+        assert sending.stdout.readline()
+        sending.stdout.close()
+        sending.stdin.write(b"2\n3\n4\n")
+        sending.stdin.close()
+        assert sending.wait(DEADLINE_S) == 0
     assert daemon.texts[-4:] == ["1", "2", "3", "4"]

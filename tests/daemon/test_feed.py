@@ -50,9 +50,9 @@ class Source:
         (result,) = self.results.get(timeout=DEADLINE_S)
         return [MessageAdded("lobby", StoredMessage(item.seq, item.envelope)) for item in result.stored]
 
-    def say(self, count: int, *, size: int = 10) -> list[str]:
+    def say(self, count: int, *, size: int = 10, filled: str = ".") -> list[str]:
         """Keep and publish as many messages; their texts."""
-        texts = [f"{self.said + number}".ljust(size, ".") for number in range(1, count + 1)]
+        texts = [f"{self.said + number}".ljust(size, filled) for number in range(1, count + 1)]
         envelopes = [
             seal(AUTHOR, ROOM, self.said + number, "ann", Chat(text))
             for number, text in enumerate(texts, start=1)
@@ -70,7 +70,7 @@ def source() -> Iterator[Source]:
     store.close()
 
 
-async def take(subscription: AsyncIterator[list[str]], count: int) -> list[dict[str, Any]]:
+async def take(subscription: AsyncIterator[list[bytes]], count: int) -> list[dict[str, Any]]:
     """The next `count` events or a few more, as whole batches come."""
     events: list[dict[str, Any]] = []
     async with asyncio.timeout(DEADLINE_S):
@@ -196,9 +196,10 @@ async def test_feed_keeps_no_more_than_its_bounds(source: Source) -> None:
         source.say(1000)
     assert len(feed.between(feed.first, 10**6)) == MAX_RING_EVENTS
     for _ in range(7):
-        source.say(100, size=16_000)
+        source.say(100, size=4_000, filled="漢")
+    feed.between(feed.first, 10**6)  # now all of it is there as JSON, too
     held = feed.between(feed.first, 10**6)
-    assert sum(len(told.text) for told in held) <= MAX_RING_BYTES
+    assert sum(len(told.json) for told in held) <= MAX_RING_BYTES / 2
     assert feed.end - feed.first == len(held) < MAX_RING_EVENTS
     for subscriber in subscribers:
         assert (await take(subscriber, 1))[0]["topic"] == "gap"

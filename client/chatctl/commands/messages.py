@@ -93,7 +93,7 @@ def _send_lines(told: Invocation, text: str, room: str | None, *, wait: bool) ->
         except BrokenPipeError:
             heard = False  # whoever read the ids wants no more; what is to be said is said all the same
     if not heard:
-        raise BrokenPipeError
+        raise BrokenPipeError  # as when any command's reader has gone
 
 
 @click.command(

@@ -16,7 +16,7 @@ import aiohttp
 from chatcore.names import LOBBY, room_name
 from chatctl import aio, jsonrpc, reach
 from chatctl.env import locate
-from chatctl.failures import DaemonUnreachable, MaybeDone, RpcRefused, TimedOut
+from chatctl.failures import DaemonUnreachable, MaybeDone, RpcRefused
 from chatctl.jsonrpc import NotJsonRpc, Params
 from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_ANSWER_BYTES
 from chatctl.stream import BACKOFF_FIRST_S, BACKOFF_MOST_S, Back, Event, Stream
@@ -143,10 +143,7 @@ class Chatd:
             async with asyncio.timeout(self._timeout_s):
                 status, body = await self._exchange(jsonrpc.request(1, method, params))
         except TimeoutError as error:
-            where = self._place.socket
-            raise TimedOut(
-                f"no answer from the daemon at {where}", self._timeout_s, "it may still do it"
-            ) from error
+            raise reach.timed_out(self._place, self._timeout_s) from error
         try:
             return jsonrpc.result_of(jsonrpc.parse(body))
         except NotJsonRpc as error:

@@ -6,7 +6,7 @@ import stat
 
 from chatcore.paths import MAX_SOCKET_PATH_BYTES
 from chatctl.env import Place
-from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, MaybeDone, NoDaemon
+from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, MaybeDone, NoDaemon, TimedOut
 
 _NO_SOCKET = (errno.ENOENT, errno.ENOTDIR)
 _NOBODY_LISTENS = (errno.ECONNREFUSED, errno.ENOTSOCK, errno.EPROTOTYPE)
@@ -52,6 +52,15 @@ def went_away(place: Place) -> MaybeDone:
         place.socket,
         f"the daemon at {place.socket} closed the connection before it answered, and may have done it or not",
         "see whether it runs: chatctl status",
+    )
+
+
+def timed_out(place: Place, seconds: float) -> TimedOut:
+    """It did not answer in time."""
+    return TimedOut(
+        f"no answer from the daemon at {place.socket}",
+        seconds,
+        "it may still do it; give it longer (chatctl: --timeout)",
     )
 
 

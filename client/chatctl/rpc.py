@@ -6,7 +6,6 @@ from typing import Any
 
 from chatctl import jsonrpc, reach
 from chatctl.env import Place
-from chatctl.failures import TimedOut
 from chatctl.jsonrpc import NotJsonRpc, Params
 
 DEFAULT_TIMEOUT_S = 10.0
@@ -55,11 +54,7 @@ class Rpc:
             if response.length and len(answer) <= MAX_ANSWER_BYTES:
                 raise reach.went_away(self._place)  # cut off before its Content-Length was reached
         except TimeoutError as error:
-            raise TimedOut(
-                f"no answer from the daemon at {self._place.socket}",
-                self._timeout_s,
-                "it may still do it; give it longer with --timeout",
-            ) from error
+            raise reach.timed_out(self._place, self._timeout_s) from error
         except (http.client.RemoteDisconnected, http.client.IncompleteRead) as error:
             raise reach.went_away(self._place) from error
         except OSError as error:

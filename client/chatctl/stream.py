@@ -144,10 +144,9 @@ class Stream:
         self._pending[number] = answer
         try:
             async with self._deadline():
-                await socket.send_str(jsonrpc.request(number, method, params))
+                with aio.failures(self._place):
+                    await socket.send_str(jsonrpc.request(number, method, params))
                 return await answer
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise reach.went_away(self._place) from error
         finally:
             del self._pending[number]
 
@@ -157,10 +156,7 @@ class Stream:
             async with asyncio.timeout(self._timeout_s):
                 yield
         except TimeoutError as error:
-            where = self._place.socket
-            raise TimedOut(
-                f"no answer from the daemon at {where}", self._timeout_s, "it may still do it"
-            ) from error
+            raise reach.timed_out(self._place, self._timeout_s) from error
 
     async def _run(self) -> None:
         try:

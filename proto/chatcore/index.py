@@ -77,6 +77,13 @@ class OwnLog(Protocol):
         """How many were handed to nobody."""
         ...
 
+    def own_unsent_after(
+        self, number: int, most: int
+    ) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
+        """Of those numbered above `number` that were handed to nobody, the first; and the number that was
+        looked up to, None when that is all."""
+        ...
+
     def own_waits(self) -> bool:
         """Whether there is any that nobody has confirmed."""
         ...
@@ -108,6 +115,9 @@ class NoOwnLog:
 
     def own_unsent(self) -> int:
         return 0
+
+    def own_unsent_after(self, _: int, __: int) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
+        return [], None
 
     def own_waits(self) -> bool:
         return False

@@ -38,6 +38,7 @@ from chatcore.events import (
     EndLink,
     FeelerDue,
     GraftDue,
+    HandOverDue,
     IhaveDue,
     ImportMessages,
     Input,
@@ -78,6 +79,7 @@ from chatcore.events import (
 from chatcore.eviction import Eviction
 from chatcore.feelers import Feelers
 from chatcore.gossip import Gossip
+from chatcore.handover import HandOver
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.index import Index, NoOwnLog, OwnLog
@@ -187,13 +189,14 @@ class Node:
             mono=now.mono,
         )
         self._outbox = Outbox(own or NoOwnLog())
+        self._hand_over = HandOver(self.rooms, self._gossip, self._outbox)
         self._swarms = Swarms(
             identity,
             config,
             nickname=self._nickname,
             rooms=self.rooms,
             gossip=self._gossip,
-            outbox=self._outbox,
+            hand_over=self._hand_over,
             links=self.links,
             clock=clock,
             vetting=vetting,
@@ -411,6 +414,8 @@ class Node:
                 return self._gossip.handle_receipt_due()
             case StatesDue():
                 return self._requests.handle_states_due(now)
+            case HandOverDue():
+                return self._hand_over.handle_due(now)
             case PresenceDue():
                 return self._swarms.handle_presence_due(now)
             case ShuffleDue():

@@ -15,7 +15,7 @@ from chatcore.recent import ShortId, short_id
 from chatcore.shared import Shared, Walks
 
 MAX_OFFERED = 256
-"""Pushed to a new neighbour; what is older it finds by comparing histories, which begins at once."""
+"""Pushed to a new neighbour, and at a time later."""
 
 MAX_WAITING = 4096
 MAX_WAITING_BYTES = 8 * 1024 * 1024
@@ -77,6 +77,12 @@ class Outbox:
         """The last of those nobody has confirmed, oldest first: what a new neighbour is pushed."""
         waiting = [envelope for envelope in self._envelopes.values() if envelope.room == room]
         return waiting[-MAX_OFFERED:]
+
+    def next_unsent(self, number: int) -> tuple[list[Envelope], int | None]:
+        """Of those numbered above `number` that the disk says were handed to nobody, the next; and the number
+        that was looked up to, None when that is all."""
+        found, reached = self._log.own_unsent_after(number, MAX_OFFERED)
+        return [envelope for _, envelope in found], reached
 
     def _latest(self, short: ShortId) -> OwnMessage | None:
         return self._ahead.get(short) or self._told.get(short)

@@ -16,18 +16,17 @@ from chatcore.events import (
     Send,
     SetTimer,
     ShuffleDue,
-    StateChanged,
 )
 from chatcore.gossip import Gossip
+from chatcore.handover import HandOver
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, PeerId, RoomId
 from chatcore.links import Link, Links
 from chatcore.messages import MembershipMessage, Rooms, RosterRequest
 from chatcore.nickname import Nickname
-from chatcore.outbox import Outbox
 from chatcore.records import Named, PeerRecord
 from chatcore.rng import Rng
-from chatcore.room import Change, Room
+from chatcore.room import Room
 from chatcore.vetting import Vetting
 
 
@@ -40,7 +39,7 @@ class Swarms:
         nickname: Nickname,
         rooms: dict[RoomId, Room],
         gossip: Gossip,
-        outbox: Outbox,
+        hand_over: HandOver,
         links: Links,
         clock: HybridClock,
         vetting: Vetting,
@@ -52,7 +51,7 @@ class Swarms:
         self._config = config
         self._rooms = rooms
         self._gossip = gossip
-        self._outbox = outbox
+        self._hand_over = hand_over
         self._links = links
         self._clock = clock
         self._vetting = vetting
@@ -185,7 +184,7 @@ class Swarms:
             wanted += unlinked
             change = room.changed()
             if change:
-                outputs += self._hand_over(room, change, now)
+                outputs += self._hand_over.handle_came(room, change.came, now) if change.came else []
                 outputs += self._gossip.handle_neighbours(room, change, now)
                 came = [link for of in change.came if (link := self._links.get(of)) is not None]
                 self.met += [(link, room.id) for link in came]
@@ -194,15 +193,6 @@ class Swarms:
             if word is not None:
                 outputs += self._gossip.publish(word, room, now)
         return outputs, wanted
-
-    def _hand_over(self, room: Room, change: Change, now: Now) -> list[Output]:
-        """What of our own nobody has yet, to neighbours won."""
-        waiting = self._outbox.to_offer(room.id) if change.came else []
-        if not waiting:
-            return []
-        raised = self._outbox.handle_handed([envelope.id for envelope in waiting])
-        offered = self._gossip.offer(waiting, change.came, now)
-        return [*offered, *[StateChanged(room.name, own) for own in raised]]
 
     # Time
 

@@ -134,7 +134,7 @@ def test_queued_message_waits_for_a_member_of_its_own_room() -> None:
     assert to_link(outputs, Publish, bob) == []
 
 
-def test_of_many_queued_messages_the_last_are_pushed_and_the_others_left_to_history_repair() -> None:
+def test_of_many_queued_messages_the_last_are_pushed_at_once() -> None:
     book = Playbook()
     all_said = [said(book, f"text {number}") for number in range(MAX_OFFERED + 5)]
 

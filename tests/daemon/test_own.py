@@ -153,6 +153,19 @@ def test_those_that_wait_are_looked_through_in_steps(start: Opener, monkeypatch:
     assert keeper.store.own_waiting_after(6, upto=7) == ([], None)
 
 
+def test_those_nobody_was_handed_are_read_in_batches(start: Opener) -> None:
+    keeper = start()
+    many = [message(stamp) for stamp in range(1, 6)]
+    states = [State.QUEUED, State.SENT, State.QUEUED, State.DELIVERED, State.QUEUED]
+    keeper.keep([own(item, state) for item, state in zip(many, states, strict=True)], *many)
+
+    store = keeper.store
+    first, reached = store.own_unsent_after(0, 2)
+    assert ([envelope for _, envelope in first], reached) == ([many[0], many[2]], 3)
+    last, reached = store.own_unsent_after(3, 2)
+    assert ([(item.id, envelope) for item, envelope in last], reached) == ([(many[4].id, many[4])], None)
+
+
 def test_full_table_forgets_the_oldest_and_its_client_id(
     start: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

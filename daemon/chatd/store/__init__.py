@@ -390,6 +390,16 @@ class Store:
         """How many were handed to nobody."""
         return self._tables.own.unsent
 
+    def own_unsent_after(
+        self, number: int, most: int
+    ) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
+        """The next that were handed to nobody; see chatcore.index."""
+        with self._tables.reading() as txn:
+            numbers = self._tables.own.unsent_after(number, most)
+            found = [self._waiting_at(txn, records.pack_u64(at)) for at in numbers]
+        reached = numbers[-1] if len(numbers) == most else None
+        return [waiting for waiting in found if waiting is not None], reached
+
     def own_waits(self) -> bool:
         """Whether there is any that nobody has confirmed."""
         return self._tables.own.waiting > 0

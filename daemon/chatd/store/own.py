@@ -4,6 +4,7 @@ Not made from the log: what peers confirmed stands nowhere else.
 """
 
 import hashlib
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -75,6 +76,12 @@ class OwnTable:
         unsent = sorted(self._unsent)[-most:]
         left = most - len(unsent)
         return sorted([*unsent, *(sorted(self._handed)[-left:] if left else ())])
+
+    def unsent_after(self, number: int, most: int) -> list[int]:
+        """The first `most` above `number` that were handed to nobody."""
+        unsent = sorted(self._unsent)
+        start = bisect_right(unsent, number)
+        return unsent[start : start + most]
 
     def put(self, txn: Txn, ids: Table, own: Iterable[OwnMessage]) -> Changes:
         """What to `settle` once this is committed.

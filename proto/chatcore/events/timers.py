@@ -54,6 +54,11 @@ class StatesDue:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOverDue:
+    """Time to push more of our own messages that nobody has yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShuffleDue:
     """Time to mix whom we know in each room, and to mend our neighbourhood there."""
 
@@ -84,6 +89,7 @@ TimerKey = (
     | RumourDue
     | ReceiptDue
     | StatesDue
+    | HandOverDue
     | ShuffleDue
     | RepairDue
     | ServeDue

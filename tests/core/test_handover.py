@@ -1,0 +1,102 @@
+"""Many messages of our own that nobody has: in which batches they go to neighbours, and when that ends."""
+
+from chatcore.envelopes import Envelope
+from chatcore.events import HandOverDue, Output, SetTimer
+from chatcore.handover import BATCH_WAIT_S, FIRST_WAIT_S
+from chatcore.ids import MessageId
+from chatcore.messages import Publish
+from chatcore.outbox import MAX_OFFERED
+from chatcore.own import State
+from tests.support.core import BOB, CARL, DORA, LOBBY, WINE, MemoryOwnLog, Playbook, of, sent
+
+
+def said(book: Playbook, count: int, room: str = "lobby") -> list[Envelope]:
+    for number in range(count):
+        book.settle(book.say(f"text {number}", room))
+    return [item.envelope for item in book.stored[-count:]]
+
+
+def pushed(outputs: list[Output]) -> list[MessageId]:
+    return [message.id for _, message in sent(outputs, Publish)]
+
+
+def asked_again(outputs: list[Output]) -> list[float]:
+    return [timer.at for timer in of(outputs, SetTimer) if timer.key == HandOverDue()]
+
+
+def due(book: Playbook) -> list[Output]:
+    book.wait(FIRST_WAIT_S)
+    return book.settle(book.fire(HandOverDue()))
+
+
+def unsent(book: Playbook, envelopes: list[Envelope]) -> int:
+    found = [book.node.own_message(envelope.id) for envelope in envelopes]
+    return sum(own is not None and own.state is State.QUEUED for own in found)
+
+
+def test_older_ones_follow_in_batches_to_a_neighbour_that_stays() -> None:
+    book = Playbook()
+    many = said(book, 2 * MAX_OFFERED + 40)
+    outputs = book.befriend(book.link(BOB), [])
+    assert asked_again(outputs) == [book.now.mono + FIRST_WAIT_S]
+    assert unsent(book, many) == MAX_OFFERED + 40
+
+    first = due(book)
+    assert pushed(first) == [envelope.id for envelope in many[:MAX_OFFERED]]
+    assert asked_again(first) == [book.now.mono + BATCH_WAIT_S]
+    assert pushed(due(book)) == [envelope.id for envelope in many[MAX_OFFERED : MAX_OFFERED + 40]]
+    assert unsent(book, many) == 0
+
+
+def test_it_ends_when_a_whole_round_finds_no_neighbour_for_any() -> None:
+    book = Playbook()
+    book.settle(book.join("wine"))
+    wine = said(book, MAX_OFFERED + 1, "wine")  # a room of nobody else
+    said(book, 1)
+    outputs = book.befriend(book.link(BOB, rooms=[LOBBY]), [])
+    assert asked_again(outputs)
+
+    rounds = 0
+    while asked_again(outputs):
+        outputs = due(book)
+        assert pushed(outputs) == []
+        rounds += 1
+    assert rounds == 2  # the log was gone through in two batches
+    assert unsent(book, wine) == len(wine)
+
+    outputs = book.befriend(book.link(CARL, rooms=[WINE]), [])
+    assert asked_again(outputs)
+    assert pushed(due(book)) == [wine[0].id]
+
+
+def test_nothing_is_looked_for_when_nothing_waits() -> None:
+    book = Playbook()
+    assert asked_again(book.befriend(book.link(BOB), [])) == []
+
+
+def test_second_neighbour_does_not_hurry_it() -> None:
+    book = Playbook()
+    said(book, MAX_OFFERED + 1)
+    assert asked_again(book.befriend(book.link(BOB), []))
+    assert asked_again(book.befriend(book.link(CARL), [])) == []
+
+
+def test_what_the_first_neighbour_was_handed_is_not_pushed_again() -> None:
+    """Its state is not on disk yet, where it is still among those that nobody has."""
+    book = Playbook()
+    three = said(book, 3)
+    outputs = book.befriend(book.link(BOB), [])
+    assert pushed(outputs)[:3] == [envelope.id for envelope in three]
+    assert book.own.own_unsent() == 3
+
+    assert pushed(due(book)) == []
+
+
+def test_what_memory_had_no_place_for_follows_too() -> None:
+    log = MemoryOwnLog()
+    many = said(Playbook(own=log), MAX_OFFERED + 2)
+    numbers = log.numbers
+
+    book = Playbook(own=log)
+    book.befriend(book.link(DORA), [])
+    assert pushed(due(book)) == [envelope.id for envelope in sorted(many[:2], key=lambda e: numbers[e.id])]

@@ -5,7 +5,8 @@ Joins the address book and the table of links; neither knows the other. Knows no
 
 from collections.abc import Collection, Iterable
 
-from chatcore.addressbook import ANCHORS, Address, AddressBook
+from chatcore.addressbook import ANCHORS, AddressBook
+from chatcore.addressentry import Address
 from chatcore.addresses import scope_at
 from chatcore.clock import Now
 from chatcore.config import NodeConfig

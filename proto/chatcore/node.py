@@ -7,7 +7,8 @@ passed in, so one seed replays a whole network.
 from collections.abc import Iterable
 from typing import assert_never
 
-from chatcore.addressbook import Address, AddressBook
+from chatcore.addressbook import AddressBook
+from chatcore.addressentry import Address
 from chatcore.catchup import CatchUp
 from chatcore.clock import HybridClock, Now
 from chatcore.conduct import Conduct

@@ -1,6 +1,8 @@
 """New and tried addresses: who gets a place, who makes way, and who is tested before it goes."""
 
-from chatcore.addressbook import MAX_TESTS, POOR_AFTER, AddressBook
+from chatcore.addressbook import AddressBook
+from chatcore.addressentry import POOR_AFTER
+from chatcore.addresstables import MAX_TESTS
 from chatcore.buckets import BUCKET, NEW_BUCKETS, NEW_PER_SOURCE
 from tests.support.books import HERE, TELLER, THERE, a_book, is_tried, learned
 from tests.support.core import BOB, CARL, identity, signed
@@ -112,8 +114,8 @@ def a_full_tried_bucket() -> tuple[AddressBook, str, str]:
         book.learn(signed(identity(number + 1), address), bytes([number % 250]))
         book.handle_linked(address, identity(number + 1).peer_id, float(number))
         tested = book.feel(0.0, [identity(other + 1).peer_id for other in range(number, number + 1)])
-        if tested is not None and book._tests:
-            return book, tested.address, book._tests[tested.address]
+        if tested is not None and book._tables._tests:
+            return book, tested.address, book._tables._tests[tested.address]
         if tested is not None:
             tested.dialling = False
     raise AssertionError("no bucket is ever full")
@@ -133,11 +135,13 @@ def test_full_bucket_of_tried_ones_tests_its_oldest_before_it_goes() -> None:
 
 def test_one_that_is_tested_is_who_answered_longest_ago() -> None:
     book, oldest, newcomer = a_full_tried_bucket()
-    bucket = book._places.tried(oldest)
-    crowd = book._tried.crowd(bucket)
+    bucket = book._tables._places.tried(oldest)
+    crowd = book._tables._tried.crowd(bucket)
 
-    assert book._places.tried(newcomer) == bucket
-    assert book._book[oldest].answered_at == min(book._book[address].answered_at for address in crowd)
+    assert book._tables._places.tried(newcomer) == bucket
+    assert book._tables.entries[oldest].answered_at == min(
+        book._tables.entries[address].answered_at for address in crowd
+    )
 
 
 def test_tests_are_bounded_and_those_beyond_may_come_again() -> None:
@@ -147,19 +151,19 @@ def test_tests_are_bounded_and_those_beyond_may_come_again() -> None:
         book.learn(signed(identity(number + 1), address), bytes(divmod(number, 250)))
         book.handle_linked(address, identity(number + 1).peer_id, float(number))
 
-    assert len(book._tests) == MAX_TESTS
+    assert len(book._tables._tests) == MAX_TESTS
 
 
 def test_linked_one_need_not_be_tested() -> None:
     book, oldest, newcomer = a_full_tried_bucket()
     answered = book.peer_at(oldest)
     assert answered is not None
-    book._book[oldest].dialling = False
+    book._tables.entries[oldest].dialling = False
 
     felt = book.feel(1e9, [answered])
 
     assert felt is None or felt.address != oldest
-    assert book._tests == {}
+    assert book._tables._tests == {}
     assert is_tried(book, oldest)
     assert not is_tried(book, newcomer)
 
@@ -181,13 +185,13 @@ def test_linked_one_is_not_put_to_the_test() -> None:
     linked, answered = book.peer_at(oldest), book.peer_at(newcomer)
     assert linked is not None
     assert answered is not None
-    book._tests.clear()
+    book._tables._tests.clear()
 
     book.handle_linked(newcomer, answered, 1000.0, [linked])
 
-    assert list(book._tests.values()) == [newcomer]
-    assert oldest not in book._tests
-    assert book._places.tried(next(iter(book._tests))) == book._places.tried(newcomer)
+    assert list(book._tables._tests.values()) == [newcomer]
+    assert oldest not in book._tables._tests
+    assert book._tables._places.tried(next(iter(book._tables._tests))) == book._tables._places.tried(newcomer)
 
 
 def test_name_where_somebody_answered_is_in_no_table() -> None:

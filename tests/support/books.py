@@ -31,4 +31,4 @@ def learned(
 
 
 def is_tried(book: AddressBook, address: str) -> bool:
-    return address in book._tried
+    return address in book._tables._tried

@@ -231,17 +231,32 @@ class AddressBook:
         jitter = 1 + self._config.backoff_jitter * (2 * self._rng.random() - 1)
         return min(doubled, self._config.backoff_most_s) * jitter
 
-    def disprove(self, address: str, expected: PeerId | None) -> bool:
-        """Somebody else than the expected peer answered there. Whether the address is therefore forgotten.
+    def handle_wrong_peer(
+        self,
+        address: str,
+        expected: PeerId | None,
+        mono: float,
+        reason: str,
+        linked: Collection[PeerId] = (),
+        *,
+        kind: str | None = None,
+    ) -> None:
+        """Somebody else than the expected peer answered there.
 
-        Anybody can sign that it lives where another does: that spoils no kept address, and none that is
-        another peer's or where somebody has answered before.
+        Anybody can sign that it lives where another does. That spoils nothing: not what the operator asked
+        for, nor an address that is another peer's, or where its peer has answered before. What only its own
+        claim speaks for is forgotten.
         """
         entry = self._book.get(address)
-        if entry is None or entry.kept or entry.answered or entry.peer_id != expected:
-            return False
-        self._tables.delete(entry)
-        return True
+        if entry is None:
+            return
+        if entry.peer_id != expected:
+            entry.dialling = False
+            entry.next_try = mono + self._backoff(max(entry.failures, 1))  # not dialled for each new liar
+        elif entry.kept or entry.answered:
+            self.handle_failed(address, mono, reason, linked, kind=kind)
+        else:
+            self._tables.delete(entry)
 
     def handle_self(self, address: str) -> None:
         """The address turned out to be our own: never dial it again."""

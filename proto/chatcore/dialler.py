@@ -173,13 +173,16 @@ class Dialler:
     # What became of it
 
     def handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
+        address, reason, kind = event.address, str(event.error), event.error.kind
         if isinstance(event.error, SelfDialed):
-            self._book.handle_self(event.address)
-            self._lan.handle_answered(event.address)
-        elif not (isinstance(event.error, WrongPeer) and self._book.disprove(event.address, event.expected)):
-            reason, kind = str(event.error), event.error.kind
-            self._book.handle_failed(event.address, now.mono, reason, self._links.peer_ids, kind=kind)
-            self._lan.handle_failed(event.address)
+            self._book.handle_self(address)
+            self._lan.handle_answered(address)
+        elif isinstance(event.error, WrongPeer):
+            expected = event.expected
+            self._book.handle_wrong_peer(address, expected, now.mono, reason, self._links.peer_ids, kind=kind)
+        else:
+            self._book.handle_failed(address, now.mono, reason, self._links.peer_ids, kind=kind)
+            self._lan.handle_failed(address)
         self._counters.refuse(event.error)
         notice = Notice("dial_failed", event.address, event.error)
         return [notice, *self.handle_dial_due(now)]

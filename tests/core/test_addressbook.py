@@ -5,6 +5,7 @@ from collections.abc import Collection
 import pytest
 
 from chatcore.addressbook import MAX_KEPT, AddressBook
+from chatcore.config import LinkConfig
 from chatcore.errors import OwnAddress, TooManyAddresses
 from chatcore.ids import PeerId
 from chatcore.records import KnownAddress
@@ -165,7 +166,7 @@ def test_only_what_changed_is_written() -> None:
     book.learn(signed(BOB, HERE), TELLER)
     book.learn(signed(CARL, THERE), TELLER)
     book.unsaved()
-    book.disprove(HERE, BOB.peer_id)
+    book.handle_wrong_peer(HERE, BOB.peer_id, 0.0, "somebody else")
     book.set_anchors([THERE])
 
     known, forgotten = book.unsaved()
@@ -309,24 +310,45 @@ def test_learned_address_of_somebody_else_is_forgotten_and_a_kept_one_is_not() -
     book.keep(HERE)
     book.learn(signed(BOB, THERE), TELLER)
 
-    assert not book.disprove(HERE, BOB.peer_id)
-    assert book.disprove(THERE, BOB.peer_id)
+    for address in (HERE, THERE):
+        book.handle_wrong_peer(address, BOB.peer_id, 0.0, "somebody else")
 
-    assert due(book, 0.0, (), 8) == [HERE]
+    assert due(book, 1000.0, (), 8) == [HERE]
 
 
-def test_address_of_one_peer_is_not_forgotten_for_what_another_claims_of_it() -> None:
+def test_claim_on_an_address_where_its_peer_has_answered_does_it_no_harm() -> None:
     book = a_book()
     book.learn(signed(BOB, HERE), TELLER)
+    book.handle_linked(HERE, BOB.peer_id)
+    longest = LinkConfig().backoff_first_s * (1 + LinkConfig().backoff_jitter)
+    for attempt in range(20):
+        assert book.take(HERE, 10.0 * attempt)
+        book.handle_wrong_peer(HERE, CARL.peer_id, 10.0 * attempt, "somebody else")
+        at = book.next_try(HERE)
+        assert at is not None
+        assert 0 < at - 10.0 * attempt <= longest  # a pause, as for any dial, and never a longer one
 
-    assert not book.disprove(HERE, CARL.peer_id)
     assert book.knows(signed(BOB, HERE))
+    assert is_tried(book, HERE)
 
 
-def test_address_where_its_peer_has_answered_is_not_forgotten() -> None:
+def test_claim_on_a_kept_address_does_it_no_harm() -> None:
+    book = a_book()
+    book.keep(HERE)
+    for attempt in range(20):
+        book.handle_wrong_peer(HERE, CARL.peer_id, 10.0 * attempt, "somebody else")
+
+    assert due(book, 10.0 * 20, (), 8) == [HERE]
+    (entry,) = book.unreached(())
+    assert (entry.failures, entry.reason) == (0, None)
+
+
+def test_address_where_its_peer_has_answered_is_not_forgotten_when_somebody_else_does() -> None:
     book = a_book()
     book.learn(signed(BOB, HERE), TELLER)
     book.handle_linked(HERE, BOB.peer_id)
 
-    assert not book.disprove(HERE, BOB.peer_id)
+    book.handle_wrong_peer(HERE, BOB.peer_id, 0.0, "somebody else")
+
     assert is_tried(book, HERE)
+    assert book.next_try(HERE) != 0.0

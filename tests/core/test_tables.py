@@ -101,7 +101,7 @@ def test_address_two_peers_claim_stays_the_first_ones_until_it_proves_wrong() ->
     book.learn(signed(CARL, HERE), TELLER)
     assert book.peer_at(HERE) == BOB.peer_id
 
-    book.disprove(HERE, BOB.peer_id)
+    book.handle_wrong_peer(HERE, BOB.peer_id, 0.0, "somebody else")
     book.learn(signed(CARL, HERE), TELLER)
     assert book.peer_at(HERE) == CARL.peer_id
 
@@ -176,6 +176,18 @@ def test_lost_link_is_no_failed_test() -> None:
     assert not is_tried(book, newcomer)
 
     book.handle_failed(oldest, 0.0, "no")
+    assert not is_tried(book, oldest)
+    assert is_tried(book, newcomer)
+
+
+def test_somebodys_claim_settles_no_test_and_another_peer_there_does() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+
+    book.handle_wrong_peer(oldest, CARL.peer_id, 0.0, "somebody else")
+    assert is_tried(book, oldest)
+    assert not is_tried(book, newcomer)
+
+    book.handle_wrong_peer(oldest, book.peer_at(oldest), 0.0, "somebody else")
     assert not is_tried(book, oldest)
     assert is_tried(book, newcomer)
 

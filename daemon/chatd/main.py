@@ -261,7 +261,7 @@ class Daemon:
             clock=HybridClock(self._store.first_stamp()),
             rooms=rooms,
             restored=self._store.restored,
-            own=self._store,
+            own=self._store.own,
             people=self._store.people(),
             discouraged=self._store.discouraged(),
             addresses=self._store.addresses(),

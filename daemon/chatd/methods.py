@@ -243,7 +243,7 @@ class Methods:
         return {"id": str(reply.own.id), "room": reply.room, "state": str(reply.own.state)}
 
     async def message_status(self, params: api.MessageParams) -> api.MessageStatus:
-        found = self._store.own_starting_with(_id_prefix(params.id))
+        found = self._store.own.starting_with(_id_prefix(params.id))
         own = self._node.own_message(found[0].id) if len(found) == 1 else None
         name = None if own is None else self.name_of(own.room)
         if own is None or name is None:

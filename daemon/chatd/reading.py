@@ -118,7 +118,7 @@ def history(
 def states(store: Store, author: str, messages: Iterable[api.Message]) -> dict[str, OwnMessage]:
     """What became of those that `author` wrote, who is this node, by id; as far as it is kept."""
     mine = [message["id"] for message in messages if message["author"] == author]
-    found = [(item, store.own(MessageId(bytes.fromhex(item)))) for item in mine]
+    found = [(item, store.own.find(MessageId(bytes.fromhex(item)))) for item in mine]
     return {item: own for item, own in found if own is not None}
 
 

@@ -61,38 +61,36 @@ class Index(Protocol):
 class OwnLog(Protocol):
     """What became of our own messages, the last of them at least."""
 
-    def own(self, message_id: MessageId) -> OwnMessage | None: ...
+    def find(self, message_id: MessageId) -> OwnMessage | None: ...
 
-    def own_by_client(self, room: RoomId, client_id: str) -> OwnMessage | None: ...
+    def by_client(self, room: RoomId, client_id: str) -> OwnMessage | None: ...
 
-    def own_waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
+    def waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
         """The last `most` that nobody has confirmed, oldest first; those handed to nobody before others."""
         ...
 
-    def own_by_short(self, short: bytes) -> OwnMessage | None:
+    def by_short(self, short: bytes) -> OwnMessage | None:
         """By the first bytes of its id."""
         ...
 
-    def own_unsent(self) -> int:
+    def unsent(self) -> int:
         """How many were handed to nobody."""
         ...
 
-    def own_unsent_after(
-        self, number: int, most: int
-    ) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
+    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
         """Of those numbered above `number` that were handed to nobody, the first; and the number that was
         looked up to, None when that is all."""
         ...
 
-    def own_waits(self) -> bool:
+    def waits(self) -> bool:
         """Whether there is any that nobody has confirmed."""
         ...
 
-    def own_last(self) -> int:
+    def last(self) -> int:
         """The greatest number of any; 0 when there is none."""
         ...
 
-    def own_waiting_after(self, number: int, upto: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
+    def waiting_after(self, number: int, upto: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
         """Of those numbered above `number`, up to `upto`, some that nobody has confirmed, with their keys in
         their rooms; and the number that was looked up to, None when that is all."""
         ...
@@ -101,29 +99,29 @@ class OwnLog(Protocol):
 class NoOwnLog:
     """Of a node that keeps nothing."""
 
-    def own(self, _: MessageId) -> OwnMessage | None:
+    def find(self, _: MessageId) -> OwnMessage | None:
         return None
 
-    def own_by_client(self, _: RoomId, __: str) -> OwnMessage | None:
+    def by_client(self, _: RoomId, __: str) -> OwnMessage | None:
         return None
 
-    def own_waiting(self, _: int) -> list[tuple[OwnMessage, Envelope]]:
+    def waiting(self, _: int) -> list[tuple[OwnMessage, Envelope]]:
         return []
 
-    def own_by_short(self, _: bytes) -> OwnMessage | None:
+    def by_short(self, _: bytes) -> OwnMessage | None:
         return None
 
-    def own_unsent(self) -> int:
+    def unsent(self) -> int:
         return 0
 
-    def own_unsent_after(self, _: int, __: int) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
+    def unsent_after(self, _: int, __: int) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
         return [], None
 
-    def own_waits(self) -> bool:
+    def waits(self) -> bool:
         return False
 
-    def own_last(self) -> int:
+    def last(self) -> int:
         return 0
 
-    def own_waiting_after(self, _: int, __: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
+    def waiting_after(self, _: int, __: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
         return [], None

@@ -38,7 +38,7 @@ class Outbox:
         self._followed: OrderedDict[ShortId, None] = OrderedDict()
         self._bytes = 0
         self._walks = Walks(log)
-        self._last = log.own_last()
+        self._last = log.last()
         """The number of the newest that is on disk for sure."""
 
         self._ahead: dict[ShortId, OwnMessage] = {}
@@ -47,7 +47,7 @@ class Outbox:
         self.urgent = False
         """Whether somebody waits to be told of it."""
 
-        waiting = log.own_waiting(MAX_WAITING)
+        waiting = log.waiting(MAX_WAITING)
         self._some_let_go = len(waiting) == MAX_WAITING
         """Some that wait may be in the log alone."""
 
@@ -59,10 +59,10 @@ class Outbox:
     @property
     def unsent(self) -> int:
         """On disk, and handed to nobody yet."""
-        return self._log.own_unsent()
+        return self._log.unsent()
 
     def find(self, message_id: MessageId) -> OwnMessage | None:
-        return self.followed(message_id) or self._log.own(message_id)
+        return self.followed(message_id) or self._log.find(message_id)
 
     def followed(self, message_id: MessageId) -> OwnMessage | None:
         """The same without the disk: of what is not delivered, and of what was lately."""
@@ -70,7 +70,7 @@ class Outbox:
         return told if told is not None and told.id == message_id else None
 
     def find_by_client(self, room: RoomId, client_id: str) -> OwnMessage | None:
-        found = self._log.own_by_client(room, client_id)
+        found = self._log.by_client(room, client_id)
         return None if found is None else self._told.get(short_id(found.id), found)
 
     def to_offer(self, room: RoomId) -> list[Envelope]:
@@ -81,7 +81,7 @@ class Outbox:
     def next_unsent(self, number: int) -> tuple[list[Envelope], int | None]:
         """Of those numbered above `number` that the disk says were handed to nobody, the next; and the number
         that was looked up to, None when that is all."""
-        found, reached = self._log.own_unsent_after(number, MAX_OFFERED)
+        found, reached = self._log.unsent_after(number, MAX_OFFERED)
         return [envelope for _, envelope in found], reached
 
     def _latest(self, short: ShortId) -> OwnMessage | None:
@@ -138,12 +138,12 @@ class Outbox:
 
     def handle_shared(self, shared: Iterable[Shared]) -> None:
         """A member has stored these ranges as they are here. What of them waits it has, without a receipt."""
-        if self._log.own_waits():
+        if self._log.waits():
             self._walks.add(shared, self._last)
 
     def _let_go(self, short: ShortId) -> OwnMessage | None:
         """One that history repair has brought to somebody: it waits no longer."""
-        found = self._log.own_by_short(short) if self._some_let_go else None
+        found = self._log.by_short(short) if self._some_let_go else None
         return found if found is not None and found.state < State.DELIVERED else None
 
     def handle_refused(self, short: ShortId, reason: str, rooms: frozenset[RoomId]) -> bool:

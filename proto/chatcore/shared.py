@@ -60,7 +60,7 @@ class Walks:
             return
         key = next(iter(self._walks))
         walk = self._walks.pop(key)
-        found, reached = self._log.own_waiting_after(walk.at, walk.upto)
+        found, reached = self._log.waiting_after(walk.at, walk.upto)
         if reached is not None:
             walk.at = reached
             self._walks[key] = walk

@@ -87,7 +87,7 @@ def test_what_the_first_neighbour_was_handed_is_not_pushed_again() -> None:
     three = said(book, 3)
     outputs = book.befriend(book.link(BOB), [])
     assert pushed(outputs)[:3] == [envelope.id for envelope in three]
-    assert book.own.own_unsent() == 3
+    assert book.own.unsent() == 3
 
     assert pushed(due(book)) == []
 

@@ -205,7 +205,7 @@ def test_message_let_go_of_is_delivered_when_history_repair_brought_it(
     book.settle(book.receive(book.neighbour(BOB), receipt(first)))
 
     assert state_of(book, first).state is State.DELIVERED
-    assert book.own.own_unsent() == 0
+    assert book.own.unsent() == 0
 
 
 def test_send_is_refused_while_too_many_wait_for_somebody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,25 +64,25 @@ def test_state_is_found_by_id_by_its_start_and_by_client_id(start: Opener) -> No
     keeper.keep([kept], hello)
 
     store = keeper.store
-    assert store.own(hello.id) == kept
-    assert [store.own_starting_with(str(hello.id)[:size]) for size in (10, 11, 64)] == [[kept]] * 3
-    assert store.own_by_client(ROOM, "ü7") == kept
+    assert store.own.find(hello.id) == kept
+    assert [store.own.starting_with(str(hello.id)[:size]) for size in (10, 11, 64)] == [[kept]] * 3
+    assert store.own.by_client(ROOM, "ü7") == kept
 
 
 def test_what_was_never_written_is_not_found(start: Opener) -> None:
     store = start().store
 
-    assert store.own(MessageId(b"m" * 32)) is None
-    assert store.own_starting_with("ff" * 5) == []
-    assert store.own_by_client(ROOM, "7") is None
-    assert store.own_waiting(10) == []
+    assert store.own.find(MessageId(b"m" * 32)) is None
+    assert store.own.starting_with("ff" * 5) == []
+    assert store.own.by_client(ROOM, "7") is None
+    assert store.own.waiting(10) == []
 
 
 def test_message_of_somebody_else_has_no_state(start: Opener) -> None:
     keeper = start()
     keeper.keep([], message(1))
 
-    assert keeper.store.own_starting_with(str(message(1).id)) == []
+    assert keeper.store.own.starting_with(str(message(1).id)) == []
 
 
 def test_ids_that_start_alike_are_both_found(start: Opener) -> None:
@@ -92,7 +92,7 @@ def test_ids_that_start_alike_are_both_found(start: Opener) -> None:
 
     starts = [str(item.id)[:2] for item in many]
     twice = next(text for text in starts if starts.count(text) > 1)
-    assert len(keeper.store.own_starting_with(twice)) == 2
+    assert len(keeper.store.own.starting_with(twice)) == 2
 
 
 def test_client_id_counts_in_its_room_alone(start: Opener) -> None:
@@ -100,7 +100,7 @@ def test_client_id_counts_in_its_room_alone(start: Opener) -> None:
     here, there = message(1), message(2, OTHER_ROOM)
     keeper.keep([own(here, client_id="7"), own(there, client_id="7")], here, there)
 
-    found = [keeper.store.own_by_client(room, "7") for room in (ROOM, OTHER_ROOM)]
+    found = [keeper.store.own.by_client(room, "7") for room in (ROOM, OTHER_ROOM)]
     assert [item.id for item in found if item is not None] == [here.id, there.id]
 
 
@@ -114,7 +114,7 @@ def test_state_survives_and_is_replaced(start: Opener) -> None:
 
     store = start().store
     named = replace(delivered, confirmed_by=PEERS[: own_module.MAX_NAMED])
-    assert store.own(hello.id) == store.own_by_client(ROOM, "7") == named
+    assert store.own.find(hello.id) == store.own.by_client(ROOM, "7") == named
 
 
 def test_those_that_wait_come_oldest_first_with_what_they_say(start: Opener) -> None:
@@ -123,34 +123,34 @@ def test_those_that_wait_come_oldest_first_with_what_they_say(start: Opener) -> 
     states = [State.QUEUED, State.DELIVERED, State.SENT, State.REFUSED, State.QUEUED]
     keeper.keep([own(item, state) for item, state in zip(many, states, strict=True)], *many)
 
-    waiting = keeper.store.own_waiting(3)
+    waiting = keeper.store.own.waiting(3)
     # Those that nobody was handed before others, and then the newest.
     assert [(item.id, envelope) for item, envelope in waiting] == [
         (many[at].id, many[at]) for at in (0, 3, 4)
     ]
-    assert len(keeper.store.own_waiting(10)) == 4
+    assert len(keeper.store.own.waiting(10)) == 4
 
 
 def test_those_that_wait_are_looked_through_in_steps(start: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_module, "STEP_WAITING", 2)
     monkeypatch.setattr(own_module, "STEP_LOOKED_AT", 3)
     keeper = start()
-    assert (keeper.store.own_last(), keeper.store.own_waits()) == (0, False)
+    assert (keeper.store.own.last(), keeper.store.own.waits()) == (0, False)
     many = [message(stamp) for stamp in range(1, 9)]
     states = [State.QUEUED, State.DELIVERED, State.SENT, *[State.DELIVERED] * 4, State.QUEUED]
     keeper.keep([own(item, state) for item, state in zip(many, states, strict=True)], *many)
-    assert (keeper.store.own_last(), keeper.store.own_waits()) == (8, True)
+    assert (keeper.store.own.last(), keeper.store.own.waits()) == (8, True)
 
     steps: list[list[bytes]] = []
     at: int | None = 0
     while at is not None:
-        found, at = keeper.store.own_waiting_after(at, upto=8)
+        found, at = keeper.store.own.waiting_after(at, upto=8)
         steps.append([key for _, key in found])
 
     keys = [item.stamp.to_bytes(8, "big") + item.id for item in many]
     assert steps == [[keys[0], keys[2]], [], [keys[7]]]
-    assert keeper.store.own_waiting_after(3, upto=6) == ([], 6)
-    assert keeper.store.own_waiting_after(6, upto=7) == ([], None)
+    assert keeper.store.own.waiting_after(3, upto=6) == ([], 6)
+    assert keeper.store.own.waiting_after(6, upto=7) == ([], None)
 
 
 def test_those_nobody_was_handed_are_read_in_batches(start: Opener) -> None:
@@ -160,9 +160,9 @@ def test_those_nobody_was_handed_are_read_in_batches(start: Opener) -> None:
     keeper.keep([own(item, state) for item, state in zip(many, states, strict=True)], *many)
 
     store = keeper.store
-    first, reached = store.own_unsent_after(0, 2)
+    first, reached = store.own.unsent_after(0, 2)
     assert ([envelope for _, envelope in first], reached) == ([many[0], many[2]], 3)
-    last, reached = store.own_unsent_after(3, 2)
+    last, reached = store.own.unsent_after(3, 2)
     assert ([(item.id, envelope) for item, envelope in last], reached) == ([(many[4].id, many[4])], None)
 
 
@@ -176,8 +176,8 @@ def test_full_table_forgets_the_oldest_and_its_client_id(
         keeper.keep([own(item, State.SENT, client_id=f"{number}")], item)
 
     store = keeper.store
-    assert [store.own(item.id) is not None for item in many] == [False, False, True, True, True]
-    assert [store.own_by_client(ROOM, f"{number}") is not None for number in range(5)] == [False] * 2 + [
+    assert [store.own.find(item.id) is not None for item in many] == [False, False, True, True, True]
+    assert [store.own.by_client(ROOM, f"{number}") is not None for number in range(5)] == [False] * 2 + [
         True
     ] * 3
     assert store.known([item.id for item in many]) == {item.id for item in many}  # the messages stay
@@ -192,15 +192,15 @@ def test_full_table_forgets_what_was_delivered_then_what_was_sent_and_never_what
     keeper = start()
     for item, state in zip(many, states, strict=False):
         keeper.keep([own(item, state)], item)
-    known = [keeper.store.own(item.id) is not None for item in many]
+    known = [keeper.store.own.find(item.id) is not None for item in many]
     assert known == [True, True, True, True, False, True, False, False]
     keeper.store.close()
 
     keeper = start()
     keeper.keep([own(many[6], State.SENT), own(many[7], State.SENT)], many[6], many[7])
-    known = [keeper.store.own(item.id) is not None for item in many]
+    known = [keeper.store.own.find(item.id) is not None for item in many]
     assert known == [True, False, True, True, False, False, True, True]
-    assert keeper.store.own_unsent() == 2
+    assert keeper.store.own.unsent() == 2
 
 
 def test_states_in_memory_stay_as_they_were_when_a_group_fails(
@@ -217,11 +217,11 @@ def test_states_in_memory_stay_as_they_were_when_a_group_fails(
         patch.setattr(keeper.store._tables.acquaintances, "put", fails)
         with pytest.raises(AssertionError):
             keeper.keep([own(hello, State.DELIVERED), own(message(2))], message(2))
-    assert keeper.store.own_unsent() == 1
+    assert keeper.store.own.unsent() == 1
     assert keeper.store.retention.protected(1)
     assert not keeper.store.retention.protected(2)
     keeper.keep([own(hello, State.DELIVERED)])
-    assert keeper.store.own_unsent() == 0
+    assert keeper.store.own.unsent() == 0
     assert not keeper.store.retention.protected(1)
 
 
@@ -230,15 +230,15 @@ def test_state_is_found_by_the_short_id(start: Opener) -> None:
     hello = message(1)
     keeper.keep([own(hello)], hello)
 
-    assert keeper.store.own_by_short(hello.id[:8]) == own(hello)
-    assert keeper.store.own_by_short(b"\xff" * 8) is None
+    assert keeper.store.own.by_short(hello.id[:8]) == own(hello)
+    assert keeper.store.own.by_short(b"\xff" * 8) is None
 
 
 def test_state_of_a_message_that_is_not_in_the_log_is_not_kept(start: Opener) -> None:
     keeper = start()
     keeper.keep([own(message(1))])
 
-    assert keeper.store.own(message(1).id) is None
+    assert keeper.store.own.find(message(1).id) is None
 
 
 def test_store_from_before_there_were_states_is_opened(start: Opener, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_store_from_before_there_were_states_is_opened(start: Opener, tmp_path: 
 
     again = start()
     again.keep([own(message(2))], message(2))
-    assert again.store.own(message(2).id) == own(message(2))
+    assert again.store.own.find(message(2).id) == own(message(2))
 
 
 def test_damaged_message_that_nobody_was_handed_no_longer_waits_and_its_client_id_is_free(
@@ -266,13 +266,13 @@ def test_damaged_message_that_nobody_was_handed_no_longer_waits_and_its_client_i
             txn.put(number.to_bytes(8, "big"), b"nonsense", db=env.open_db(b"log", txn=txn))
 
     keeper = start()
-    assert keeper.store.own_unsent() == 1
+    assert keeper.store.own.unsent() == 1
     assert keeper.store.newest(ROOM, 10) == []
     keeper.keep([], message(3))  # the writer heals behind it
     keeper.keep([], message(4))
-    assert keeper.store.own_unsent() == 0
-    assert keeper.store.own_by_client(ROOM, "1") is None
-    assert keeper.store.own_by_client(ROOM, "2") == own(handed, State.SENT, client_id="2")
+    assert keeper.store.own.unsent() == 0
+    assert keeper.store.own.by_client(ROOM, "1") is None
+    assert keeper.store.own.by_client(ROOM, "2") == own(handed, State.SENT, client_id="2")
 
 
 def test_damaged_state_is_told_and_the_message_is_served(start: Opener, tmp_path: Path) -> None:
@@ -286,8 +286,8 @@ def test_damaged_state_is_told_and_the_message_is_served(start: Opener, tmp_path
 
     damaged: list[Damaged] = []
     store = start(damaged.append).store
-    assert store.own(hello.id) is None
-    assert store.own_by_client(ROOM, "7") is None
-    assert store.own_waiting(10) == []
+    assert store.own.find(hello.id) is None
+    assert store.own.by_client(ROOM, "7") is None
+    assert store.own.waiting(10) == []
     assert [item.envelope for item in store.newest(ROOM, 10)] == [hello]
     assert damaged

@@ -109,8 +109,8 @@ def test_client_ids_are_found_again(folder: Path, table: bytes) -> None:
     fill(folder, many, [*said[:-1], own(many[-1], State.SENT)])
     damage(folder, table)
     with opened(folder) as store:
-        assert [store.own_by_client(ROOM, f"ü{number}") for number in range(30)] == [*said[:-1], None]
-        assert store.own(many[3].id) == said[3]
+        assert [store.own.by_client(ROOM, f"ü{number}") for number in range(30)] == [*said[:-1], None]
+        assert store.own.find(many[3].id) == said[3]
 
 
 def test_client_id_of_a_message_that_is_lost_and_nobody_has_is_free_again(folder: Path) -> None:
@@ -121,9 +121,9 @@ def test_client_id_of_a_message_that_is_lost_and_nobody_has_is_free_again(folder
     damage(folder)
     with opened(folder) as store:
         assert store.known([lost.id, handed.id, kept.id]) == {kept.id}
-        assert store.own_by_client(ROOM, "lost") is None
-        assert store.own_by_client(ROOM, "handed") == states[1]
-        assert store.own_by_client(ROOM, "k") == states[2]
+        assert store.own.by_client(ROOM, "lost") is None
+        assert store.own.by_client(ROOM, "handed") == states[1]
+        assert store.own.by_client(ROOM, "k") == states[2]
 
 
 def spoil_record(folder: Path, *envelopes: Envelope) -> None:
@@ -147,7 +147,7 @@ def test_number_of_a_lost_message_is_not_given_to_another(folder: Path) -> None:
         store.start(results.put)
         store.submit(Batch(1, [new := message(0)]))
         assert results.get(timeout=DEADLINE_S)[0].stored[0].seq == 3
-        assert store.own(new.id) is None
+        assert store.own.find(new.id) is None
 
 
 def test_pins_are_kept_also_of_messages_that_are_lost(folder: Path) -> None:
@@ -173,7 +173,7 @@ def test_what_retention_had_to_leave_alone_is_kept_and_what_it_removed_is_not(fo
     with opened(folder) as store:
         assert [item.envelope for item in store.page(ROOM, 10)] == [many[1], many[3], many[5]]
         assert [item.envelope for item in store.pins.page(ROOM, 10)] == [many[1]]
-        assert store.own_waiting(10) == [(waiting, many[3])]
+        assert store.own.waiting(10) == [(waiting, many[3])]
         assert store.floor(ROOM) > many[4].stamp
 
 
@@ -205,8 +205,8 @@ def test_what_is_known_survives_damaged_first_pages(folder: Path, pages: range) 
         kept = [item for item in many if store.known([item.id])]
         assert len(kept) > 250
         states = {item.id: state for item, state in zip(many, said, strict=True)}
-        assert [store.own(item.id) for item in kept] == [states[item.id] for item in kept]
-        assert store.own_by_client(ROOM, "ü150") == said[150]
+        assert [store.own.find(item.id) for item in kept] == [states[item.id] for item in kept]
+        assert store.own.by_client(ROOM, "ü150") == said[150]
         assert [item.envelope for item in store.pins.page(ROOM, 10)] == [many[7], many[150]]
         assert sorted(store.rooms(), key=lambda room: room.name) == rooms
         assert (store.people(), store.discouraged()) == (people, discouraged)
@@ -238,7 +238,7 @@ def test_of_stale_states_the_highest_is_kept(folder: Path) -> None:
         file.write(bytes(2 * 4096))
     salvage(folder)
     with opened(folder) as store:
-        assert {store.own(item.id) for item in said} == {own(item, State.DELIVERED) for item in said}
+        assert {store.own.find(item.id) for item in said} == {own(item, State.DELIVERED) for item in said}
 
 
 def test_absurd_number_of_a_damaged_entry_is_not_kept(folder: Path) -> None:
@@ -254,9 +254,9 @@ def test_absurd_number_of_a_damaged_entry_is_not_kept(folder: Path) -> None:
     with opened(folder) as store:
         assert store.last_seq() == 30
         assert [item.envelope for item in store.newest(ROOM, 1)] == many[-1:]
-        assert store.own(many[-1].id) == own(many[-1], State.SENT, "7")
-        assert store.own_by_client(ROOM, "7") == own(many[-1], State.SENT, "7")
-        assert store.own_last() == 30
+        assert store.own.find(many[-1].id) == own(many[-1], State.SENT, "7")
+        assert store.own.by_client(ROOM, "7") == own(many[-1], State.SENT, "7")
+        assert store.own.last() == 30
 
 
 @pytest.mark.parametrize(

@@ -167,38 +167,36 @@ class MemoryOwnLog:
         self.envelopes |= {item.id: item for item in persist.messages}
         self.records |= {item.id: item for item in persist.own}
 
-    def own(self, message_id: MessageId) -> OwnMessage | None:
+    def find(self, message_id: MessageId) -> OwnMessage | None:
         return self.records.get(message_id)
 
-    def own_by_client(self, room: RoomId, client_id: str) -> OwnMessage | None:
+    def by_client(self, room: RoomId, client_id: str) -> OwnMessage | None:
         found = [own for own in self.records.values() if (own.room, own.client_id) == (room, client_id)]
         return found[0] if found else None
 
-    def own_waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
+    def waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
         waiting = [own for own in self.records.values() if own.state < State.DELIVERED]
         return [(own, self.envelopes[own.id]) for own in waiting[-most:]]
 
-    def own_by_short(self, short: bytes) -> OwnMessage | None:
+    def by_short(self, short: bytes) -> OwnMessage | None:
         return next((own for own in self.records.values() if own.id.startswith(short)), None)
 
-    def own_unsent(self) -> int:
+    def unsent(self) -> int:
         return sum(own.state is State.QUEUED for own in self.records.values())
 
-    def own_unsent_after(
-        self, number: int, most: int
-    ) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
+    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
         unsent = [own for own in self.records.values() if own.state is State.QUEUED]
         found = [own for own in unsent if self.numbers[own.id] > number][:most]
         reached = self.numbers[found[-1].id] if len(found) == most else None
         return [(own, self.envelopes[own.id]) for own in found], reached
 
-    def own_waits(self) -> bool:
+    def waits(self) -> bool:
         return any(own.state < State.DELIVERED for own in self.records.values())
 
-    def own_last(self) -> int:
+    def last(self) -> int:
         return max(self.numbers.values(), default=0)
 
-    def own_waiting_after(self, number: int, upto: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
+    def waiting_after(self, number: int, upto: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
         """Two at a time."""
         waiting = [
             own

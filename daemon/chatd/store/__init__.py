@@ -16,7 +16,6 @@ from chatcore.discouraged import Discouraged
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
 from chatcore.index import Piece, Sum
-from chatcore.own import OwnMessage
 from chatcore.people import Person
 from chatcore.records import KnownAddress
 from chatd.store import marks, quarantine, records, restored
@@ -34,14 +33,14 @@ from chatd.store.damage import DamageLog
 from chatd.store.faults import refusing
 from chatd.store.folder import DATA_FILE, check_data_file, prepare_folder
 from chatd.store.healing import Healing
-from chatd.store.lmdbtypes import Txn
-from chatd.store.own import is_waiting
+from chatd.store.log import Log
 from chatd.store.pins import MAX_PINS, Pins
 from chatd.store.reading import Point, onwards, room_entries
 from chatd.store.records import RecordDamaged
 from chatd.store.retention import LEAST_MARGIN_BYTES, LEAST_QUOTA_BYTES, Policy, Retention, Trimmed
 from chatd.store.search import Found, Search, Snapshot, find
 from chatd.store.shown import ShownPage
+from chatd.store.states import States
 from chatd.store.tables import MAX_MAP_BYTES, SCHEMA, Tables
 from chatd.store.writer import Writer
 
@@ -85,7 +84,9 @@ class Store:
         self.retention = Retention(tables, self._position, floors, policy, on_trim, trusted_ms=trusted_ms)
         self.retention.protected = tables.own.waits
         self.healing = Healing(tables, self._position)
-        self.pins = Pins(tables.pins, tables.ids, tables.reading, self._follow)
+        self._log = Log(tables, self._damage, self._lose)
+        self.own = States(tables, self._damage, self._log)
+        self.pins = Pins(tables.pins, tables.ids, tables.reading, self._log.follow)
 
     @classmethod
     def open(
@@ -249,7 +250,7 @@ class Store:
                 number = txn.get(message_id, db=self._tables.ids)
                 if number is None:
                     continue
-                stored = self._decode(number, txn.get(number, db=self._tables.log, default=b""))
+                stored = self._log.indexed(txn, number)
                 if stored is None or stored.envelope.id != message_id:
                     continue
                 most_bytes -= len(stored.envelope.payload)
@@ -272,7 +273,7 @@ class Store:
         page: list[Stored] = []
         with self._tables.reading() as txn, txn.cursor(self._tables.room.table) as cursor:
             for key, value in room_entries(cursor, room, before, after):
-                stored = self._follow(txn, key, value)
+                stored = self._log.follow(txn, key, value)
                 if stored is not None:
                     page.append(stored)
                 if len(page) == limit:
@@ -284,7 +285,7 @@ class Store:
         more = True
         while more:
             with self._tables.reading() as txn:
-                more = page.step(txn, self._tables.room.table, self._tables.log, self._follow)
+                more = page.step(txn, self._tables.room.table, self._tables.log, self._log.follow)
         return page
 
     def search(self, search: Search) -> Found:
@@ -293,7 +294,7 @@ class Store:
             last_seq = self.last_seq()
             with self._tables.reading() as txn:
                 try:
-                    snapshot = Snapshot(txn, last_seq, self._read, self._read_on)
+                    snapshot = Snapshot(txn, last_seq, self._log.numbered, self._log.onwards)
                     found = find(self._tables.search, snapshot, search)
                 except RecordDamaged as error:
                     self._damage.add(b"search", error.why)
@@ -322,115 +323,13 @@ class Store:
                 if len(numbers) == 2 or not key.hex().startswith(prefix):
                     break
                 numbers.append(number)
-            found = [
-                self._decode(number, txn.get(number, db=self._tables.log, default=b"")) for number in numbers
-            ]
+            found = [self._log.indexed(txn, number) for number in numbers]
         return [stored for stored in found if stored is not None]
 
     def after(self, seq: int, limit: int) -> list[Stored]:
         """The next `limit` behind `seq` in the order of arrival. Fewer means the end of the log."""
         with self._tables.reading() as txn:
-            return self._read_on(txn, seq, limit)
-
-    def _read_on(self, txn: Txn, seq: int, limit: int) -> list[Stored]:
-        page: list[Stored] = []
-        with txn.cursor(self._tables.log) as cursor:
-            for key, value in onwards(cursor, records.pack_u64(seq + 1)):
-                if len(page) == limit:
-                    break
-                stored = self._decode(key, value)
-                if stored is not None:
-                    page.append(stored)
-        return page
-
-    # What became of our own messages
-
-    def own(self, message_id: MessageId) -> OwnMessage | None:
-        """Of one of the last `MAX_OWN`."""
-        with self._tables.reading() as txn:
-            number = txn.get(message_id, db=self._tables.ids)
-            return None if number is None else self._own_at(txn, number)
-
-    def own_by_client(self, room: RoomId, client_id: str) -> OwnMessage | None:
-        with self._tables.reading() as txn:
-            try:
-                return self._tables.own.by_client(txn, room, client_id)
-            except RecordDamaged as error:
-                self._damage.add(room, error.why)
-                return None
-
-    def own_starting_with(self, prefix: str) -> list[OwnMessage]:
-        """By how an id is written. At most two, which is one too many to tell which is meant."""
-        found: list[OwnMessage] = []
-        start = bytes.fromhex(prefix + "0" * (len(prefix) % 2))
-        with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
-            for key, number in onwards(cursor, start):
-                if len(found) == 2 or not key.hex().startswith(prefix):
-                    break
-                own = self._own_at(txn, number)
-                if own is not None:
-                    found.append(own)
-        return found
-
-    def _own_at(self, txn: Txn, number: bytes) -> OwnMessage | None:
-        try:
-            return self._tables.own.get(txn, number)
-        except RecordDamaged as error:
-            self._damage.add(number, error.why)
-            return None
-
-    def own_waiting(self, most: int) -> list[tuple[OwnMessage, Envelope]]:
-        """The last `most` that nobody has confirmed, oldest first; those handed to nobody before others."""
-        with self._tables.reading() as txn:
-            numbers = [records.pack_u64(number) for number in self._tables.own.newest_waiting(most)]
-            found = [self._waiting_at(txn, number) for number in numbers]
-        return [waiting for waiting in found if waiting is not None]
-
-    def own_unsent(self) -> int:
-        """How many were handed to nobody."""
-        return self._tables.own.unsent
-
-    def own_unsent_after(
-        self, number: int, most: int
-    ) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
-        """The next that were handed to nobody; see chatcore.index."""
-        with self._tables.reading() as txn:
-            numbers = self._tables.own.unsent_after(number, most)
-            found = [self._waiting_at(txn, records.pack_u64(at)) for at in numbers]
-        reached = numbers[-1] if len(numbers) == most else None
-        return [waiting for waiting in found if waiting is not None], reached
-
-    def own_waits(self) -> bool:
-        """Whether there is any that nobody has confirmed."""
-        return self._tables.own.waiting > 0
-
-    def own_last(self) -> int:
-        """The greatest number of a message of ours with a state; 0 when there is none."""
-        with self._tables.reading() as txn:
-            return self._tables.own.last(txn)
-
-    def own_waiting_after(self, number: int, upto: int) -> tuple[list[tuple[OwnMessage, bytes]], int | None]:
-        """A step through those that nobody has confirmed, in the order of the log; see chatcore.index."""
-        with self._tables.reading() as txn:
-            numbers, reached = self._tables.own.waiting_after(txn, number, upto)
-            found = [waiting for at in numbers if (waiting := self._waiting_at(txn, at)) is not None]
-        keys = [records.pack_u64(envelope.stamp) + envelope.id for _, envelope in found]
-        return [(own, key) for (own, _), key in zip(found, keys, strict=True)], reached
-
-    def own_by_short(self, short: bytes) -> OwnMessage | None:
-        with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:
-            found = cursor.set_range(short) and cursor.key().startswith(short)
-            return self._own_at(txn, cursor.value()) if found else None
-
-    def _waiting_at(self, txn: Txn, number: bytes) -> tuple[OwnMessage, Envelope] | None:
-        try:
-            own = is_waiting(txn.get(number, db=self._tables.own.table, default=b""))
-        except RecordDamaged as error:
-            self._damage.add(number, error.why)
-            return None
-        record = None if own is None else txn.get(number, db=self._tables.log)
-        stored = None if record is None else self._decode(number, record)
-        return None if own is None or stored is None else (own, stored.envelope)
+            return self._log.onwards(txn, seq, limit)
 
     def people(self) -> list[Person]:
         """Whom the owner named or blocked."""
@@ -463,33 +362,6 @@ class Store:
                 except (RecordDamaged, ValueError) as error:
                     self._damage.add(key, str(error))
         return entries
-
-    def _follow(self, txn: Txn, key: bytes, value: bytes) -> Stored | None:
-        """From an index entry to its record, which must carry the id the entry promised."""
-        record = txn.get(value, db=self._tables.log)
-        if record is None:
-            if self._damage.add(key, "an index entry leads nowhere"):
-                self._lose(value)
-            return None
-        stored = self._decode(value, record)
-        if stored is not None and records.room_key(stored.envelope) != key:
-            self._damage.add(key, "an index entry leads to another message")
-            return None
-        return stored
-
-    def _read(self, txn: Txn, seq: int) -> Stored | None:
-        number = records.pack_u64(seq)
-        record = txn.get(number, db=self._tables.log)
-        return None if record is None else self._decode(number, record)
-
-    def _decode(self, number: bytes, record: bytes) -> Stored | None:
-        try:
-            received_ms, envelope = records.decode_record(record)
-            return Stored(records.unpack_u64(number), received_ms, envelope)
-        except RecordDamaged as error:
-            if self._damage.add(number, error.why):
-                self._lose(number)
-            return None
 
     def _lose(self, number: bytes) -> None:
         """The writer takes it out, or, where there is none yet, the check at the next start does."""

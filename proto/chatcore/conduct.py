@@ -11,7 +11,7 @@ from chatcore.discouraged import Discouraged, DiscouragedList
 from chatcore.events import Output
 from chatcore.ids import LinkId, PeerId
 from chatcore.links import Link, Links
-from chatcore.messages import Publish
+from chatcore.messages import Ihave, Publish
 from chatcore.promises import Promises
 from chatcore.score import BAR, BROKEN_PROMISE, Scores
 from chatcore.shunned import Shunned
@@ -36,8 +36,11 @@ class Conduct:
     def note_asked(self, outputs: Iterable[Output], now: Now) -> None:
         self._promises.note(outputs, now.mono)
 
-    def on_publishes(self, link: LinkId, publishes: Iterable[Publish]) -> None:
-        self._promises.on_publishes(link, publishes)
+    def on_publishes(self, link: LinkId, publishes: Iterable[Publish], now: Now) -> None:
+        self._promises.on_publishes(link, publishes, now.mono)
+
+    def on_ihave(self, link: LinkId, message: Ihave) -> None:
+        self._promises.on_announced(link, message.ids)
 
     def handle_brought(self, bringers: Iterable[LinkId], now: Now) -> None:
         """They were the first with messages that are kept."""

@@ -4,28 +4,35 @@ A neighbour won is pushed the last of them at once; the others find their way by
 begins then too. What is not compared, being older than what both keep, follows from the log in batches.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from chatcore.clock import Now
 from chatcore.envelopes import Envelope
 from chatcore.events import HandOverDue, Output, SetTimer, StateChanged
 from chatcore.gossip import Gossip
-from chatcore.ids import LinkId, RoomId
+from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.outbox import Outbox
+from chatcore.rng import Rng
 from chatcore.room import Room
 
-FIRST_WAIT_S = 5.0
-"""After a neighbour was won: by then what histories have in common has been compared."""
+QUIET_S = 5.0
+"""After a neighbour was won, or fetched something of ours. What comparing histories brings across comes
+first: a link that is busy with it is not to carry the same once more."""
 
 BATCH_WAIT_S = 1.0
 
+COPIES = 2
+"""Neighbours that each batch is pushed to: they spread it like anything new."""
+
 
 class HandOver:
-    def __init__(self, rooms: dict[RoomId, Room], gossip: Gossip, outbox: Outbox) -> None:
+    def __init__(self, rooms: dict[RoomId, Room], gossip: Gossip, outbox: Outbox, rng: Rng) -> None:
         self._rooms = rooms
         self._gossip = gossip
         self._outbox = outbox
+        self._rng = rng
         self._timed = False
+        self._quiet_from = 0.0
         self._at = 0
         """The number up to which the log was gone through in this round."""
 
@@ -35,21 +42,33 @@ class HandOver:
     def handle_came(self, room: Room, came: Collection[LinkId], now: Now) -> list[Output]:
         """Neighbours were won."""
         outputs = self._push(room, self._outbox.to_offer(room.id), came, now)
+        self._quiet_from = now.mono + QUIET_S
         if self._outbox.unsent and not self._timed:
-            outputs.append(self._again(now, FIRST_WAIT_S))
+            outputs.append(self._again(self._quiet_from))
         return outputs
+
+    def handle_served(self, ids: Iterable[MessageId], now: Now) -> list[Output]:
+        """Members have fetched messages, of ours among others."""
+        raised = self._outbox.handle_handed(ids)
+        if raised:
+            self._quiet_from = now.mono + QUIET_S
+        return [StateChanged(self._rooms[own.room].name, own) for own in raised if own.room in self._rooms]
 
     def handle_due(self, now: Now) -> list[Output]:
         """The next batch, until a whole round finds no neighbour for any."""
         self._timed = False
+        if now.mono < self._quiet_from:
+            return [self._again(self._quiet_from)]
         waiting, reached = self._outbox.next_unsent(self._at)
         outputs: list[Output] = []
         for room in self._rooms.values():
-            outputs += self._push(room, [item for item in waiting if item.room == room.id], room.active, now)
+            links = self._rng.sample(sorted(room.active), min(COPIES, len(room.active)))
+            outputs += self._push(room, [item for item in waiting if item.room == room.id], links, now)
         went = self._went or bool(outputs)
         self._went = went and reached is not None
         self._at = reached or 0
-        return [*outputs, self._again(now, BATCH_WAIT_S)] if went or reached is not None else outputs
+        more = went or reached is not None
+        return [*outputs, self._again(now.mono + BATCH_WAIT_S)] if more else outputs
 
     def _push(self, room: Room, waiting: list[Envelope], links: Collection[LinkId], now: Now) -> list[Output]:
         if not waiting or not links:
@@ -58,6 +77,6 @@ class HandOver:
         offered = self._gossip.offer(waiting, links, now)
         return [*offered, *[StateChanged(room.name, own) for own in raised]]
 
-    def _again(self, now: Now, wait_s: float) -> SetTimer:
+    def _again(self, at: float) -> SetTimer:
         self._timed = True
-        return SetTimer(HandOverDue(), now.mono + wait_s)
+        return SetTimer(HandOverDue(), at)

@@ -77,9 +77,9 @@ class OwnLog(Protocol):
         """How many were handed to nobody."""
         ...
 
-    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
-        """Of those numbered above `number` that were handed to nobody, the first; and the number that was
-        looked up to, None when that is all."""
+    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[int, Envelope]], int | None]:
+        """Of those numbered above `number` that were handed to nobody, the first `most`, with their numbers;
+        and the number that was looked up to, None when that is all."""
         ...
 
     def waits(self) -> bool:
@@ -114,7 +114,7 @@ class NoOwnLog:
     def unsent(self) -> int:
         return 0
 
-    def unsent_after(self, _: int, __: int) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
+    def unsent_after(self, _: int, __: int) -> tuple[list[tuple[int, Envelope]], int | None]:
         return [], None
 
     def waits(self) -> bool:

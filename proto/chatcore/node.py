@@ -69,7 +69,6 @@ from chatcore.events import (
     ServeDue,
     ShuffleDue,
     Started,
-    StateChanged,
     StatesDue,
     Stop,
     StrangerRefused,
@@ -190,7 +189,7 @@ class Node:
             mono=now.mono,
         )
         self._outbox = Outbox(own or NoOwnLog())
-        self._hand_over = HandOver(self.rooms, self._gossip, self._outbox)
+        self._hand_over = HandOver(self.rooms, self._gossip, self._outbox, rng)
         self._swarms = Swarms(
             identity,
             config,
@@ -298,7 +297,7 @@ class Node:
             met, self._swarms.met = self._swarms.met, []
             outputs += self._repair.handle_met(met, now)
         if self._repair.shared or self._repair.served:
-            outputs += self._note_spread()
+            outputs += self._note_spread(now)
         if self._catch_up.noted:
             outputs += self._catch_up.handle_noted(self._linked_rooms(), now)
         if self._outbox.changed:
@@ -542,13 +541,12 @@ class Node:
 
     # Messages of others
 
-    def _note_spread(self) -> list[Output]:
+    def _note_spread(self, now: Now) -> list[Output]:
         """Whom history repair has brought messages of our own, and who was found to have them."""
         shared, self._repair.shared = self._repair.shared, []
         served, self._repair.served = self._repair.served, []
         self._outbox.handle_shared(shared)
-        raised = self._outbox.handle_handed(served)
-        return [StateChanged(self.rooms[own.room].name, own) for own in raised if own.room in self.rooms]
+        return self._hand_over.handle_served(served, now)
 
     def _handle_received(self, event: Received, now: Now) -> list[Output]:
         link = self.links.get(event.link) or self.links.fading(event.link)
@@ -566,7 +564,7 @@ class Node:
                 except (Malformed, ForgedRecord) as error:
                     outputs += self._drop(link, error, now)
         if publishes:
-            self.conduct.on_publishes(link.link, publishes)
+            self.conduct.on_publishes(link.link, publishes, now)
             try:
                 outputs += self._gossip.on_publishes(link, publishes, now)
             except Malformed as error:
@@ -576,6 +574,8 @@ class Node:
     def _on_message(self, link: Link, message: LinkMessage, now: Now) -> list[Output]:
         match message:
             case Ihave() | Graft() | Prune() | Resume():
+                if isinstance(message, Ihave):
+                    self.conduct.on_ihave(link.link, message)
                 outputs = self._gossip.on_message(link, message, now)
                 self.conduct.note_asked(outputs, now)
                 return outputs

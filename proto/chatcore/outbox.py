@@ -6,6 +6,7 @@ handed to a link is told at once: after a crash it is handed over again.
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import islice
 
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, PeerId, RoomId
@@ -15,7 +16,8 @@ from chatcore.recent import ShortId, short_id
 from chatcore.shared import Shared, Walks
 
 MAX_OFFERED = 256
-"""Pushed to a new neighbour, and at a time later."""
+MAX_OFFERED_BYTES = 128 * 1024
+"""Pushed to a new neighbour, and at a time later: a link takes that many without a queue to speak of."""
 
 MAX_WAITING = 4096
 MAX_WAITING_BYTES = 8 * 1024 * 1024
@@ -75,14 +77,21 @@ class Outbox:
 
     def to_offer(self, room: RoomId) -> list[Envelope]:
         """The last of those nobody has confirmed, oldest first: what a new neighbour is pushed."""
-        waiting = [envelope for envelope in self._envelopes.values() if envelope.room == room]
-        return waiting[-MAX_OFFERED:]
+        waiting = (envelope for envelope in reversed(self._envelopes.values()) if envelope.room == room)
+        return _first_of(waiting)[::-1]
 
     def next_unsent(self, number: int) -> tuple[list[Envelope], int | None]:
-        """Of those numbered above `number` that the disk says were handed to nobody, the next; and the number
-        that was looked up to, None when that is all."""
+        """Of those numbered above `number` that were handed to nobody, the next; and the number that was
+        looked up to, None when that is all."""
         found, reached = self._log.unsent_after(number, MAX_OFFERED)
-        return [envelope for _, envelope in found], reached
+        taken = _first_of(envelope for _, envelope in found)
+        unsent = [envelope for envelope in taken if self._is_unsent(envelope.id)]
+        return unsent, reached if len(taken) == len(found) else found[len(taken) - 1][0]
+
+    def _is_unsent(self, message_id: MessageId) -> bool:
+        """What the disk says so of may be on its way to saying something else."""
+        latest = self._latest(short_id(message_id))
+        return latest is None or latest.state is State.QUEUED
 
     def _latest(self, short: ShortId) -> OwnMessage | None:
         return self._ahead.get(short) or self._told.get(short)
@@ -198,3 +207,15 @@ class Outbox:
             oldest, _ = self._followed.popitem(last=False)
             if oldest not in self._ahead:
                 self._told.pop(oldest, None)
+
+
+def _first_of(envelopes: Iterable[Envelope]) -> list[Envelope]:
+    """As many as are pushed at once: one at least, if there is any."""
+    taken: list[Envelope] = []
+    size = 0
+    for envelope in islice(envelopes, MAX_OFFERED):
+        size += len(envelope.payload)
+        if taken and size > MAX_OFFERED_BYTES:
+            break
+        taken.append(envelope)
+    return taken

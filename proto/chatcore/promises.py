@@ -2,6 +2,7 @@
 
 A promise is broken only when the peer has answered a ping sent `PROMISE_S` after our question. TCP keeps
 order, so it has had the question: neither silence nor a dead path nor a stalled process passes for a lie.
+Nor does a narrow link, on which other messages go before what we asked for.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,9 @@ from chatcore.recent import ShortId, short_id
 PROMISE_S = 3.0
 """What gossipsub gives an IWANT to be followed up (go-libp2p-pubsub, GossipSubIWantFollowupTime)."""
 
+PATIENCE_S = 60.0
+"""The same while other messages come: what a link may have queued, 1 MiB, takes so long at 140 kbit/s."""
+
 MAX_PROMISES = 256
 """Open ones of one link; beyond, they are not followed up."""
 
@@ -24,6 +28,9 @@ class Promises:
         self._links = links
         self._open: dict[LinkId, dict[ShortId, float]] = {}
         """When each was asked for, on the monotonic clock."""
+
+        self._brought: dict[LinkId, float] = {}
+        """When a link with open ones last brought any message."""
 
         self._proving: dict[LinkId, float] = {}
         """When the ping was sent whose answer proves that the question arrived."""
@@ -37,14 +44,25 @@ class Promises:
                     for short in output.message.ids[: MAX_PROMISES - len(promised)]:
                         promised.setdefault(ShortId(short), mono)
 
-    def on_publishes(self, link: LinkId, publishes: Iterable[Publish]) -> None:
+    def on_publishes(self, link: LinkId, publishes: Iterable[Publish], mono: float) -> None:
         """Whatever becomes of them here, they came."""
-        promised = self._open.get(link)
-        if promised is not None:
-            for publish in publishes:
-                promised.pop(short_id(publish.id), None)
-            if not promised:
-                self.handle_link_gone(link)
+        if link in self._open:
+            self._brought[link] = mono
+            self._close(link, [short_id(publish.id) for publish in publishes])
+
+    def on_announced(self, link: LinkId, shorts: Iterable[bytes]) -> None:
+        """Once more, after we asked. With others coming meanwhile it had no place on the link for them."""
+        promised, brought = self._open.get(link), self._brought.get(link)
+        if promised is not None and brought is not None:
+            again = [short for short in map(ShortId, shorts) if promised.get(short, brought) < brought]
+            self._close(link, again)
+
+    def _close(self, link: LinkId, shorts: Iterable[ShortId]) -> None:
+        promised = self._open[link]
+        for short in shorts:
+            promised.pop(short, None)
+        if not promised:
+            self.handle_link_gone(link)
 
     def broken(self) -> list[LinkId]:
         """The links that broke one, once for each."""
@@ -54,11 +72,10 @@ class Promises:
             if link is None or link.answered < since:
                 continue
             del self._proving[of]
-            promised = self._open.pop(of)
-            overdue = [short for short, asked in promised.items() if asked <= since - PROMISE_S]
+            promised, brought = self._open[of], self._brought.get(of, 0.0)
+            overdue = [short for short, asked in promised.items() if _is_overdue(asked, brought, since)]
             found += [of] * len(overdue)
-            if left := {short: asked for short, asked in promised.items() if short not in overdue}:
-                self._open[of] = left
+            self._close(of, overdue)
         return found
 
     def to_prove(self, mono: float) -> list[Link]:
@@ -78,4 +95,9 @@ class Promises:
 
     def handle_link_gone(self, link: LinkId) -> None:
         self._open.pop(link, None)
+        self._brought.pop(link, None)
         self._proving.pop(link, None)
+
+
+def _is_overdue(asked: float, brought: float, mono: float) -> bool:
+    return max(asked, brought) <= mono - PROMISE_S or asked <= mono - PATIENCE_S

@@ -388,9 +388,17 @@ class Session:
             rest = Gap(gap.lower, message.lower, max(0, gap.count - len(message.messages)))
             self.gaps[:1] = [rest] if message.lower > gap.lower else []
 
-    def handle_page_done(self, brought: int) -> bool:
-        """What the page held is on disk: so many were new. False when it goes on bringing nothing."""
+    def handle_page_done(self, brought: int) -> None:
+        """What the page held is on disk: so many were new."""
         self.storing -= 1
         self.brought += brought
         self.useless = 0 if brought else self.useless + 1
-        return self.useless < MAX_USELESS_PAGES
+
+    def handle_page_overtaken(self) -> None:
+        """All that it held was missing when it was asked for, and had come by other roads when it came."""
+        self.storing -= 1
+
+    @property
+    def is_useless(self) -> bool:
+        """It goes on bringing nothing."""
+        return self.useless >= MAX_USELESS_PAGES

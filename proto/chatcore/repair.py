@@ -230,6 +230,8 @@ class Repair:
         else:
             pause = min(FRUITLESS_MOST_S, FRUITLESS_S * 2**pace.fruitless)
             pace.fruitless, pace.not_before = min(pace.fruitless + 1, 16), mono + pause
+            if session.is_useless:
+                self._plan(key, mono)  # there is more, which may be of use
         if session.brought:
             for link in self._rooms[session.room].active if session.room in self._rooms else ():
                 if link != session.link:
@@ -396,7 +398,7 @@ class Repair:
         except Malformed:
             self._fail(session, "bad_history", now)
             raise
-        return [*outputs, *self._ask_on(session, now), *self._go_on(now)]
+        return [*outputs, *self._go_on_with(session, now)]
 
     def _on_compared(self, session: Session, message: Compared, now: Now) -> None:
         found = session.on_compared(message, self._index, self._gossip.lacking)
@@ -416,8 +418,10 @@ class Repair:
         session.storing += 1
         if job is not None:
             self._checking[job] = session
-        elif not session.handle_page_done(0):
-            raise BadHistory("pages that bring nothing new")
+        elif self._gossip.lacking(came):
+            session.handle_page_done(0)
+        else:
+            session.handle_page_overtaken()
         return outputs
 
     # Pages on their way to disk
@@ -455,11 +459,15 @@ class Repair:
         return self._come_back(now) if session is not None else []
 
     def _handle_page_done(self, session: Session, brought: int, now: Now) -> list[Output]:
-        if session.handle_page_done(brought):
-            outputs = self._ask_on(session, now)
-        else:
+        session.handle_page_done(brought)
+        return self._go_on_with(session, now)
+
+    def _go_on_with(self, session: Session, now: Now) -> list[Output]:
+        outputs: list[Output] = []
+        if session.is_useless:
             self._finish(session, now)
-            outputs = []
+        else:
+            outputs = self._ask_on(session, now)
         return [*outputs, *self._go_on(now)]
 
     # Links go

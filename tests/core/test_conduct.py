@@ -28,6 +28,7 @@ from chatcore.messages import (
     Pong,
     Publish,
 )
+from chatcore.promises import PATIENCE_S as PATIENCE_AMID_S
 from chatcore.promises import PROMISE_S
 from chatcore.recent import short_id
 from chatcore.score import BAR
@@ -179,6 +180,42 @@ def test_promise_is_not_judged_before_its_time() -> None:
     book.wait(0.1)
     book.fire(PingDue())
     assert score(book) == 0
+
+
+def test_promise_may_wait_behind_other_messages_that_come_for_a_minute() -> None:
+    book = Playbook()
+    link = book.neighbour(BOB)
+    announce(book, link, 5)
+    number = 0
+    while book.node.links.get(link) is not None:
+        number += 1
+        book.hear(link, chat(CARL, f"{number}"))
+        tick(book, link)
+    assert PATIENCE_AMID_S <= number * PING_S <= PATIENCE_AMID_S + 3 * PING_S
+
+
+def test_promise_is_judged_soon_when_nothing_comes_any_more() -> None:
+    book = Playbook()
+    link = book.neighbour(BOB)
+    announce(book, link, 5)
+    book.hear(link, chat(CARL, "something else"))
+    for _ in range(3):
+        tick(book, link)
+    assert book.node.links.get(link) is None
+
+
+@pytest.mark.parametrize("others_come", [True, False])
+def test_who_announces_again_had_no_place_for_it_when_others_came_meanwhile(*, others_come: bool) -> None:
+    book = Playbook()
+    link = book.neighbour(BOB)
+    shorts = announce(book, link, 5)
+    if others_come:
+        book.wait(0.1)
+        book.hear(link, chat(CARL, "something else"))
+    book.receive(link, Ihave(tuple(shorts)))
+    for _ in range(3):
+        tick(book, link)
+    assert (book.node.links.get(link) is not None) == others_come
 
 
 def test_neighbour_that_only_announces_is_put_to_the_test() -> None:

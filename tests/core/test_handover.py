@@ -2,10 +2,10 @@
 
 from chatcore.envelopes import Envelope
 from chatcore.events import HandOverDue, Output, SetTimer
-from chatcore.handover import BATCH_WAIT_S, FIRST_WAIT_S
+from chatcore.handover import BATCH_WAIT_S, COPIES, QUIET_S
 from chatcore.ids import MessageId
-from chatcore.messages import Publish
-from chatcore.outbox import MAX_OFFERED
+from chatcore.messages import ROOM_TAG_BYTES, FetchIds, Publish
+from chatcore.outbox import MAX_OFFERED, MAX_OFFERED_BYTES
 from chatcore.own import State
 from tests.support.core import BOB, CARL, DORA, LOBBY, WINE, MemoryOwnLog, Playbook, of, sent
 
@@ -25,7 +25,7 @@ def asked_again(outputs: list[Output]) -> list[float]:
 
 
 def due(book: Playbook) -> list[Output]:
-    book.wait(FIRST_WAIT_S)
+    book.wait(QUIET_S)
     return book.settle(book.fire(HandOverDue()))
 
 
@@ -38,7 +38,7 @@ def test_older_ones_follow_in_batches_to_a_neighbour_that_stays() -> None:
     book = Playbook()
     many = said(book, 2 * MAX_OFFERED + 40)
     outputs = book.befriend(book.link(BOB), [])
-    assert asked_again(outputs) == [book.now.mono + FIRST_WAIT_S]
+    assert asked_again(outputs) == [book.now.mono + QUIET_S]
     assert unsent(book, many) == MAX_OFFERED + 40
 
     first = due(book)
@@ -100,3 +100,53 @@ def test_what_memory_had_no_place_for_follows_too() -> None:
     book = Playbook(own=log)
     book.befriend(book.link(DORA), [])
     assert pushed(due(book)) == [envelope.id for envelope in sorted(many[:2], key=lambda e: numbers[e.id])]
+
+
+def test_long_ones_go_a_few_at_a_time() -> None:
+    book = Playbook()
+    for number in range(30):
+        book.settle(book.say(f"{number} " + "long " * 3000))
+    many = [item.envelope for item in book.stored]
+
+    first = pushed(book.befriend(book.link(BOB), []))
+    assert (
+        MAX_OFFERED_BYTES - 16_384
+        < sum(len(item.payload) for item in many if item.id in first)
+        <= MAX_OFFERED_BYTES
+    )
+    assert first[-1] == many[-1].id or first[-2] == many[-1].id  # and that we are here
+
+    rest: list[MessageId] = []
+    while unsent(book, many):
+        batch = pushed(due(book))
+        assert 0 < len(batch) < 10
+        rest += batch
+    assert set(rest) | set(first) >= {item.id for item in many}
+
+
+def test_it_waits_while_members_fetch_what_is_ours() -> None:
+    """The same messages would else be on their way twice, and late for whoever asked for them."""
+    book = Playbook()
+    many = said(book, MAX_OFFERED + 3)
+    bob = book.neighbour(BOB)
+    book.wait(QUIET_S - 1)
+    book.settle(book.receive(bob, FetchIds(1, LOBBY[:ROOM_TAG_BYTES], (many[0].id,))))
+    assert unsent(book, many) == 2
+
+    book.wait(1)
+    outputs = book.fire(HandOverDue())
+    assert pushed(outputs) == []
+    assert asked_again(outputs) == [book.now.mono + QUIET_S - 1]
+    assert len(pushed(due(book))) == 2
+
+
+def test_two_neighbours_get_each_batch() -> None:
+    book = Playbook()
+    many = said(book, MAX_OFFERED + 1)
+    for peer in (BOB, CARL, DORA):
+        book.befriend(book.link(peer), [])
+
+    links = [
+        link for links, message in sent(due(book), Publish) for link in links if message.id == many[0].id
+    ]
+    assert len(links) == COPIES

@@ -522,6 +522,39 @@ def test_pages_that_bring_nothing_new_are_not_asked_for_for_ever() -> None:
     assert pages == reconcile.MAX_USELESS_PAGES
 
 
+def test_pages_overtaken_by_what_is_pushed_are_no_reason_to_stop() -> None:
+    book = Playbook()
+    link = dialled(book)
+    question = open_session(book, link)
+    outputs = book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 10**9),),)))
+    stock = spoken(reconcile.MAX_USELESS_PAGES + 3)
+    book.hear(link, *stock[:-1])
+    for number, envelope in enumerate(stock):
+        ((_, wanted),) = sent(outputs, FetchRange)
+        lower = (10**6 - number).to_bytes(8, "big")
+        outputs = book.settle(book.receive(link, page(wanted, [envelope], lower)))
+
+    assert book.texts[-1] == "m5"
+    assert "bad_history" not in book.refused
+
+
+def test_peer_whose_pages_bring_nothing_is_asked_again_ever_later() -> None:
+    book = Playbook()
+    link = dialled(book)
+    question = open_session(book, link)
+    refused = chat(AUTHOR, "no", room=TEA)
+    for pause in (repair.FRUITLESS_S, 2 * repair.FRUITLESS_S):
+        outputs = book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 10**9),),)))
+        for number in range(reconcile.MAX_USELESS_PAGES):
+            ((_, wanted),) = sent(outputs, FetchRange)
+            lower = (10**6 - number).to_bytes(8, "big")
+            outputs = book.settle(book.receive(link, page(wanted, [refused], lower)))
+        book.wait(pause - 0.1)
+        assert not sent(book.fire(RepairDue()), Compare)
+        book.wait(0.1)
+        ((_, question),) = sent(book.fire(RepairDue()), Compare)
+
+
 def test_endless_pages_end_with_the_session_and_somebody_else_is_asked() -> None:
     book = Playbook()
     link, other = dialled(book), book.neighbour(CARL)

@@ -184,11 +184,11 @@ class MemoryOwnLog:
     def unsent(self) -> int:
         return sum(own.state is State.QUEUED for own in self.records.values())
 
-    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
+    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[int, Envelope]], int | None]:
         unsent = [own for own in self.records.values() if own.state is State.QUEUED]
         found = [own for own in unsent if self.numbers[own.id] > number][:most]
         reached = self.numbers[found[-1].id] if len(found) == most else None
-        return [(own, self.envelopes[own.id]) for own in found], reached
+        return [(self.numbers[own.id], self.envelopes[own.id]) for own in found], reached
 
     def waits(self) -> bool:
         return any(own.state < State.DELIVERED for own in self.records.values())

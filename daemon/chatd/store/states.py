@@ -71,12 +71,12 @@ class States:
     def unsent(self) -> int:
         return self._tables.own.unsent
 
-    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[OwnMessage, Envelope]], int | None]:
+    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[int, Envelope]], int | None]:
         with self._tables.reading() as txn:
             numbers = self._tables.own.unsent_after(number, most)
-            found = [self._waiting_at(txn, records.pack_u64(at)) for at in numbers]
+            found = [(at, self._waiting_at(txn, records.pack_u64(at))) for at in numbers]
         reached = numbers[-1] if len(numbers) == most else None
-        return [waiting for waiting in found if waiting is not None], reached
+        return [(at, waiting[1]) for at, waiting in found if waiting is not None], reached
 
     def last(self) -> int:
         with self._tables.reading() as txn:

@@ -19,7 +19,11 @@ QUIET_S = 5.0
 """After a neighbour was won, or fetched something of ours. What comparing histories brings across comes
 first: a link that is busy with it is not to carry the same once more."""
 
-BATCH_WAIT_S = 1.0
+LOOK_S = 0.1
+"""Between looks whether a batch was confirmed, when the next one may go."""
+
+PATIENCE_S = 10.0
+"""What a batch gets to be confirmed, on a slow link for example."""
 
 COPIES = 2
 """Neighbours that each batch is pushed to: they spread it like anything new."""
@@ -38,6 +42,10 @@ class HandOver:
 
         self._went = False
         """Whether this round has handed over anything."""
+
+        self._batch: list[MessageId] = []
+        self._batch_until = 0.0
+        """Pushed last and not confirmed yet, and when that is no longer waited for."""
 
     def handle_came(self, room: Room, came: Collection[LinkId], now: Now) -> list[Output]:
         """Neighbours were won."""
@@ -59,16 +67,25 @@ class HandOver:
         self._timed = False
         if now.mono < self._quiet_from:
             return [self._again(self._quiet_from)]
+        self._batch = [item for item in self._batch if not self._outbox.is_answered(item)]
+        if self._batch and now.mono < self._batch_until:
+            return [self._again(now.mono + LOOK_S)]
+        return self._next_batch(now)
+
+    def _next_batch(self, now: Now) -> list[Output]:
         waiting, reached = self._outbox.next_unsent(self._at)
         outputs: list[Output] = []
+        self._batch, self._batch_until = [], now.mono + PATIENCE_S
         for room in self._rooms.values():
             links = self._rng.sample(sorted(room.active), min(COPIES, len(room.active)))
-            outputs += self._push(room, [item for item in waiting if item.room == room.id], links, now)
-        went = self._went or bool(outputs)
+            batch = [item for item in waiting if item.room == room.id] if links else []
+            outputs += self._push(room, batch, links, now)
+            self._batch += [item.id for item in batch]
+        went = self._went or bool(self._batch)
         self._went = went and reached is not None
         self._at = reached or 0
         more = went or reached is not None
-        return [*outputs, self._again(now.mono + BATCH_WAIT_S)] if more else outputs
+        return [*outputs, self._again(now.mono + LOOK_S)] if more else outputs
 
     def _push(self, room: Room, waiting: list[Envelope], links: Collection[LinkId], now: Now) -> list[Output]:
         if not waiting or not links:

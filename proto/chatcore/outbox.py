@@ -88,6 +88,11 @@ class Outbox:
         unsent = [envelope for envelope in taken if self._is_unsent(envelope.id)]
         return unsent, reached if len(taken) == len(found) else found[len(taken) - 1][0]
 
+    def is_answered(self, message_id: MessageId) -> bool:
+        """Whether some member has said of it that it has it, or will not have it."""
+        latest = self._latest(short_id(message_id)) or self._log.find(message_id)
+        return latest is None or latest.state not in (State.QUEUED, State.SENT)
+
     def _is_unsent(self, message_id: MessageId) -> bool:
         """What the disk says so of may be on its way to saying something else."""
         latest = self._latest(short_id(message_id))

@@ -2,11 +2,12 @@
 
 from chatcore.envelopes import Envelope
 from chatcore.events import HandOverDue, Output, SetTimer
-from chatcore.handover import BATCH_WAIT_S, COPIES, QUIET_S
+from chatcore.handover import COPIES, LOOK_S, PATIENCE_S, QUIET_S
 from chatcore.ids import MessageId
-from chatcore.messages import ROOM_TAG_BYTES, FetchIds, Publish
+from chatcore.messages import ROOM_TAG_BYTES, FetchIds, Publish, Receipt
 from chatcore.outbox import MAX_OFFERED, MAX_OFFERED_BYTES
 from chatcore.own import State
+from chatcore.recent import short_id
 from tests.support.core import BOB, CARL, DORA, LOBBY, WINE, MemoryOwnLog, Playbook, of, sent
 
 
@@ -29,6 +30,10 @@ def due(book: Playbook) -> list[Output]:
     return book.settle(book.fire(HandOverDue()))
 
 
+def confirming(envelopes: list[Envelope]) -> Receipt:
+    return Receipt(tuple(short_id(envelope.id) for envelope in envelopes))
+
+
 def unsent(book: Playbook, envelopes: list[Envelope]) -> int:
     found = [book.node.own_message(envelope.id) for envelope in envelopes]
     return sum(own is not None and own.state is State.QUEUED for own in found)
@@ -43,9 +48,26 @@ def test_older_ones_follow_in_batches_to_a_neighbour_that_stays() -> None:
 
     first = due(book)
     assert pushed(first) == [envelope.id for envelope in many[:MAX_OFFERED]]
-    assert asked_again(first) == [book.now.mono + BATCH_WAIT_S]
+    assert asked_again(first) == [book.now.mono + LOOK_S]
+    book.settle(book.receive(book.newest, confirming(many[:MAX_OFFERED])))
     assert pushed(due(book)) == [envelope.id for envelope in many[MAX_OFFERED : MAX_OFFERED + 40]]
     assert unsent(book, many) == 0
+
+
+def test_next_batch_waits_until_the_last_is_confirmed_but_not_for_ever() -> None:
+    book = Playbook()
+    many = said(book, 2 * MAX_OFFERED + 40)
+    book.befriend(book.link(BOB), [])
+    assert len(pushed(due(book))) == MAX_OFFERED
+
+    book.settle(book.receive(book.newest, confirming(many[1:MAX_OFFERED])))
+    book.wait(PATIENCE_S - LOOK_S)
+    outputs = book.fire(HandOverDue())
+    assert pushed(outputs) == []
+    assert asked_again(outputs) == [book.now.mono + LOOK_S]
+
+    book.wait(LOOK_S)
+    assert len(pushed(book.fire(HandOverDue()))) == 40
 
 
 def test_it_ends_when_a_whole_round_finds_no_neighbour_for_any() -> None:
@@ -121,6 +143,7 @@ def test_long_ones_go_a_few_at_a_time() -> None:
         batch = pushed(due(book))
         assert 0 < len(batch) < 10
         rest += batch
+        book.settle(book.receive(book.newest, confirming([item for item in many if item.id in batch])))
     assert set(rest) | set(first) >= {item.id for item in many}
 
 

@@ -101,7 +101,7 @@ class Methods:
                 "restored": self._node.waits_to_catch_up,
             },
             "mdns": views.NO_MDNS if self._mdns is None else self._mdns(),
-            "history": views.histories(self._node),
+            "history": views.histories(self._node, now),
         }
 
     async def node_stats(self, _: api.NoParams) -> api.Stats:

@@ -220,11 +220,11 @@ def dialling(node: Node, now: Now) -> list[api.Dialling]:
     ]
 
 
-def histories(node: Node) -> list[api.RoomHistory]:
+def histories(node: Node, now: Now) -> list[api.RoomHistory]:
     """By the rooms' names."""
     found: list[api.RoomHistory] = []
     for room in sorted(node.rooms.values(), key=lambda room: room.name):
-        whole, outstanding = node.history_of(room.id)
+        whole, outstanding = node.history_of(room.id, now)
         state = "alone" if not room.linked else "whole" if whole else "fetching"
         found.append({"room": room.name, "state": state, "outstanding": outstanding})
     return found

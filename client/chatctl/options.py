@@ -12,7 +12,7 @@ import click
 from chatctl import candidates
 from chatctl.failures import BadUsage
 from chatctl.invocation import Invocation
-from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S, MIN_TIMEOUT_S
+from chatctl.limits import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 
 
 def invocation_of(ctx: click.Context) -> Invocation:

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from chatctl.env import Environment, Place, locate
+from chatctl.env import Environment
 from chatctl.failures import DaemonUnreachable, NoDaemon, TimedOut
+from chatctl.place import Place, locate
 from chatctl.repl import starting
 from tests.client.console import Keyboard, Screen
 

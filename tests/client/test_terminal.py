@@ -11,7 +11,7 @@ from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.named_commands import get_by_name
 from prompt_toolkit.output import DummyOutput
 
-from chatctl.env import Place
+from chatctl.place import Place
 from chatctl.repl import pasting
 from chatctl.repl.chat import Chat
 from chatctl.repl.terminal import Terminal

@@ -9,7 +9,7 @@ import pytest
 
 from chatcore.addressbook import MAX_KEPT
 from chatcore.errors import BadAddress, BadName, LocalError
-from chatctl.env import locate
+from chatctl.place import locate
 from chatd import settings
 from chatd.main import command
 from chatd.settings import MAX_CONFIG_BYTES, BadSettings, Settings

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from chatctl.env import Environment, Place
+from chatctl.env import Environment
 from chatctl.failures import DaemonUnreachable, NoDaemon, TimedOut
+from chatctl.place import Place
 from chatctl.rpc import Rpc
 from chatctl.safetext import clean_line
 

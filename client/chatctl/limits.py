@@ -1,0 +1,7 @@
+"""How long the clients wait for a daemon, and how much they take of it. Apart from what speaks to it."""
+
+DEFAULT_TIMEOUT_S = 10.0
+MIN_TIMEOUT_S = 0.001
+MAX_TIMEOUT_S = 86_400.0
+MAX_ANSWER_BYTES = 128 * 1024 * 1024
+"""A thousand texts of 16 KiB, each character escaped to six."""

@@ -28,6 +28,8 @@ SIGNED: dict[str, Any] = {
     "signature": "0yr1YESq6uz+6HaJjEWLwNvzfuEwXoHdW82EkeMCNMCwXd2JeqFLC0Eo6g8RvjIGqAXWQrhxFbWfQ9PPykZUCg==",
 }
 
+EXPORTED: dict[str, Any] = {name: SIGNED[name] for name in ("room", "payload", "signature")}
+
 LINKED: dict[str, Any] = {
     "peer_id": BOB,
     "username": "bob",

@@ -45,7 +45,7 @@ METHODS: dict[str, Method] = {
             Example({}, [LINKED]),
             Example(
                 {"all": True},
-                [{**LINKED, "state": "lost", "reason": "the node is stopping", "lost_s": 12.5}],
+                [LINKED, {**LINKED, "state": "lost", "reason": "the node is stopping", "lost_s": 12.5}],
             ),
         ),
     ),

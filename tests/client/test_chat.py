@@ -242,6 +242,10 @@ async def test_help_lists_every_command(chat: Chat, screen: FakeScreen) -> None:
         ("/join", "which room", "/join rust"),
         ("/history x", "'x' is not a number of messages", "/history 50"),
         ("/history 0", "'0' is not a number of messages", "/history 50"),
+        ("/quit now", "/quit takes nothing behind it", "type /quit alone, or //quit now to say it"),
+        ("/stats all", "/stats takes nothing behind it", "//stats all"),
+        ("/help me", "/help takes nothing behind it", "//help me"),
+        ("/ids all", "'all' is not a number of messages", "/ids 5"),
         ("/history ²", "is not a number of messages", "/history 50"),
         ("caf\udce9", "not valid Unicode", "UTF-8"),
     ],
@@ -310,6 +314,17 @@ async def test_pin_takes_the_last_message_of_the_room_and_shows_it(
     assert screen.lines[-1] == "-- id2: pinned"
     await chat.take("/pin id1")
     assert fake.calls[-1] == ("message.pin", {"id": "id1"})
+
+
+async def test_ids_shows_what_was_said_with_the_ids_that_pin_and_status_take(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.take("/ids")
+    assert screen.lines[-1] == "-- nothing was said here yet"
+    daemon.history = [message(1, "first")["data"], message(2, "second")["data"]]
+    await chat.take("/ids 2")
+    assert fake.calls[-1] == ("message.history", {"room": "lobby", "limit": 2})
+    assert [line.split()[0] for line in screen.lines[-2:]] == ["id1", "id2"]
 
 
 async def test_pins_are_shown_with_the_ids_that_unpin_takes(

@@ -45,6 +45,13 @@ def test_send_wait_says_that_nobody_was_there_and_that_it_is_kept(console: Conso
     )
 
 
+def test_no_time_to_answer_is_refused_before_anything_is_sent(console: Console) -> None:
+    before = console.chatctl("history", "--json"), console.out
+    assert console.chatctl("send", "--wait", "--timeout", "0", "hello") == 3
+    assert "--timeout 0 leaves the daemon no time to answer; use 0.001 to 86400" in console.error
+    assert (console.chatctl("history", "--json"), console.out) == before
+
+
 def test_send_wait_json_is_one_document_of_how_it_went(console: Console) -> None:
     assert console.chatctl("send", "--wait", "--timeout", "0.2", "--json", "hello") == 4
     found = json.loads(console.out)

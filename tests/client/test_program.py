@@ -107,6 +107,9 @@ def test_help_and_version_go_to_standard_output(nobody: Console) -> None:
     assert nobody.out.index("Examples:") < nobody.out.index("Commands:")
     assert nobody.chatctl("--version") == 0
     assert nobody.out.startswith("chatctl ")
+    for command in (["--version", "--json"], ["--json", "--version"]):
+        assert nobody.chatctl(*command) == 0
+        assert json.loads(nobody.out).keys() == {"program", "version"}
     assert nobody.chat("--help") == 0
     assert "chat --room" in nobody.out
 

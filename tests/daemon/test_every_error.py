@@ -191,6 +191,8 @@ def own_peer(low: Low) -> None:
 def aliases(low: Low) -> None:
     low.daemon.call("peer.alias", peer=STRANGER, alias="Zoe")
     refused(low.daemon, "peer.alias", {"peer": OTHER, "alias": "zoë"}, "alias_taken")
+    own = low.daemon.call("identity.show")["username"]
+    refused(low.daemon, "peer.alias", {"peer": OTHER, "alias": own.upper()}, "alias_taken")
 
 
 def too_many_aliases(low: Low) -> None:

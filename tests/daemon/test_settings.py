@@ -227,7 +227,7 @@ def test_file_with_an_unknown_key_is_told_the_known_ones(user: Path) -> None:
     with pytest.raises(BadSettings) as caught:
         load("--config", str(toml(user, "prot = 1")))
     known = caught.value.hint.removeprefix("known are: ").split(", ")
-    assert {"port", "bootstrap", "network-key", "log-level"} <= set(known)
+    assert {"port", "bootstrap", "network-key", "log-level", "[chat]"} <= set(known)
     assert not {"home", "socket", "config", "help", "version"} & set(known)
 
 

@@ -282,4 +282,7 @@ class Chat:
         if command is None:
             hint = suggestion(name, COMMANDS, "/help lists what there is, //x says /x")
             raise BadUsage(f"there is no command /{name}", hint.replace("did you mean ", "did you mean /"))
+        if argument and not command.takes_words:
+            hint = f"type {command.usage} alone, or /{command.usage} {argument[:MAX_QUOTED]} to say it"
+            raise BadUsage(f"{command.usage} takes nothing behind it", hint)
         await command.run(self, argument)

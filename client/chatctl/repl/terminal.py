@@ -190,6 +190,16 @@ class Terminal:
 
     def _before_render(self, _: object) -> None:
         self._put_aside()
+        self._put_drafts_aside()
+
+    def _put_drafts_aside(self) -> None:
+        """What waits in the line of a room that we are no longer in would never be seen again."""
+        for room in [room for room in self._drafts if room not in self._chat.conversation.rooms]:
+            buffer, draft = self.session.default_buffer, self._drafts.pop(room)
+            buffer.history.append_string(draft)
+            if not buffer.text:
+                buffer.reset()
+            self._chat.note(f"half typed for {render.room_label(room)}; the Up key brings it back")
 
     def _put_aside(self) -> bool:
         """What is typed for a room that was left elsewhere must not go to the next. Whether there was any."""

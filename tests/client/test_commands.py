@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chatcore.api import MAX_HISTORY, METHODS
-from chatcore.envelopes import MAX_TEXT_BYTES
+from chatcore.texts import MAX_TEXT_BYTES
 from chatctl.commands.root import COMMANDS
 from tests.client.console import Console
 from tests.support.daemon import Daemon

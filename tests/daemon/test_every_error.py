@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chatcore.api import ERROR_CODES, MAX_BATCH_REQUESTS, REFUSALS
-from chatcore.envelopes import MAX_TEXT_BYTES
+from chatcore.texts import MAX_TEXT_BYTES
 from tests.support.daemon import Daemon, RpcError, run, wait_until
 from tests.support.declared import declared_kinds
 from tests.support.local import websocket

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from chatcore import api
-from chatcore.envelopes import MAX_TEXT_BYTES
+from chatcore.texts import MAX_TEXT_BYTES
 from chatd.server import MAX_PAGES_OVER_HTTP, MAX_WEBSOCKETS
 from tests.conftest import Spawn
 from tests.support.daemon import DEADLINE_S, Daemon, RpcError

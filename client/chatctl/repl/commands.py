@@ -18,7 +18,10 @@ ROOM, PERSON = "room", "person"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`run` raises ClientFailure. `takes` is for completion. A `quiet` one has no answer."""
+    """`run` raises ClientFailure. `takes` is for completion. A `quiet` one has no answer.
+
+    Without a summary it stands in another's, so that the list fits a terminal of 24 lines.
+    """
 
     usage: str
     summary: str
@@ -32,7 +35,7 @@ class Command:
 
 
 async def _help(chat: "Chat", _: str) -> None:
-    rows = [(command.usage, command.summary) for command in COMMANDS.values()]
+    rows = [(command.usage, command.summary) for command in COMMANDS.values() if command.summary]
     chat.show(pairs([*rows, ("//text", "say something that starts with a slash")], chat.style))
 
 
@@ -194,8 +197,8 @@ COMMANDS = {
     "who": Command("/who [ROOM]", "who is in this room, or was a while ago", _who, takes=ROOM),
     "me": Command("/me TEXT", "say what you do: /me waves shows as * ann waves", _me, quiet=True),
     "nick": Command("/nick NAME", "take another name", _nick),
-    "history": Command("/history [N]", "the last N messages of this room", _history),
-    "ids": Command("/ids [N]", "the same, with the ids that /pin and /status take", _ids),
+    "history": Command("/history [N]", "the last N messages of this room; /ids [N] with ids", _history),
+    "ids": Command("/ids [N]", "", _ids),
     "search": Command("/search WORDS", "the last messages with these words, in any room", _search),
     "pin": Command("/pin [ID]", "keep a message for good, the last one here if none is named", _pin),
     "unpin": Command("/unpin ID", "keep it no longer than others", _unpin),

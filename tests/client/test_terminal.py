@@ -357,6 +357,6 @@ async def test_toolbar_shows_the_lag_and_how_our_last_message_does(person: Perso
     )
     for peer_id in ("one", "two"):
         person.terminal._chat.conversation.link(peer_id, up=True)
-    await person.terminal._look_at_lag()
+    await person.terminal.lag.look()
     await person.fake.push(message(1, "mine", author=PEER_ID, state="sent"))
     await person.sees(lambda: person.terminal.toolbar().endswith("2 peers 30 ms  sent"))

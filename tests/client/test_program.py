@@ -289,8 +289,8 @@ def test_process_escapes_what_the_locale_cannot_write(daemon: Daemon) -> None:
 
 
 HEAVY = {
-    *("aiohttp", "asyncio", "click.shell_completion", "prompt_toolkit"),
-    *("chatcore.api", "msgpack", "nacl", "wcwidth"),
+    *("asyncio", "click.shell_completion", "http.client", "prompt_toolkit", "websockets"),
+    *("chatcore.api", "chatcore.words", "msgpack", "nacl", "wcwidth"),
 }
 
 
@@ -308,7 +308,7 @@ def test_peers_imports_nothing_heavy(daemon: Daemon) -> None:
 def test_chat_imports_nothing_heavy_beside_line_editor_and_websocket() -> None:
     code = (
         "import sys, chatctl.repl.root, chatctl.repl.terminal, chatctl.repl.screen;"
-        "print({'nacl', 'msgpack', 'tomllib', 'chatcore.api'} & set(sys.modules))"
+        "print({'aiohttp', 'h11', 'chatcore.words', 'nacl', 'tomllib', 'chatcore.api'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

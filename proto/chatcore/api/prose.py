@@ -44,9 +44,9 @@ Answers with pages of messages (`message.history`, `message.search`, `message.pi
 another; once they have {MAX_BATCH_ANSWER_BYTES:,} bytes, the rest of them is refused.
 
 A request, or a batch, has at most {MAX_REQUEST_BYTES:,} bytes: beyond it HTTP answers with status 413, and a
-WebSocket is closed with code 1009. A text in it has at most {MAX_PARAM_CHARS:,} characters. A few pages at
-once are made for all who ask over HTTP, one for each WebSocket; the next waits until one of them is read, and
-who reads nothing for 30 s is cut off.
+WebSocket is closed with code 1009. A text in it has at most {MAX_PARAM_CHARS:,} characters. For all who ask
+over HTTP a few pages at once are made, for a WebSocket one; the next is made when one of them was read. Who
+does not read an answer within 30 s is cut off.
 
 `rpc.discover` answers with all of this page as an OpenRPC document.
 

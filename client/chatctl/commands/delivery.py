@@ -7,12 +7,11 @@ from chatctl import render
 from chatctl.commands.answering import MISSHAPEN, answer, misshapen
 from chatctl.failures import ClientFailure, DaemonUnreachable, TimedOut, Undelivered
 from chatctl.invocation import Invocation
+from chatctl.limits import MIN_PATIENCE_S, POLL_S
 
 if TYPE_CHECKING:
     from chatcore.api import MessageStatus
 
-POLL_S = 0.05
-MIN_PATIENCE_S = 0.1
 
 REFUSED_GRACE_S = 1.0
 """After a first refusal: peers whose clocks agree with ours confirm a little later than others refuse."""

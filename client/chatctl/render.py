@@ -197,7 +197,8 @@ def members(found: Sequence["Present"], style: Style = PLAIN, columns: int | Non
     header = ["NICK", "STATE", "LAST SEEN", "PEER"]
     rows = [
         [
-            nicks.label(member["peer_id"], member["username"]) + (" (you)" if member["you"] else ""),
+            nicks.label(member["peer_id"], member["username"], member.get("alias"))
+            + (" (you)" if member["you"] else ""),
             clean_line(member["state"]),
             "-" if member["you"] else f"{duration(member['last_seen_s'])} ago",
             short_id(member["peer_id"]),

@@ -216,6 +216,11 @@ def test_members_are_a_table_with_state_and_when_last_seen() -> None:
     ]
 
 
+def test_member_is_called_by_the_alias_it_was_given() -> None:
+    named: Any = {**present("bob"), "alias": "Robert"}
+    assert render.members([named]).splitlines()[1].startswith("*Robert ")
+
+
 def test_members_on_a_narrow_terminal_are_without_their_keys() -> None:
     lines = render.members(MEMBERS, columns=render.NARROW_COLUMNS - 1).splitlines()
     assert lines[0] == "NICK       STATE  LAST SEEN"

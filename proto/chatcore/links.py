@@ -4,6 +4,7 @@ Settles which of two links to one peer stays. Knows nothing of rooms' contents.
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -124,6 +125,8 @@ class Links:
         self._by_peer: dict[PeerId, Link] = {}
         self._by_room: dict[RoomId, dict[LinkId, Link]] = {}
         self._fading: dict[LinkId, Link] = {}
+        self._homes: Counter[bytes | None] = Counter()
+        """How many links each subscriber has; None counts all that are no one's."""
 
     def __len__(self) -> int:
         return len(self._by_link)
@@ -158,14 +161,13 @@ class Links:
     def full_for_home_of(self, address: str) -> bool:
         """Whether its subscriber has all the links that one may have."""
         home = home_of(host_at(address))
-        if home is None:
-            return False
-        return sum(home_of(host_at(link.address)) == home for link in self) >= MAX_OF_ONE_HOME
+        return home is not None and self._homes[home] >= MAX_OF_ONE_HOME
 
     def add(self, event: LinkUp, mono: float) -> Link:
         link = self.make(event, mono)
         self._by_link[event.link] = link
         self._by_peer[event.peer_id] = link
+        self._homes[home_of(host_at(link.address))] += 1
         for room in link.rooms:
             self._by_room.setdefault(room, {})[link.link] = link
         return link
@@ -219,6 +221,10 @@ class Links:
             del self._by_peer[gone.peer_id]
         if gone is not None:
             self._leave_rooms(gone, gone.rooms)
+            home = home_of(host_at(gone.address))
+            self._homes[home] -= 1
+            if not self._homes[home]:
+                del self._homes[home]
         return gone
 
     def should_replace(self, old: Link, new: LinkUp, mono: float) -> bool:

@@ -93,7 +93,8 @@ class Membership:
         linked = len(self._members())
         if 1 + linked >= below:
             return False
-        unlinked = sum(self._links.to(peer_id) is None for peer_id in self._passive)
+        reached = self._links.peer_ids
+        unlinked = sum([peer_id not in reached for peer_id in self._passive])
         return 1 + linked + unlinked < below
 
     @property
@@ -152,7 +153,8 @@ class Membership:
         return [self._ask(link, mono) for link in chosen], self._unlinked(wanted - len(chosen))
 
     def _unlinked(self, most: int) -> list[Named]:
-        unlinked = [item for item in self._passive.named if self._links.to(item.record.peer_id) is None]
+        linked = self._links.peer_ids
+        unlinked = [item for item in self._passive.named if item.record.peer_id not in linked]
         return self._rng.sample(unlinked, min(most, len(unlinked)))
 
     def _ask(self, link: Link, mono: float, *, urgent: bool = False) -> Output:

@@ -40,18 +40,16 @@ _SIZES = {_HEADER_BYTES + ip + PORT_BYTES + SIGNATURE_BYTES for ip in (V4_BYTES,
 
 
 class PeerRecord(NamedTuple):
-    """`time` is when it was signed, in Unix seconds; `signed` its bytes, which say all of it."""
+    """`time` is when it was signed, in Unix seconds; `signed` its bytes, which say all of it.
+
+    `scope` is kept beside, as rooms look at it thousands of times for each record that comes.
+    """
 
     peer_id: PeerId
     address: str
     time: int
     signed: bytes
-
-    @property
-    def scope(self) -> Scope:
-        scope = scope_at(self.address)
-        assert scope is not None, "checked when it was made"
-        return scope
+    scope: Scope
 
     @property
     def group(self) -> bytes:
@@ -87,7 +85,7 @@ class KnownAddress(NamedTuple):
 def sign_record(identity: Identity, address: str, time: int) -> PeerRecord:
     """That the identity may be dialled at an IP address. Raises ValueError for a name."""
     body = identity.public_key + time.to_bytes(TIME_BYTES, "big") + pack_address(address)
-    return PeerRecord(identity.peer_id, address, time, body + identity.sign(RECORD_CONTEXT, body))
+    return _record(identity.peer_id, address, time, body + identity.sign(RECORD_CONTEXT, body))
 
 
 def open_record(signed: bytes) -> PeerRecord:
@@ -99,7 +97,13 @@ def open_record(signed: bytes) -> PeerRecord:
         address = unpack_address(signed[_HEADER_BYTES:-SIGNATURE_BYTES])
     except ValueError as error:
         raise Malformed(f"a peer record without an address: {error}") from error
-    return PeerRecord(peer_id_of(signed[:PUBLIC_KEY_BYTES]), address, time, signed)
+    return _record(peer_id_of(signed[:PUBLIC_KEY_BYTES]), address, time, signed)
+
+
+def _record(peer_id: PeerId, address: str, time: int, signed: bytes) -> PeerRecord:
+    scope = scope_at(address)
+    assert scope is not None, "it was packed, or unpacked"
+    return PeerRecord(peer_id, address, time, signed, scope)
 
 
 @lru_cache(maxsize=MAX_VERIFIED)

@@ -68,7 +68,7 @@ def forged(peer: Identity, address: str) -> PeerRecord:
 def test_record_says_who_lives_where_in_106_bytes() -> None:
     record = sign_record(ANN, HERE, 1_700_000_000)
 
-    assert record == (ANN.peer_id, HERE, 1_700_000_000, record.signed)
+    assert record == (ANN.peer_id, HERE, 1_700_000_000, record.signed, Scope.GLOBAL)
     assert record.signed[:42] == ANN.public_key + bytes.fromhex("6553f100 c0000201 1f90")
     assert record.signed[42:] == ANN.sign(b"chatd peer record 1\0", record.signed[:42])
     assert open_record(record.signed) == record

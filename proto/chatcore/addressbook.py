@@ -252,7 +252,7 @@ class AddressBook:
             return
         if entry.peer_id != expected:
             entry.dialling = False
-            entry.next_try = mono + self._backoff(max(entry.failures, 1))  # not dialled for each new liar
+            entry.next_try = mono + self._backoff(1)  # not dialled for each new liar
         elif entry.kept or entry.answered:
             self.handle_failed(address, mono, reason, linked, kind=kind)
         else:

@@ -36,8 +36,8 @@ class Conduct:
     def note_asked(self, outputs: Iterable[Output], now: Now) -> None:
         self._promises.note(outputs, now.mono)
 
-    def on_publishes(self, link: LinkId, publishes: Iterable[Publish], now: Now) -> None:
-        self._promises.on_publishes(link, publishes, now.mono)
+    def on_publishes(self, link: LinkId, publishes: Iterable[Publish]) -> None:
+        self._promises.on_publishes(link, publishes)
 
     def on_ihave(self, link: LinkId, message: Ihave) -> None:
         self._promises.on_announced(link, message.ids)
@@ -48,6 +48,7 @@ class Conduct:
             link = self._links.get(of)
             if link is not None:
                 self._scores.praise(link.peer_id, now.mono)
+                self._promises.handle_brought(of, now.mono)
 
     def handle_ping_due(self, now: Now) -> Collection[Link]:
         """Whom to ping, so that we know whether they keep their promises."""

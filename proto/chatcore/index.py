@@ -77,13 +77,15 @@ class OwnLog(Protocol):
         """How many were handed to nobody."""
         ...
 
-    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[int, Envelope]], int | None]:
-        """Of those numbered above `number` that were handed to nobody, the first `most`, with their numbers;
-        and the number that was looked up to, None when that is all."""
+    def unconfirmed(self) -> int:
+        """How many nobody has confirmed."""
         ...
 
-    def waits(self) -> bool:
-        """Whether there is any that nobody has confirmed."""
+    def unconfirmed_after(
+        self, number: int, most: int
+    ) -> tuple[list[tuple[int, OwnMessage, Envelope]], int | None]:
+        """Of those numbered above `number` that nobody has confirmed, the first `most`, with their numbers;
+        and the number that was looked up to, None when that is all."""
         ...
 
     def last(self) -> int:
@@ -114,11 +116,11 @@ class NoOwnLog:
     def unsent(self) -> int:
         return 0
 
-    def unsent_after(self, _: int, __: int) -> tuple[list[tuple[int, Envelope]], int | None]:
-        return [], None
+    def unconfirmed(self) -> int:
+        return 0
 
-    def waits(self) -> bool:
-        return False
+    def unconfirmed_after(self, _: int, __: int) -> tuple[list[tuple[int, OwnMessage, Envelope]], int | None]:
+        return [], None
 
     def last(self) -> int:
         return 0

@@ -564,7 +564,7 @@ class Node:
                 except (Malformed, ForgedRecord) as error:
                     outputs += self._drop(link, error, now)
         if publishes:
-            self.conduct.on_publishes(link.link, publishes, now)
+            self.conduct.on_publishes(link.link, publishes)
             try:
                 outputs += self._gossip.on_publishes(link, publishes, now)
             except Malformed as error:

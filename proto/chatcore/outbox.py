@@ -50,13 +50,18 @@ class Outbox:
         """Whether somebody waits to be told of it."""
 
         waiting = log.waiting(MAX_WAITING)
-        self._some_let_go = len(waiting) == MAX_WAITING
+        self._some_let_go = len(waiting) < log.unconfirmed()
         """Some that wait may be in the log alone."""
 
         for own, envelope in waiting:
             self._wait_for(own, envelope)
 
     # What is known
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is any, on disk, that nobody has confirmed."""
+        return self._log.unconfirmed() > 0
 
     @property
     def unsent(self) -> int:
@@ -80,23 +85,19 @@ class Outbox:
         waiting = (envelope for envelope in reversed(self._envelopes.values()) if envelope.room == room)
         return _first_of(waiting)[::-1]
 
-    def next_unsent(self, number: int) -> tuple[list[Envelope], int | None]:
-        """Of those numbered above `number` that were handed to nobody, the next; and the number that was
-        looked up to, None when that is all."""
-        found, reached = self._log.unsent_after(number, MAX_OFFERED)
-        taken = _first_of(envelope for _, envelope in found)
-        unsent = [envelope for envelope in taken if self._is_unsent(envelope.id)]
-        return unsent, reached if len(taken) == len(found) else found[len(taken) - 1][0]
+    def next_unconfirmed(self, number: int) -> tuple[list[Envelope], int | None]:
+        """Of those numbered above `number` of which no member has said anything, the next; and the number
+        that was looked up to, None when that is all."""
+        found, reached = self._log.unconfirmed_after(number, MAX_OFFERED)
+        taken = _first_of(envelope for _, _, envelope in found)
+        looked = found[: len(taken)]
+        waiting = [envelope for _, own, envelope in looked if _is_open(self._latest(short_id(own.id)) or own)]
+        return waiting, reached if len(looked) == len(found) else looked[-1][0]
 
-    def is_answered(self, message_id: MessageId) -> bool:
-        """Whether some member has said of it that it has it, or will not have it."""
+    def is_open(self, message_id: MessageId) -> bool:
+        """Whether no member has said of it that it has it, or will not have it."""
         latest = self._latest(short_id(message_id)) or self._log.find(message_id)
-        return latest is None or latest.state not in (State.QUEUED, State.SENT)
-
-    def _is_unsent(self, message_id: MessageId) -> bool:
-        """What the disk says so of may be on its way to saying something else."""
-        latest = self._latest(short_id(message_id))
-        return latest is None or latest.state is State.QUEUED
+        return latest is not None and _is_open(latest)
 
     def _latest(self, short: ShortId) -> OwnMessage | None:
         return self._ahead.get(short) or self._told.get(short)
@@ -152,7 +153,7 @@ class Outbox:
 
     def handle_shared(self, shared: Iterable[Shared]) -> None:
         """A member has stored these ranges as they are here. What of them waits it has, without a receipt."""
-        if self._log.waits():
+        if self.waits:
             self._walks.add(shared, self._last)
 
     def _let_go(self, short: ShortId) -> OwnMessage | None:
@@ -212,6 +213,10 @@ class Outbox:
             oldest, _ = self._followed.popitem(last=False)
             if oldest not in self._ahead:
                 self._told.pop(oldest, None)
+
+
+def _is_open(own: OwnMessage) -> bool:
+    return own.state in (State.QUEUED, State.SENT)
 
 
 def _first_of(envelopes: Iterable[Envelope]) -> list[Envelope]:

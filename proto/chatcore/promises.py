@@ -19,6 +19,10 @@ PROMISE_S = 3.0
 PATIENCE_S = 60.0
 """The same while other messages come: what a link may have queued, 1 MiB, takes so long at 140 kbit/s."""
 
+EXCUSES = 4
+"""Promises that one message that came excuses: a queue of 1 MiB that is full turns away no more than that for
+each message that leaves it."""
+
 MAX_PROMISES = 256
 """Open ones of one link; beyond, they are not followed up."""
 
@@ -30,7 +34,10 @@ class Promises:
         """When each was asked for, on the monotonic clock."""
 
         self._brought: dict[LinkId, float] = {}
-        """When a link with open ones last brought any message."""
+        """When a link with open ones last was the first to bring a message."""
+
+        self._excuses: dict[LinkId, int] = {}
+        """How many may still be announced again instead of kept."""
 
         self._proving: dict[LinkId, float] = {}
         """When the ping was sent whose answer proves that the question arrived."""
@@ -44,18 +51,26 @@ class Promises:
                     for short in output.message.ids[: MAX_PROMISES - len(promised)]:
                         promised.setdefault(ShortId(short), mono)
 
-    def on_publishes(self, link: LinkId, publishes: Iterable[Publish], mono: float) -> None:
+    def on_publishes(self, link: LinkId, publishes: Iterable[Publish]) -> None:
         """Whatever becomes of them here, they came."""
         if link in self._open:
-            self._brought[link] = mono
             self._close(link, [short_id(publish.id) for publish in publishes])
+
+    def handle_brought(self, link: LinkId, mono: float) -> None:
+        """A message that is kept, and nobody had brought before: its messages come, if slowly."""
+        if link in self._open:
+            self._brought[link] = mono
+            self._excuses[link] = min(MAX_PROMISES, self._excuses.get(link, 0) + EXCUSES)
 
     def on_announced(self, link: LinkId, shorts: Iterable[bytes]) -> None:
         """Once more, after we asked. With others coming meanwhile it had no place on the link for them."""
         promised, brought = self._open.get(link), self._brought.get(link)
-        if promised is not None and brought is not None:
-            again = [short for short in map(ShortId, shorts) if promised.get(short, brought) < brought]
-            self._close(link, again)
+        if promised is None or brought is None:
+            return
+        again = [short for short in map(ShortId, shorts) if promised.get(short, brought) < brought]
+        excused = again[: self._excuses.get(link, 0)]
+        self._excuses[link] = self._excuses.get(link, 0) - len(excused)
+        self._close(link, excused)
 
     def _close(self, link: LinkId, shorts: Iterable[ShortId]) -> None:
         promised = self._open[link]
@@ -96,6 +111,7 @@ class Promises:
     def handle_link_gone(self, link: LinkId) -> None:
         self._open.pop(link, None)
         self._brought.pop(link, None)
+        self._excuses.pop(link, None)
         self._proving.pop(link, None)
 
 

@@ -46,6 +46,8 @@ SESSION_S = 60.0
 
 ANSWER_S = 10.0
 MAX_USELESS_PAGES = 3
+MAX_OVERTAKEN_PAGES = 16
+"""In one session. What is pushed meanwhile is soon over, and the rest is found by the next comparison."""
 
 PAGE_BYTES = 32 * 1024
 PAGE_MESSAGES = 128
@@ -217,6 +219,7 @@ class Session:
     rounds: int = 0
     pages: int = 0
     useless: int = 0
+    overtaken: int = 0
     brought: int = 0
     differed: bool = False
     own: int = 0
@@ -396,8 +399,9 @@ class Session:
     def handle_page_overtaken(self) -> None:
         """All that it held was missing when it was asked for, and had come by other roads when it came."""
         self.storing -= 1
+        self.overtaken += 1
 
     @property
     def is_useless(self) -> bool:
         """It goes on bringing nothing."""
-        return self.useless >= MAX_USELESS_PAGES
+        return self.useless >= MAX_USELESS_PAGES or self.overtaken >= MAX_OVERTAKEN_PAGES

@@ -197,11 +197,12 @@ class Repair:
     def is_whole(self, room_id: RoomId, now: Now) -> bool:
         """Whether a linked member was found to have nothing that we lack, and none since to have more.
 
-        Nobody knows that of what lies beyond our own clock.
+        Nobody knows that of what lies beyond our own clock, if it is ours that is behind: most say so.
         """
         room = self._rooms.get(room_id)
-        linked = [self._links.get(link) for link in room.linked] if room is not None else []
-        return room_id in self._whole and not any(link is not None and link.is_ahead(now) for link in linked)
+        linked = [link for of in room.linked if (link := self._links.get(of)) is not None] if room else []
+        ahead = sum(link.is_ahead(now) for link in linked)
+        return room_id in self._whole and 2 * ahead <= len(linked)
 
     def outstanding(self, room: RoomId) -> int:
         """How many messages of a room are known to be missing, and being asked for just now."""
@@ -425,6 +426,8 @@ class Repair:
             self._checking[job] = session
         elif self._gossip.lacking(came):
             session.handle_page_done(0)
+            if session.is_useless:
+                raise BadHistory("pages of what is not taken")
         else:
             session.handle_page_overtaken()
         return outputs

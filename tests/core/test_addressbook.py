@@ -321,6 +321,8 @@ def test_claim_on_an_address_where_its_peer_has_answered_does_it_no_harm() -> No
     book.learn(signed(BOB, HERE), TELLER)
     book.handle_linked(HERE, BOB.peer_id)
     longest = LinkConfig().backoff_first_s * (1 + LinkConfig().backoff_jitter)
+    for _ in range(5):
+        book.handle_failed(HERE, -1e6, "no")
     for attempt in range(20):
         assert book.take(HERE, 10.0 * attempt)
         book.handle_wrong_peer(HERE, CARL.peer_id, 10.0 * attempt, "somebody else")

@@ -28,8 +28,8 @@ from chatcore.messages import (
     Pong,
     Publish,
 )
+from chatcore.promises import EXCUSES, PROMISE_S
 from chatcore.promises import PATIENCE_S as PATIENCE_AMID_S
-from chatcore.promises import PROMISE_S
 from chatcore.recent import short_id
 from chatcore.score import BAR
 from tests.support.core import (
@@ -211,7 +211,7 @@ def test_who_announces_again_had_no_place_for_it_when_others_came_meanwhile(*, o
     shorts = announce(book, link, 5)
     if others_come:
         book.wait(0.1)
-        book.hear(link, chat(CARL, "something else"))
+        book.hear(link, chat(CARL, "something else"), chat(CARL, "and more"))
     book.receive(link, Ihave(tuple(shorts)))
     for _ in range(3):
         tick(book, link)
@@ -232,6 +232,32 @@ def test_neighbour_that_only_announces_is_put_to_the_test() -> None:
     book.wait(ASK_EVERY_S)
     book.hear(first, message)  # it delivers, and is left alone
     assert not sent(book.receive(first, Ihave((short_id(message.id),))), Graft)
+
+
+def test_messages_known_already_excuse_no_promise() -> None:
+    book = Playbook()
+    link = book.neighbour(BOB)
+    old = chat(CARL, "known")
+    book.hear(book.neighbour(DORA), old)
+    shorts = announce(book, link, 5)
+    book.wait(0.1)
+    book.hear(link, old)
+    book.receive(link, Ihave(tuple(shorts)))
+    for _ in range(3):
+        tick(book, link)
+    assert book.node.links.get(link) is None
+
+
+def test_each_message_that_comes_excuses_a_few_promises() -> None:
+    book = Playbook()
+    link = book.neighbour(BOB)
+    shorts = announce(book, link, EXCUSES + 5)
+    book.wait(0.1)
+    book.hear(link, chat(CARL, "something else"))
+    book.receive(link, Ihave(tuple(shorts)))
+    for _ in range(3):
+        tick(book, link)
+    assert book.node.links.get(link) is None
 
 
 # The list

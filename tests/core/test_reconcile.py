@@ -521,6 +521,7 @@ def test_pages_that_bring_nothing_new_are_not_asked_for_for_ever() -> None:
         outputs = book.settle(book.receive(link, page(wanted, refused[:1], lower)))
         pages += 1
     assert pages == reconcile.MAX_USELESS_PAGES
+    assert book.refused["bad_history"] == 1
 
 
 def test_pages_overtaken_by_what_is_pushed_are_no_reason_to_stop() -> None:
@@ -539,21 +540,24 @@ def test_pages_overtaken_by_what_is_pushed_are_no_reason_to_stop() -> None:
     assert "bad_history" not in book.refused
 
 
-def test_peer_whose_pages_bring_nothing_is_asked_again_ever_later() -> None:
+def test_peer_that_goes_on_with_what_has_come_otherwise_is_asked_again_a_little_later() -> None:
     book = Playbook()
     link = dialled(book)
     question = open_session(book, link)
-    refused = chat(AUTHOR, "no", room=TEA)
-    for pause in (repair.FRUITLESS_S, 2 * repair.FRUITLESS_S):
-        outputs = book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 10**9),),)))
-        for number in range(reconcile.MAX_USELESS_PAGES):
-            ((_, wanted),) = sent(outputs, FetchRange)
-            lower = (10**6 - number).to_bytes(8, "big")
-            outputs = book.settle(book.receive(link, page(wanted, [refused], lower)))
-        book.wait(pause - 0.1)
-        assert not sent(book.fire(RepairDue()), Compare)
-        book.wait(0.1)
-        ((_, question),) = sent(book.fire(RepairDue()), Compare)
+    outputs = book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 10**9),),)))
+    here = spoken(1)[0]
+    book.hear(link, here)
+    pages = 0
+    while fetches := sent(outputs, FetchRange):
+        lower = (10**6 - pages).to_bytes(8, "big")
+        outputs = book.settle(book.receive(link, page(fetches[0][1], [here], lower)))
+        pages += 1
+    assert pages == reconcile.MAX_OVERTAKEN_PAGES
+    book.wait(repair.FRUITLESS_S - 0.1)
+    assert not sent(book.fire(RepairDue()), Compare)
+    book.wait(0.1)
+    assert len(sent(book.fire(RepairDue()), Compare)) == 1
+    assert "bad_history" not in book.refused
 
 
 def test_endless_pages_end_with_the_session_and_somebody_else_is_asked() -> None:

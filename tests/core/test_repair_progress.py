@@ -73,3 +73,14 @@ def test_what_lies_beyond_our_clock_nobody_knows_to_be_whole(ahead_s: int, whole
     (link,) = node.links
     node.handle(Received(link.link, (Ping(1, network.now.wall_ms + 1000 * ahead_s),)), network.now)
     assert history(network, "ann") == (whole, 0)
+
+
+def test_one_member_of_several_with_a_clock_ahead_changes_nothing() -> None:
+    network, _ = pair(spoken(10), spoken(10))
+    network.add("carl")
+    network.connect("ann", to="carl")
+    link_up(network)
+    node = network["ann"].node
+    liar = next(iter(node.links))
+    node.handle(Received(liar.link, (Ping(1, network.now.wall_ms + 900_000),)), network.now)
+    assert history(network, "ann") == (True, 0)

@@ -135,11 +135,11 @@ def test_those_that_wait_are_looked_through_in_steps(start: Opener, monkeypatch:
     monkeypatch.setattr(own_module, "STEP_WAITING", 2)
     monkeypatch.setattr(own_module, "STEP_LOOKED_AT", 3)
     keeper = start()
-    assert (keeper.store.own.last(), keeper.store.own.waits()) == (0, False)
+    assert (keeper.store.own.last(), keeper.store.own.unconfirmed()) == (0, 0)
     many = [message(stamp) for stamp in range(1, 9)]
     states = [State.QUEUED, State.DELIVERED, State.SENT, *[State.DELIVERED] * 4, State.QUEUED]
     keeper.keep([own(item, state) for item, state in zip(many, states, strict=True)], *many)
-    assert (keeper.store.own.last(), keeper.store.own.waits()) == (8, True)
+    assert (keeper.store.own.last(), keeper.store.own.unconfirmed()) == (8, 3)
 
     steps: list[list[bytes]] = []
     at: int | None = 0
@@ -153,17 +153,17 @@ def test_those_that_wait_are_looked_through_in_steps(start: Opener, monkeypatch:
     assert keeper.store.own.waiting_after(6, upto=7) == ([], None)
 
 
-def test_those_nobody_was_handed_are_read_in_batches(start: Opener) -> None:
+def test_those_nobody_has_confirmed_are_read_in_batches(start: Opener) -> None:
     keeper = start()
     many = [message(stamp) for stamp in range(1, 6)]
-    states = [State.QUEUED, State.SENT, State.QUEUED, State.DELIVERED, State.QUEUED]
+    states = [State.QUEUED, State.DELIVERED, State.SENT, State.DELIVERED, State.QUEUED]
     keeper.keep([own(item, state) for item, state in zip(many, states, strict=True)], *many)
 
     store = keeper.store
-    first, reached = store.own.unsent_after(0, 2)
-    assert (first, reached) == ([(1, many[0]), (3, many[2])], 3)
-    last, reached = store.own.unsent_after(3, 2)
-    assert (last, reached) == ([(5, many[4])], None)
+    first, reached = store.own.unconfirmed_after(0, 2)
+    assert first == [(1, own(many[0]), many[0]), (3, own(many[2], State.SENT), many[2])]
+    assert reached == 3
+    assert store.own.unconfirmed_after(3, 2) == ([(5, own(many[4]), many[4])], None)
 
 
 def test_full_table_forgets_the_oldest_and_its_client_id(

@@ -184,14 +184,16 @@ class MemoryOwnLog:
     def unsent(self) -> int:
         return sum(own.state is State.QUEUED for own in self.records.values())
 
-    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[int, Envelope]], int | None]:
-        unsent = [own for own in self.records.values() if own.state is State.QUEUED]
-        found = [own for own in unsent if self.numbers[own.id] > number][:most]
-        reached = self.numbers[found[-1].id] if len(found) == most else None
-        return [(self.numbers[own.id], self.envelopes[own.id]) for own in found], reached
+    def unconfirmed(self) -> int:
+        return sum(own.state < State.DELIVERED for own in self.records.values())
 
-    def waits(self) -> bool:
-        return any(own.state < State.DELIVERED for own in self.records.values())
+    def unconfirmed_after(
+        self, number: int, most: int
+    ) -> tuple[list[tuple[int, OwnMessage, Envelope]], int | None]:
+        waiting = [own for own in self.records.values() if own.state < State.DELIVERED]
+        found = [own for own in waiting if self.numbers[own.id] > number][:most]
+        reached = self.numbers[found[-1].id] if len(found) == most else None
+        return [(self.numbers[own.id], own, self.envelopes[own.id]) for own in found], reached
 
     def last(self) -> int:
         return max(self.numbers.values(), default=0)

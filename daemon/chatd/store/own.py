@@ -77,11 +77,11 @@ class OwnTable:
         left = most - len(unsent)
         return sorted([*unsent, *(sorted(self._handed)[-left:] if left else ())])
 
-    def unsent_after(self, number: int, most: int) -> list[int]:
-        """The first `most` above `number` that were handed to nobody."""
-        unsent = sorted(self._unsent)
-        start = bisect_right(unsent, number)
-        return unsent[start : start + most]
+    def waiting_from(self, number: int, most: int) -> list[int]:
+        """The first `most` above `number` that nobody has confirmed."""
+        waiting = sorted([*self._unsent, *self._handed])
+        start = bisect_right(waiting, number)
+        return waiting[start : start + most]
 
     def put(self, txn: Txn, ids: Table, own: Iterable[OwnMessage]) -> Changes:
         """What to `settle` once this is committed.

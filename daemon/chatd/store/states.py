@@ -65,18 +65,20 @@ class States:
         keys = [records.pack_u64(envelope.stamp) + envelope.id for _, envelope in found]
         return [(own, key) for (own, _), key in zip(found, keys, strict=True)], reached
 
-    def waits(self) -> bool:
-        return self._tables.own.waiting > 0
-
     def unsent(self) -> int:
         return self._tables.own.unsent
 
-    def unsent_after(self, number: int, most: int) -> tuple[list[tuple[int, Envelope]], int | None]:
+    def unconfirmed(self) -> int:
+        return self._tables.own.waiting
+
+    def unconfirmed_after(
+        self, number: int, most: int
+    ) -> tuple[list[tuple[int, OwnMessage, Envelope]], int | None]:
         with self._tables.reading() as txn:
-            numbers = self._tables.own.unsent_after(number, most)
+            numbers = self._tables.own.waiting_from(number, most)
             found = [(at, self._waiting_at(txn, records.pack_u64(at))) for at in numbers]
         reached = numbers[-1] if len(numbers) == most else None
-        return [(at, waiting[1]) for at, waiting in found if waiting is not None], reached
+        return [(at, *waiting) for at, waiting in found if waiting is not None], reached
 
     def last(self) -> int:
         with self._tables.reading() as txn:

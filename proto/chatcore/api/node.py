@@ -37,7 +37,8 @@ class Status(TypedDict):
 
 
 class RoomHistory(TypedDict):
-    """`state`: `whole`, all that linked members have is here; `fetching`, it is compared or on its way;
+    """`state`: `whole`, all that linked members have is here; `fetching`, it is compared or on its way, or
+    most members say that their clocks are over 10 minutes ahead of this node's, which takes nothing from beyond;
     `alone`, nobody in the room is linked. `outstanding`: messages known to be missing so far; while
     comparing goes on it may rise."""
 

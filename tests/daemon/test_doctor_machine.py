@@ -16,12 +16,11 @@ from chatd.doctor.machine import (
     check_disk,
     check_files,
     disk_at,
-    existing,
     files_now,
-    refusal,
 )
 from chatd.doctor.verdicts import State
 from chatd.doctor.wording import count, size, span
+from chatd.folders import existing, refusal
 from chatd.store import Policy
 from tests.support.readonly import read_only
 

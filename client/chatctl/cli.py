@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from chatctl.loading import hasten
+
 if TYPE_CHECKING:
     from chatctl.env import Environment
 
@@ -12,6 +14,7 @@ PROGRAM = "chatctl"
 
 def main(argv: Sequence[str] | None = None, env: "Environment | None" = None) -> int:
     """Runs one command line; the exit status is one of `failures.ExitStatus`."""
+    hasten()
     try:
         from chatctl.commands.root import chatctl  # noqa: PLC0415 - Ctrl-C while it loads is quiet
         from chatctl.env import Environment  # noqa: PLC0415 - Ctrl-C while it loads is quiet

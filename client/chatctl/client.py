@@ -1,6 +1,6 @@
 """`Chatd`: a daemon for Python programs, such as bots. Calls and events, across the daemon's restarts.
 
-Not in chatctl.rpc, which each command line starts with and which must not bring aiohttp along.
+Not in chatctl.rpc, which each command line starts with and which must not bring asyncio along.
 """
 
 import asyncio
@@ -11,21 +11,23 @@ from collections.abc import AsyncGenerator, Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import aiohttp
-
 from chatcore.names import LOBBY, room_name
-from chatctl import aio, jsonrpc, reach
-from chatctl.env import locate
+from chatctl import reach
+from chatctl.backoff import Backoff
 from chatctl.failures import DaemonUnreachable, MaybeDone, RpcRefused
-from chatctl.jsonrpc import NotJsonRpc, Params
-from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_ANSWER_BYTES
-from chatctl.stream import BACKOFF_FIRST_S, BACKOFF_MOST_S, Back, Event, Stream
+from chatctl.jsonrpc import Params
+from chatctl.limits import DEFAULT_TIMEOUT_S
+from chatctl.link import Link
+from chatctl.place import locate
+from chatctl.stream import Back, Event, Stream
 
 if TYPE_CHECKING:
     from chatcore.api import IdentityInfo, Message, Peer, Room, RoomChange, Sent, Status
 
 DEFAULT_PATIENCE_S = 60.0
 CLIENT_ID_BYTES = 16
+MAX_CALLS_AT_ONCE = 16
+"""Further ones wait: each has a connection of its own, which the daemon keeps for other programs too."""
 
 
 class Chatd:
@@ -48,20 +50,14 @@ class Chatd:
         reach.check_length(self._place)
         self._timeout_s = timeout_s
         self._patience_s = patience_s
-        self._session: aiohttp.ClientSession | None = None
+        self._calls = asyncio.Semaphore(MAX_CALLS_AT_ONCE)
         self._streams: set[Stream] = set()
         self.identity: IdentityInfo = {"peer_id": "", "public_key": "", "username": ""}
         """Who the node is; known once entered."""
 
     async def __aenter__(self) -> Self:
         """Raises DaemonUnreachable, BadAnswer, RpcRefused or TimedOut."""
-        connector = aiohttp.UnixConnector(self._place.socket, force_close=True)  # a kept one may be dead
-        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
-        try:
-            self.identity = await self.call("identity.show")
-        except BaseException:
-            await self._session.close()
-            raise
+        self.identity = await self.call("identity.show")
         return self
 
     async def __aexit__(
@@ -69,8 +65,6 @@ class Chatd:
     ) -> None:
         for stream in list(self._streams):
             await stream.close()
-        if self._session is not None:
-            await self._session.close()
 
     # Calls
 
@@ -123,44 +117,31 @@ class Chatd:
 
     async def _ask(self, method: str, params: Params | None, *, again: bool) -> Any:
         """`again`: to ask twice is no harm."""
-        now = asyncio.get_running_loop().time
-        end, delay = now() + self._patience_s, BACKOFF_FIRST_S
+        backoff = Backoff(self._patience_s)
         while True:
             try:
-                return await self._post(method, params)
+                return await self._ask_once(method, params)
             except DaemonUnreachable as failure:
                 hopeless = not failure.transient or (isinstance(failure, MaybeDone) and not again)
-                if hopeless or now() + delay > end:
+                if hopeless or backoff.is_over:
                     raise
             except RpcRefused as refusal:
-                if refusal.kind != "stopping" or now() + delay > end:
+                if refusal.kind != "stopping" or backoff.is_over:
                     raise
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, BACKOFF_MOST_S)
+            await backoff.pause()
 
-    async def _post(self, method: str, params: Params | None) -> Any:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                status, body = await self._exchange(jsonrpc.request(1, method, params))
-        except TimeoutError as error:
-            raise reach.timed_out(self._place, self._timeout_s) from error
-        try:
-            return jsonrpc.result_of(jsonrpc.parse(body))
-        except NotJsonRpc as error:
-            why = str(error) if status == 200 else f"HTTP status {status}"
-            raise reach.bad_answer(self._place, why) from error
-
-    async def _exchange(self, request: str) -> tuple[int, bytes]:
-        assert self._session is not None, "use it in `async with`"
-        headers = {"Content-Type": "application/json"}
-        with aio.failures(self._place):
-            async with self._session.post("http://chatd/rpc", data=request, headers=headers) as response:
-                body = bytearray()
-                async for piece in response.content.iter_any():
-                    body += piece
-                    if len(body) > MAX_ANSWER_BYTES:
-                        raise reach.bad_answer(self._place, f"its answer is over {MAX_ANSWER_BYTES} bytes")
-                return response.status, bytes(body)
+    async def _ask_once(self, method: str, params: Params | None) -> Any:
+        """Over a new connection: nobody knows of a kept one whether the daemon is still behind it."""
+        async with self._calls:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    link = await Link.open(self._place)
+                    try:
+                        return await link.ask(method, params)
+                    finally:
+                        await link.close()
+            except TimeoutError as error:
+                raise reach.timed_out(self._place, self._timeout_s) from error
 
     # Events
 
@@ -206,8 +187,7 @@ class Chatd:
             await stream.close()
 
     async def _opened(self, topics: Collection[str] | None, since: int | None) -> Stream:
-        now = asyncio.get_running_loop().time
-        end, delay = now() + self._patience_s, BACKOFF_FIRST_S
+        backoff = Backoff(self._patience_s)
         while True:
             stream = Stream(self._place, self._timeout_s, topics=topics, since=since)
             self._streams.add(stream)
@@ -217,9 +197,8 @@ class Chatd:
                 self._streams.discard(stream)
                 await stream.close()
                 transient = isinstance(failure, DaemonUnreachable) and failure.transient
-                if not transient or now() + delay > end:
+                if not transient or backoff.is_over:
                     raise
             else:
                 return stream
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, BACKOFF_MOST_S)
+            await backoff.pause()

@@ -1,4 +1,4 @@
-"""What surrounds one run of a client: its streams, its environment variables, and where its daemon lives.
+"""What surrounds one run of a client: its streams and its environment variables.
 
 Read once and passed down, so that tests run a whole client in-process with streams of their own.
 """
@@ -9,8 +9,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, TextIO
-
-from chatcore.paths import Paths
 
 COLOURS_256 = 256
 COLOURS_8 = 8
@@ -64,37 +62,3 @@ class Environment:
         """False when the locale's encoding would lose characters."""
         encoding = self.stdout.encoding
         return encoding is None or encoding.lower().replace("-", "") == "utf8"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a daemon is to be found; `command` puts one there, `lock` is what one holds.
-
-    `config` are the settings, `chat` what the REPL remembers; neither need exist.
-    """
-
-    socket: str
-    command: tuple[str, ...]
-    lock: str | None = None
-    config: str | None = None
-    chat: str | None = None
-
-    @property
-    def start(self) -> str:
-        """The command as a shell takes it, to be shown."""
-        import shlex  # noqa: PLC0415 - only an error shows it
-
-        return shlex.join(self.command)
-
-
-def locate(home: str | None, socket: str | None, variables: Mapping[str, str]) -> Place:
-    """Flags before the environment, a socket before a home of the same rank: as the daemon's settings."""
-    if not socket and not home:
-        socket = variables.get("CHATD_SOCKET")
-    home = home or variables.get("CHATD_HOME") or None
-    paths = Paths.resolve(home, variables)
-    config = variables.get("CHATD_CONFIG") or paths.config
-    # A daemon started by hand elsewhere does not have our environment.
-    command = ("chatd", *(("--home", home) if home else ()), *(("--socket", socket) if socket else ()))
-    lock = paths.lock if home or not socket else None  # of a socket alone nobody knows whose it is
-    return Place(socket or paths.socket, command, lock, config, paths.chat)

@@ -1,13 +1,17 @@
 """One run of a client: what its command line said, and the ways it answers."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chatctl.env import Environment, Place, locate
+from chatctl.env import Environment
 from chatctl.failures import OutputFailed
-from chatctl.rpc import DEFAULT_TIMEOUT_S, Rpc
+from chatctl.limits import DEFAULT_TIMEOUT_S
+from chatctl.place import Place, locate
 from chatctl.safetext import clean_line, escape_json
 from chatctl.style import Style
+
+if TYPE_CHECKING:
+    from chatctl.rpc import Rpc
 
 
 class Invocation:
@@ -26,7 +30,9 @@ class Invocation:
     def place(self) -> Place:
         return locate(self.home, self.socket, self.env.variables)
 
-    def rpc(self, timeout_s: float | None = None) -> Rpc:
+    def rpc(self, timeout_s: float | None = None) -> "Rpc":
+        from chatctl.rpc import Rpc  # noqa: PLC0415 - the chat has a connection of its own
+
         return Rpc(self.place, self.timeout_s if timeout_s is None else timeout_s)
 
     @property

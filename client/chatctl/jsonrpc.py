@@ -22,7 +22,7 @@ def request(number: int, method: str, params: Params | None) -> str:
     return json.dumps(document)
 
 
-def parse(data: str | bytes) -> dict[str, Any]:
+def parse(data: str | bytes | bytearray) -> dict[str, Any]:
     """Raises NotJsonRpc."""
     try:
         document = json.loads(data)

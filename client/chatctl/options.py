@@ -12,7 +12,7 @@ import click
 from chatctl import candidates
 from chatctl.failures import BadUsage
 from chatctl.invocation import Invocation
-from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S, MIN_TIMEOUT_S
+from chatctl.limits import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 
 
 def invocation_of(ctx: click.Context) -> Invocation:
@@ -87,13 +87,14 @@ def answer_options() -> list[click.Parameter]:
         click.Option(
             ["--json"],
             is_flag=True,
+            is_eager=True,  # what answers at once, as --version, is to know it
             expose_value=False,
             callback=_remember("as_json"),
             help="Print JSON, errors too: one document, or one a line for streams.",
         ),
         click.Option(
             ["--timeout"],
-            type=seconds,
+            type=timeout,
             metavar="SECONDS",
             expose_value=False,
             callback=_remember("timeout_s"),
@@ -201,3 +202,13 @@ def seconds(value: str) -> float:
     if not 0 <= number <= MAX_TIMEOUT_S:  # nan is not, either
         raise BadUsage(f"{value!r} is not a number of seconds", f"use 0 to {MAX_TIMEOUT_S:g}")
     return max(number, MIN_TIMEOUT_S)
+
+
+def timeout(value: str) -> float:
+    """A click type for how long the daemon may take."""
+    number = seconds(value)
+    if float(value) == 0:
+        raise BadUsage(
+            "--timeout 0 leaves the daemon no time to answer", f"use {MIN_TIMEOUT_S:g} to {MAX_TIMEOUT_S:g}"
+        )
+    return number

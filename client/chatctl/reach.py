@@ -5,8 +5,8 @@ import os
 import stat
 
 from chatcore.paths import MAX_SOCKET_PATH_BYTES
-from chatctl.env import Place
 from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, MaybeDone, NoDaemon, TimedOut
+from chatctl.place import Place
 
 _NO_SOCKET = (errno.ENOENT, errno.ENOTDIR)
 _NOBODY_LISTENS = (errno.ECONNREFUSED, errno.ENOTSOCK, errno.EPROTOTYPE)
@@ -40,10 +40,21 @@ def unreachable(place: Place, error: OSError) -> DaemonUnreachable:
         why = f"you may not open {path}"
         return DaemonUnreachable(path, why, "use it as the user who runs the daemon", transient=False)
     if error.errno == errno.EAGAIN:  # the listen queue is full
-        return DaemonUnreachable(path, f"the daemon at {path} is too busy to answer", "try again")
+        return busy(place)
     if error.errno in _CUT:
         return went_away(place)
     return DaemonUnreachable(path, f"cannot reach the daemon at {path}: {error.strerror or error}", start)
+
+
+def busy(place: Place) -> DaemonUnreachable:
+    """It has as many clients as it takes."""
+    return DaemonUnreachable(place.socket, f"the daemon at {place.socket} is too busy to answer", "try again")
+
+
+def hung_up(place: Place) -> DaemonUnreachable:
+    """It took the connection and closed it before anything was asked."""
+    why = f"the daemon at {place.socket} closed the connection at once"
+    return DaemonUnreachable(place.socket, why, "see whether it runs: chatctl status")
 
 
 def went_away(place: Place) -> MaybeDone:

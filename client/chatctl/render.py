@@ -12,7 +12,7 @@ from chatctl.nicks import SHORT_CHARS, Nicks
 from chatctl.render_text import action_of, body
 from chatctl.safetext import clean_line, clean_text
 from chatctl.style import PLAIN, Style
-from chatctl.table import pairs, table
+from chatctl.table import left_out, pairs, table
 
 if TYPE_CHECKING:  # the table's parameter classes would cost every command their construction
     from chatcore.api import (
@@ -92,10 +92,10 @@ def history(
 # Pins
 
 
-def pins(
+def with_ids(
     messages: Sequence["Message"], nicks: Nicks, style: Style = PLAIN, zone: tzinfo | None = None
 ) -> list[str]:
-    """As in a history, each behind its id, by which it is unpinned."""
+    """As in a history, each behind its id, by which it is pinned and unpinned."""
     lines = history(messages, nicks, style, zone)
     return [f"{style.dim(short_id(item['id']))} {line}" for item, line in zip(messages, lines, strict=True)]
 
@@ -197,16 +197,18 @@ def members(found: Sequence["Present"], style: Style = PLAIN, columns: int | Non
     header = ["NICK", "STATE", "LAST SEEN", "PEER"]
     rows = [
         [
-            nicks.label(member["peer_id"], member["username"]) + (" (you)" if member["you"] else ""),
+            nicks.label(member["peer_id"], member["username"], member.get("alias"))
+            + (" (you)" if member["you"] else ""),
             clean_line(member["state"]),
             "-" if member["you"] else f"{duration(member['last_seen_s'])} ago",
             short_id(member["peer_id"]),
         ]
         for member in found
     ]
-    if columns is not None and columns < NARROW_COLUMNS:
-        header, rows = header[:-1], [row[:-1] for row in rows]
-    return table(header, rows, columns, style)
+    if columns is None or columns >= NARROW_COLUMNS:
+        return table(header, rows, columns, style)
+    shown = table(header[:-1], [row[:-1] for row in rows], columns, style)
+    return f"{shown}\n{left_out(header[-1:], columns, style)}"
 
 
 def renamed(change: "NameChange") -> str:

@@ -10,7 +10,7 @@ from chatctl.nicks import Nicks
 from chatctl.render import duration, room_label, short_id
 from chatctl.safetext import clean_line
 from chatctl.style import PLAIN, Style
-from chatctl.table import GAP, cells, table
+from chatctl.table import GAP, cells, left_out, table
 
 if TYPE_CHECKING:
     from chatcore.api import Acquaintance, AcquaintanceChange, Disconnected, DiscouragedPeer, Peer
@@ -55,7 +55,9 @@ def _fitting(rows: Sequence[Mapping[str, str]], style: Style, columns: int | Non
         if columns is None or _least_width(names, rows) <= columns:
             break
         names.remove(name)
-    return table(names, [[row[name] for name in names] for row in rows], columns, style, middle="ADDRESS")
+    shown = table(names, [[row[name] for name in names] for row in rows], columns, style, middle="ADDRESS")
+    missing = [name for name in rows[0] if name not in names]
+    return f"{shown}\n{left_out(missing, columns, style)}" if missing else shown
 
 
 def _least_width(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> int:

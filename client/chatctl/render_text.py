@@ -3,7 +3,6 @@
 A text that begins with `/me ` is an action (XEP-0245): `* ann waves`.
 """
 
-from chatctl import mentions
 from chatctl.safetext import clean_text
 from chatctl.style import Style
 
@@ -36,8 +35,12 @@ def body(text: str, style: Style, me: str = "") -> str:
 
 
 def _marked(line: str, style: Style, me: str) -> str:
+    if not me or not style.colours:
+        return line
+    from chatctl import mentions  # noqa: PLC0415 - what splits words costs most answers more than they take
+
     pieces, done = [], 0
-    for start, end in mentions.spans(line, me) if me and style.colours else ():
+    for start, end in mentions.spans(line, me):
         pieces += [line[done:start], style.mention(line[start:end])]
         done = end
     return "".join([*pieces, line[done:]])

@@ -1,31 +1,20 @@
-"""A synchronous JSON-RPC client over a Unix socket: one call, one connection, nothing heavy to import."""
+"""A synchronous JSON-RPC client over a Unix socket: one call, one connection, nothing heavy to import.
 
-import http.client
+HTTP is h11's; http.client would bring the standard library's mail parser along.
+"""
+
 import socket
+from http import HTTPStatus
 from typing import Any
 
+import h11
+
 from chatctl import jsonrpc, reach
-from chatctl.env import Place
 from chatctl.jsonrpc import NotJsonRpc, Params
+from chatctl.limits import DEFAULT_TIMEOUT_S, MAX_ANSWER_BYTES
+from chatctl.place import Place
 
-DEFAULT_TIMEOUT_S = 10.0
-MIN_TIMEOUT_S = 0.001
-MAX_TIMEOUT_S = 86_400.0
-MAX_ANSWER_BYTES = 128 * 1024 * 1024
-"""A thousand texts of 16 KiB, each character escaped to six."""
-
-_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("chatd", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+READ_BYTES = 64 * 1024
 
 
 class Rpc:
@@ -38,31 +27,59 @@ class Rpc:
 
     def call(self, method: str, params: Params | None = None) -> Any:
         """Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut."""
-        status, body = self._post(jsonrpc.request(1, method, params))
+        status, body = self._post(jsonrpc.request(1, method, params).encode())
         try:
             return jsonrpc.result_of(jsonrpc.parse(body))
         except NotJsonRpc as error:
-            why = str(error) if status == http.client.OK else f"HTTP status {status}"
+            why = str(error) if status == HTTPStatus.OK else f"HTTP status {status}"
             raise reach.bad_answer(self._place, why) from error
 
-    def _post(self, body: str) -> tuple[int, bytes]:
-        connection = _UnixConnection(self._place.socket, self._timeout_s)
+    def _post(self, body: bytes) -> tuple[int, bytearray]:
         try:
-            connection.request("POST", "/rpc", body.encode(), _HEADERS)
-            response = connection.getresponse()
-            answer = response.read(MAX_ANSWER_BYTES + 1)
-            if response.length and len(answer) <= MAX_ANSWER_BYTES:
-                raise reach.went_away(self._place)  # cut off before its Content-Length was reached
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+                link.settimeout(self._timeout_s)
+                link.connect(self._place.socket)
+                http = h11.Connection(h11.CLIENT)
+                events = (_head_of(body), h11.Data(body), h11.EndOfMessage())
+                link.sendall(b"".join(http.send(event) or b"" for event in events))
+                return self._answer(link, http)
         except TimeoutError as error:
             raise reach.timed_out(self._place, self._timeout_s) from error
-        except (http.client.RemoteDisconnected, http.client.IncompleteRead) as error:
-            raise reach.went_away(self._place) from error
         except OSError as error:
             raise reach.unreachable(self._place, error) from error
-        except http.client.HTTPException as error:
+
+    def _answer(self, link: socket.socket, http: h11.Connection) -> tuple[int, bytearray]:
+        status, body = 0, bytearray()
+        while len(body) <= MAX_ANSWER_BYTES:
+            match self._next(link, http):
+                case h11.Response(status_code=status):
+                    pass
+                case h11.Data(data=data):
+                    body += data
+                case h11.EndOfMessage():
+                    return status, body
+        raise reach.bad_answer(self._place, f"its answer is over {MAX_ANSWER_BYTES} bytes")
+
+    def _next(self, link: socket.socket, http: h11.Connection) -> object:
+        """The next event of the answer."""
+        ended = False
+        try:
+            while (event := http.next_event()) is h11.NEED_DATA:
+                data = link.recv(READ_BYTES)
+                ended = not data
+                http.receive_data(data)
+        except h11.RemoteProtocolError as error:
+            if ended:
+                raise reach.went_away(self._place) from error
             raise reach.bad_answer(self._place, "it does not speak HTTP") from error
-        finally:
-            connection.close()
-        if len(answer) > MAX_ANSWER_BYTES:
-            raise reach.bad_answer(self._place, f"its answer is over {MAX_ANSWER_BYTES} bytes")
-        return response.status, answer
+        return event
+
+
+def _head_of(body: bytes) -> h11.Request:
+    headers = {
+        "Host": "chatd",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    return h11.Request(method="POST", target="/rpc", headers=list(headers.items()))

@@ -2,7 +2,6 @@
 
 It comes back by itself and subscribes from the last message it saw, so that none is missed and none comes
 twice. Whoever iterates over the updates must not call in between: unread updates hold back answers.
-It speaks to daemons of its own API version only, and says so otherwise.
 """
 
 import asyncio
@@ -13,30 +12,19 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import aiohttp
-
-from chatctl import aio, jsonrpc, reach
-from chatctl.env import Place
+from chatctl import jsonrpc, reach
+from chatctl.backoff import Backoff
 from chatctl.failures import ApiMismatch, DaemonUnreachable, TimedOut
-from chatctl.jsonrpc import NotJsonRpc, Params
-from chatctl.rpc import DEFAULT_TIMEOUT_S, MAX_ANSWER_BYTES
-from chatctl.safetext import clean_line
+from chatctl.jsonrpc import Params
+from chatctl.limits import DEFAULT_TIMEOUT_S
+from chatctl.link import Link
+from chatctl.place import Place
 
 if TYPE_CHECKING:
     from chatcore.api import Subscribed
 
 MAX_UNREAD_UPDATES = 1024
 """Beyond it we stop reading, and the daemon keeps our place or sends us back to it."""
-
-API_MAJOR = 1
-"""The first number of the local API's version that this client is made for."""
-
-MAX_VERSION_CHARS = 20
-"""Of what a daemon says its version is, in a message about it."""
-
-BACKOFF_FIRST_S = 0.1
-BACKOFF_MOST_S = 2.0
-CLOSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +66,7 @@ class Stream:
         reach.check_length(place)
         self._place = place
         self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._link: Link | None = None
         self._runner: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
@@ -93,8 +80,6 @@ class Stream:
 
         Raises DaemonUnreachable, BadAnswer, ApiMismatch, TimedOut, or RpcRefused for topics it does not know.
         """
-        connector = aiohttp.UnixConnector(self._place.socket)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
         snapshot = await self._connect()
         self._resume(snapshot)
         self._runner = asyncio.create_task(self._run())
@@ -108,10 +93,8 @@ class Stream:
         while self._updates.full():
             self._updates.get_nowait()
         self._updates.put_nowait(None)  # whoever waits for an update waits no longer
-        if self._socket is not None:
-            await _close(self._socket)
-        if self._session is not None:
-            await self._session.close()
+        if self._link is not None:
+            await self._link.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,7 +106,7 @@ class Stream:
 
     @property
     def connected(self) -> bool:
-        return self._socket is not None
+        return self._link is not None
 
     async def updates(self) -> AsyncIterator[Update]:
         """Ends when the stream is closed."""
@@ -134,18 +117,15 @@ class Stream:
 
     async def call(self, method: str, params: Params | None = None) -> Any:
         """Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut."""
-        socket = self._socket
-        if socket is None:
+        if self._link is None:
             raise DaemonUnreachable(
                 self._place.socket, "the daemon is away", f"start it: {self._place.start}"
             )
-        number = next(self._numbers)
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._pending[number] = answer
+        link, number = self._link, next(self._numbers)
+        answer = self._pending[number] = asyncio.get_running_loop().create_future()
         try:
             async with self._deadline():
-                with aio.failures(self._place):
-                    await socket.send_str(jsonrpc.request(number, method, params))
+                await link.send(number, method, params)
                 return await answer
         finally:
             del self._pending[number]
@@ -167,7 +147,7 @@ class Stream:
     async def _follow(self) -> None:
         while True:
             failure = await self._serve()
-            self._socket = None
+            self._link = None
             for answer in self._pending.values():
                 if not answer.done():
                     answer.set_exception(failure)
@@ -186,70 +166,45 @@ class Stream:
 
     async def _serve(self) -> DaemonUnreachable:
         """Reads until the connection ends; says why it did."""
-        assert self._socket is not None
+        assert self._link is not None
         try:
             while True:
-                await self._on_document(await self._receive(self._socket))
+                await self._on_document(await self._link.receive())
         except DaemonUnreachable as failure:
-            await _close(self._socket)
+            await self._link.close()
             return failure
 
     async def _reconnect(self) -> "Subscribed":
-        delay = BACKOFF_FIRST_S
+        backoff = Backoff()
         while True:
-            await asyncio.sleep(delay)  # at first too: a daemon that stops may accept for a moment longer
+            await backoff.pause()  # at first too: a daemon that stops may accept for a moment longer
             try:
                 return await self._connect()
             except ApiMismatch:
                 raise  # waiting will not mend it
             except (DaemonUnreachable, TimedOut):
-                delay = min(delay * 2, BACKOFF_MOST_S)
+                pass
 
     async def _connect(self) -> "Subscribed":
-        assert self._session is not None
         async with self._deadline():
-            socket = await self._open_socket(self._session)
+            link = await Link.open(self._place)
             try:
-                snapshot = await self._subscribe(socket)
+                snapshot = await self._subscribe(link)
             except BaseException:
-                await _close(socket)
+                await link.close()
                 raise
-        self._socket = socket
+        self._link = link
         return snapshot
 
-    async def _open_socket(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
-        with aio.failures(self._place):
-            return await session.ws_connect("ws://chatd/ws", max_msg_size=MAX_ANSWER_BYTES)
-
-    async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> "Subscribed":
-        number = next(self._numbers)
+    async def _subscribe(self, link: Link) -> "Subscribed":
         wanted = {"since": self._seen, "topics": self._topics}
         params = {name: value for name, value in wanted.items() if value is not None}
-        with aio.failures(self._place):
-            await socket.send_str(jsonrpc.request(number, "events.subscribe", params))
-        theirs = ""
-        while (document := await self._receive(socket)).get("id") != number:
-            if document.get("method") == "hello":
-                theirs = _api_version(document)
-            else:
-                await self._on_document(document)
-        if theirs.partition(".")[0] != str(API_MAJOR):
-            raise ApiMismatch(self._place.socket, theirs, API_MAJOR)
+        snapshot: Subscribed = await link.ask("events.subscribe", params)
         try:
-            snapshot: Subscribed = jsonrpc.result_of(document)
             int(snapshot["seq"]), str(snapshot["identity"]["peer_id"]), list(snapshot["rooms"])
-        except (NotJsonRpc, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise reach.bad_answer(self._place, "it does not know events.subscribe") from error
         return snapshot
-
-    async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
-        frame = await socket.receive()
-        if frame.type is not aiohttp.WSMsgType.TEXT:
-            raise reach.went_away(self._place)
-        try:
-            return jsonrpc.parse(frame.data)
-        except NotJsonRpc as error:
-            raise reach.bad_answer(self._place, str(error)) from error
 
     async def _on_document(self, document: dict[str, Any]) -> None:
         if document.get("method") == "events":
@@ -274,20 +229,6 @@ class Stream:
                 return
             self._seen = seq
         await self._updates.put(Event(topic, data))
-
-
-async def _close(socket: aiohttp.ClientWebSocketResponse) -> None:
-    """Without waiting long for the other side to agree."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
-            await socket.close()
-
-
-def _api_version(hello: dict[str, Any]) -> str:
-    """Empty when it does not say."""
-    params = hello.get("params")
-    version = params.get("api_version") if isinstance(params, dict) else None
-    return clean_line(version)[:MAX_VERSION_CHARS] if isinstance(version, str) else ""
 
 
 def _events_of(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -71,6 +71,12 @@ def table(
     return "\n".join([style.dim(_line(header, widths)), *lines])
 
 
+def left_out(names: Sequence[str], columns: int | None, style: Style = PLAIN) -> str:
+    """Stands under a table that a narrow terminal shows without some of its columns."""
+    text = f"(no room for {', '.join(names)}: a wider terminal shows more, --json all)"
+    return style.dim(text if columns is None else cut(text, columns))
+
+
 def pairs(rows: Sequence[tuple[str, str]], style: Style = PLAIN) -> str:
     """Names and values, the values below each other."""
     width = max((cells(name) for name, _ in rows), default=0)

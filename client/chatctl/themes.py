@@ -50,7 +50,9 @@ def themed(table: Mapping[str, Any], where: str) -> Theme:
         if key not in known:
             raise BadUsage(f"{where}: unknown key {key[:40]!r}", f"known are: {', '.join(known)}")
         if not isinstance(value, str):
-            raise BadUsage(f"{where}: {key} must be a string", 'as in warning = "bold red"')
+            number = type(value) is int
+            hint = f'write {key} = "{value}"' if number else 'as in warning = "bold red"'
+            raise BadUsage(f"{where}: {key} must be a text in quotes", hint)
         changes[key] = _nicks(value, where) if key == "nicks" else _code(value, f"{where}: {key}")
     return replace(DEFAULT, **changes)
 
@@ -63,7 +65,12 @@ def _nicks(value: str, where: str) -> bool:
 
 def _code(value: str, where: str) -> str:
     words = value.lower().split()
-    return "" if words == ["none"] else ";".join(_word(word, where) for word in words)
+    if words == ["none"]:
+        return ""
+    codes = [_word(word, where) for word in words]
+    if len({word for word in words if word not in _ATTRIBUTES}) > 1:
+        raise BadUsage(f"{where}: {value[:40]!r} names two colours", "write one; the ground keeps its own")
+    return ";".join(codes)
 
 
 def _word(word: str, where: str) -> str:
@@ -74,5 +81,7 @@ def _word(word: str, where: str) -> str:
         return str((90 if word != name else 30) + _COLOURS.index(name))
     if word.isascii() and word.isdigit() and len(word) <= 3 and int(word) <= _MAX_COLOUR:
         return f"38;5;{int(word)}"
+    if word == "none":
+        raise BadUsage(f"{where}: none goes with nothing else", "leave it out, or the rest")
     choices = f"none, {', '.join(_ATTRIBUTES)}, {', '.join(_COLOURS)}, {_BRIGHT}red and so on, or 0 to 255"
     raise BadUsage(f"{where}: {word[:40]!r} is no colour", f"write {choices}")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chatcore import api
-from chatcore.clock import Now, is_future
-from chatcore.envelopes import Envelope, open_envelope
+from chatcore.clock import Now, is_future, wall_ms_of
+from chatcore.envelopes import Chat, Envelope, open_envelope
 from chatcore.errors import BadName, Malformed
 from chatcore.ids import RoomId
 from chatcore.messages import MAX_ROOMS
@@ -80,7 +80,20 @@ def _open(message: Any, network: str, now: Now, floor: Callable[[RoomId], int]) 
         raise _Refused("it is older than this node keeps")
     if not envelope.is_signed():
         raise _Refused("its signature does not fit its author and text")
+    _check_shown(message, envelope)
     return name, envelope
+
+
+def _check_shown(message: dict[str, Any], envelope: Envelope) -> None:
+    """What a line says beside the payload is for people to read; a file that was changed there is damaged."""
+    signed = {"id": str(envelope.id), "time_ms": wall_ms_of(envelope.stamp), "username": envelope.username}
+    if isinstance(envelope.body, Chat):
+        signed["text"] = envelope.body.text
+    for name, value in signed.items():
+        if name in message and message[name] != value:
+            raise _Refused(
+                f"its {name} is not what its author signed; mend it, or leave {name} out of the line"
+            )
 
 
 def _room(text: Any) -> str:

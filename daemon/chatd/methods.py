@@ -101,7 +101,7 @@ class Methods:
                 "restored": self._node.waits_to_catch_up,
             },
             "mdns": views.NO_MDNS if self._mdns is None else self._mdns(),
-            "history": views.histories(self._node),
+            "history": views.histories(self._node, now),
         }
 
     async def node_stats(self, _: api.NoParams) -> api.Stats:
@@ -200,6 +200,7 @@ class Methods:
 
     async def peer_alias(self, params: api.AliasParams) -> api.AcquaintanceChange:
         peer_id, name = await self._find_peer(params.peer)
+        people.check_alias(self._node, params.alias or "")
         reply = await self._driver.request(
             lambda request: NamePeer(request, peer_id, name, params.alias or "")
         )

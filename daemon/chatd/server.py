@@ -25,8 +25,11 @@ MAX_REQUESTS_PER_SOCKET = 64
 """Calls one WebSocket may have under way; the next waits."""
 
 MAX_WEBSOCKETS = 256
+MAX_PAGES_OVER_HTTP = 4
+"""Long answers to POST /rpc that are made or not read yet; a batch's may have 94 MB. A WebSocket has one."""
+
 SEND_TIMEOUT_S = 30.0
-"""A subscriber that reads nothing for so long is cut off; it may come back with its last `seq`."""
+"""Who does not take what it is sent within it is cut off; a subscriber may come back from its last `seq`."""
 
 SHUTDOWN_S = 1.0
 """What clients get to take our goodbye when the daemon stops."""
@@ -48,6 +51,7 @@ class Server:
         self.handlers: dict[str, Handler] = {name: methods.handler(name) for name in api.METHODS}
         self._dispatcher = Dispatcher(self.handlers)
         self._conversations: set[_Conversation] = set()
+        self._pages = asyncio.Semaphore(MAX_PAGES_OVER_HTTP)
         self._runner: web.AppRunner | None = None
         self._site: web.SockSite | None = None
         self._path = Path()
@@ -88,10 +92,13 @@ class Server:
             text = (await request.read()).decode()
         except UnicodeDecodeError:
             text = ""  # not JSON either way
-        answer = await self._dispatcher.answer(text)
-        if answer is None:
-            return web.Response(status=204)
-        return web.Response(body=answer, content_type="application/json", charset="utf-8")
+        async with AsyncExitStack() as held:
+            answer = await self._dispatcher.answer(text, lambda: held.enter_async_context(self._pages))
+            if answer is None:
+                return web.Response(status=204)
+            response = web.Response(body=answer, content_type="application/json", charset="utf-8")
+            await _deliver(request, response)
+            return response
 
     async def _handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         if len(self._conversations) >= MAX_WEBSOCKETS:
@@ -196,6 +203,18 @@ class _Conversation:
         transport = self._transport
         if transport is not None:
             transport.abort()
+
+
+async def _deliver(request: web.Request, response: web.Response) -> None:
+    """Until it is read, but for what the socket holds. Raises ConnectionError."""
+    try:
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError as error:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("it does not read its answer") from error
 
 
 def _notification(method: str, params: bytes) -> bytes:

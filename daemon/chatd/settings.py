@@ -247,7 +247,8 @@ def _from_file(context: click.Context, path: Path, *, required: bool) -> dict[st
             continue
         parameter = parameters.get(key)
         if parameter is None:
-            raise BadSettings(f"{path}: unknown key {key[:80]!r}", f"known are: {', '.join(parameters)}")
+            known = ", ".join([*parameters, f"[{_CLIENT_TABLE}]"])
+            raise BadSettings(f"{path}: unknown key {key[:80]!r}", f"known are: {known}")
         name = str(parameter.name)
         if context.get_parameter_source(name) is ParameterSource.DEFAULT:
             values[name] = _convert(context, parameter, value, f"{path}: {key}")

@@ -187,17 +187,16 @@ def members(node: Node, room: Room, now: Now, *, former: bool) -> list[api.Prese
     }
     here = sorted(room.members, key=lambda member: (member.username, member.peer_id))
     gone = sorted(room.former_members(now), key=lambda former: -former.heard) if former else []
-    return [
-        us,
-        *[_present(member, "here", now) for member in here],
-        *[_present(member, str(member.how), now) for member in gone],
-    ]
+    others = [(member, "here") for member in here] + [(member, str(member.how)) for member in gone]
+    shown = [(member, state) for member, state in others if not node.people.is_blocked(member.peer_id)]
+    return [us, *[_present(member, state, node.people, now) for member, state in shown]]
 
 
-def _present(member: Member | Former, state: str, now: Now) -> api.Present:
+def _present(member: Member | Former, state: str, people: People, now: Now) -> api.Present:
     return {
         "peer_id": str(member.peer_id),
         "username": member.username,
+        **_alias(people, member.peer_id),
         "state": state,
         "last_seen_s": round(now.mono - member.heard, 3),
         "you": False,
@@ -220,11 +219,11 @@ def dialling(node: Node, now: Now) -> list[api.Dialling]:
     ]
 
 
-def histories(node: Node) -> list[api.RoomHistory]:
+def histories(node: Node, now: Now) -> list[api.RoomHistory]:
     """By the rooms' names."""
     found: list[api.RoomHistory] = []
     for room in sorted(node.rooms.values(), key=lambda room: room.name):
-        whole, outstanding = node.history_of(room.id)
+        whole, outstanding = node.history_of(room.id, now)
         state = "alone" if not room.linked else "whole" if whole else "fetching"
         found.append({"room": room.name, "state": state, "outstanding": outstanding})
     return found

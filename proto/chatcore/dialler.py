@@ -42,6 +42,9 @@ DIAL_PAUSE_S = 0.25
 FEW_LINKS = 3
 """With fewer, addresses from peer exchange are dialled for themselves; otherwise rooms say whom they want."""
 
+FIRST_SAVE_S = 2.0
+"""After the start; each further one comes twice as late, up to the configured pause."""
+
 DIALS_WHEN_ALONE = 8
 """At once, while there is no link at all: after a restart much of what is known may be gone, and a dial takes
 10 s where nothing answers."""
@@ -70,6 +73,7 @@ class Dialler:
         self._sought_at: float | None = None
         """When the first address may be dialled that a room seeks and that failed lately."""
 
+        self._save_wait_s = FIRST_SAVE_S
         self._stopping = False
 
     def handle_started(self, now: Now) -> list[Output]:
@@ -243,7 +247,10 @@ class Dialler:
     # What outlives a restart
 
     def next_save(self, now: Now) -> SetTimer:
-        return SetTimer(AddressesDue(), now.mono + self._config.link.save_every_s)
+        """Often at first: whom a node meets then may be all that it knows, should everybody crash."""
+        wait_s = self._save_wait_s
+        self._save_wait_s = min(2 * wait_s, self._config.link.save_every_s)
+        return SetTimer(AddressesDue(), now.mono + wait_s)
 
     def save(self) -> list[Output]:
         """What has changed since the last time, with the links that have held longest for anchors."""

@@ -14,11 +14,11 @@ from chatcore.errors import Malformed, TextEmpty, TextNotUnicode, TextTooLong
 from chatcore.identity import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Identity, verify
 from chatcore.ids import DIGEST_BYTES, MessageId, RoomId
 from chatcore.names import MAX_USERNAME_BYTES
+from chatcore.texts import MAX_TEXT_BYTES
 from chatcore.wire import pack, unpack_array
 
 SIGNING_CONTEXT = b"chatd envelope 1\0"
 
-MAX_TEXT_BYTES = 16 * 1024
 MAX_PAYLOAD_BYTES = 20 * 1024
 """A text, the header's ~180 bytes, and room for fields not invented yet."""
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from chatcore.addresses import Scope, group_at, home_of, host_at, host_bytes, nearness
-from chatcore.clock import Now
+from chatcore.clock import MAX_SKEW_MS, Now
 from chatcore.config import LinkConfig
 from chatcore.events import LinkUp
 from chatcore.ids import LinkId, PeerId, RoomId
@@ -106,6 +106,10 @@ class Link:
         if self.wall_at_zero_ms is not None:
             return round(self.wall_at_zero_ms + now.mono * 1000) - now.wall_ms
         return None if self.refused_ahead_ms is None else -self.refused_ahead_ms
+
+    def is_ahead(self, now: Now) -> bool:
+        """Whether its clock is so far ahead that what is said there now is not taken here."""
+        return (self.clock_ahead_ms(now) or 0) > MAX_SKEW_MS
 
 
 _NOBODY: dict[LinkId, Link] = {}

@@ -262,10 +262,10 @@ class Node:
     def lazy_links(self, room: RoomId) -> float:
         return self._gossip.lazy_links(room)
 
-    def history_of(self, room: RoomId) -> tuple[bool, int]:
+    def history_of(self, room: RoomId, now: Now) -> tuple[bool, int]:
         """Whether what linked members have of a room is here, and how much is known to be still to come."""
         outstanding = self._repair.outstanding(room)
-        return self._repair.is_whole(room) and not outstanding, outstanding
+        return self._repair.is_whole(room, now) and not outstanding, outstanding
 
     def own_message(self, message_id: MessageId) -> OwnMessage | None:
         """What is known of a message of our own; None when it is not one, or too old."""

@@ -12,7 +12,7 @@ from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
-from chatcore.errors import ClosedByPeer, RemoteError
+from chatcore.errors import ClosedByPeer, NodeStopping, RemoteError
 from chatcore.events import (
     CloseLink,
     LinkDown,
@@ -54,7 +54,6 @@ that is less; and for 5 minutes everybody is told the same, so that asking often
 MAX_SPARES = 4
 SPARE_AFTER_S = 30.0
 
-STOPPING = "the node is stopping"
 
 MAX_DROPS = 64
 """Links lost lately that are remembered, with the reason, for whoever asks."""
@@ -156,7 +155,7 @@ class Peers:
 
     def handle_stop(self, now: Now) -> LinkChange:
         self._stopping = True
-        return self._drop_all([(link, ClosedByPeer(STOPPING)) for link in self._links], now)
+        return self._drop_all([(link, NodeStopping()) for link in self._links], now)
 
     # Links come
 
@@ -165,7 +164,7 @@ class Peers:
         if event.dialled is not None:
             self._dialler.handle_linked(event.dialled, event.peer_id, now)
         if self._stopping:
-            return self._turn_away(event, ClosedByPeer(STOPPING), now)
+            return self._turn_away(event, NodeStopping(), now)
         refusal = self._shunned.refusal(event.peer_id, now.mono)
         if refusal is not None:
             self._counters.refused[refusal.kind] += 1

@@ -99,7 +99,7 @@ def naming(known: Mapping[PeerId, Person], peer_id: PeerId, name: str, alias: st
         others = [item for item in known.values() if item.alias and item.peer_id != peer_id]
         for other in others:
             if skeleton(other.alias) == skeleton(alias):
-                raise AliasTaken(alias, other.alias, other.peer_id.short)
+                raise AliasTaken(alias, other.alias, f"your name for {other.peer_id.short}")
         if len(others) >= MAX_ALIASES:
             raise TooManyAliases(MAX_ALIASES)
     return replace(person, alias=alias, username=name or person.username)

@@ -297,10 +297,9 @@ class Session:
         return len(self.wanted) + sum(gap.count for gap in self.gaps)
 
     @property
-    def settled(self) -> bool:
-        """All that it has is here, and nothing of it was ours."""
-        open_ends = self.left or self.put_off or self.waits or self.elsewhere or self.broken or self.apart
-        return not (open_ends or self.own)
+    def is_complete(self) -> bool:
+        """All that it has is here."""
+        return not (self.left or self.put_off or self.waits or self.elsewhere or self.broken or self.apart)
 
     def overdue(self, mono: float) -> bool:
         return (bool(self.comparing) and self.compare_due <= mono) or (

@@ -194,9 +194,14 @@ class Repair:
 
     # How far it is
 
-    def is_whole(self, room: RoomId) -> bool:
-        """Whether a linked member was found to have nothing that we lack, and none since to have more."""
-        return room in self._whole
+    def is_whole(self, room_id: RoomId, now: Now) -> bool:
+        """Whether a linked member was found to have nothing that we lack, and none since to have more.
+
+        Nobody knows that of what lies beyond our own clock.
+        """
+        room = self._rooms.get(room_id)
+        linked = [self._links.get(link) for link in room.linked] if room is not None else []
+        return room_id in self._whole and not any(link is not None and link.is_ahead(now) for link in linked)
 
     def outstanding(self, room: RoomId) -> int:
         """How many messages of a room are known to be missing, and being asked for just now."""
@@ -243,11 +248,11 @@ class Repair:
             self._plan(key, mono + LOOK_AGAIN_S)
         self._wake(session.room, mono)
         others = [item for item in self._sessions.values() if item.room == session.room]
-        if session.settled:
+        if session.is_complete:
             self._whole.add(session.room)
         elif session.lacked:
             self._whole.discard(session.room)
-        if session.settled and not any(item.own for item in others):
+        if session.is_complete and not any(item.own for item in [session, *others]):
             self._catch_up.note_whole(session.room)
         if session.lacked and self._catch_up.waiting:
             self._plan(key, mono)  # until there is nothing left to find

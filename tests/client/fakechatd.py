@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,14 @@ PEER_ID = "k3f9" + "a" * 48
 OTHER_ID = "zz27" + "b" * 48
 
 DEADLINE_S = 15
+
+HANG_UP = object()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    error: "Json"
+
 
 Json = dict[str, Any]
 Answer = Callable[[str, Json], Any]
@@ -42,7 +51,8 @@ def message(seq: int, text: str = "hello", **fields: Any) -> Json:
 
 
 class FakeChatd:
-    """`answer` gives the result for a method and its parameters; a str is sent as it is, None not at all."""
+    """`answer` gives the result for a method and its parameters; a str is sent as it is, None not at all,
+    a Refusal as an error, and at HANG_UP the connection is cut."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -50,6 +60,9 @@ class FakeChatd:
         self.answer: Answer = lambda _method, _params: {}
         self.after_subscribe: list[Json] = []
         self.calls: list[tuple[str, Json]] = []
+        self.last_id: Any = None
+        """Of the last request, for who answers it later."""
+
         self.sockets: list[web.WebSocketResponse] = []
         self.hello: Any = {"api_version": "1.0.0"}
         self.status = 101
@@ -100,11 +113,16 @@ class FakeChatd:
     async def _on_request(self, socket: web.WebSocketResponse, request: Json) -> None:
         method, params = request["method"], request.get("params", {})
         self.calls.append((method, params))
+        self.last_id = request["id"]
         self._called.set()
         subscribing = method == "events.subscribe"
         result = self.snapshot if subscribing else self.answer(method, params)
-        if isinstance(result, str):
+        if result is HANG_UP:
+            await socket.close()
+        elif isinstance(result, str):
             await socket.send_str(result)
+        elif isinstance(result, Refusal):
+            await socket.send_json({"jsonrpc": "2.0", "id": request["id"], "error": result.error})
         elif result is not None:
             await socket.send_json({"jsonrpc": "2.0", "id": request["id"], "result": result})
         if subscribing and self.after_subscribe:

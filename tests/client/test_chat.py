@@ -4,16 +4,15 @@ import asyncio
 import contextlib
 import dataclasses
 import io
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chatctl.env import Place
 from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, ExitStatus, RpcRefused, TimedOut
 from chatctl.invocation import Invocation
+from chatctl.place import Place
 from chatctl.repl import root
 from chatctl.repl.chat import Chat
 from chatctl.repl.commands import COMMANDS
@@ -29,6 +28,7 @@ from tests.client.fakechatd import (
     PEER_ID,
     FakeChatd,
     Json,
+    Refusal,
     fake_chatd,
     message,
     snapshot,
@@ -242,6 +242,10 @@ async def test_help_lists_every_command(chat: Chat, screen: FakeScreen) -> None:
         ("/join", "which room", "/join rust"),
         ("/history x", "'x' is not a number of messages", "/history 50"),
         ("/history 0", "'0' is not a number of messages", "/history 50"),
+        ("/quit now", "/quit takes nothing behind it", "type /quit alone, or //quit now to say it"),
+        ("/stats all", "/stats takes nothing behind it", "//stats all"),
+        ("/help me", "/help takes nothing behind it", "//help me"),
+        ("/ids all", "'all' is not a number of messages", "/ids 5"),
         ("/history ²", "is not a number of messages", "/history 50"),
         ("caf\udce9", "not valid Unicode", "UTF-8"),
     ],
@@ -256,10 +260,10 @@ async def test_mistake_is_named_with_what_to_do(chat: Chat, line: str, error: st
 async def test_room_that_cannot_be_read_is_an_error_and_not_the_end(
     chat: Chat, fake: FakeChatd, screen: FakeScreen
 ) -> None:
-    fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": 2, "error": NOT_IN_ROOM})
+    fake.answer = lambda _m, _p: Refusal(NOT_IN_ROOM)
     await chat.start()
     assert screen.lines == ["!! this node is not in #x; come into one with /join ROOM"]
-    fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": 3, "error": NOT_IN_ROOM})
+    fake.answer = lambda _m, _p: Refusal(NOT_IN_ROOM)
     with pytest.raises(RpcRefused):
         await chat.take("hello")
 
@@ -310,6 +314,17 @@ async def test_pin_takes_the_last_message_of_the_room_and_shows_it(
     assert screen.lines[-1] == "-- id2: pinned"
     await chat.take("/pin id1")
     assert fake.calls[-1] == ("message.pin", {"id": "id1"})
+
+
+async def test_ids_shows_what_was_said_with_the_ids_that_pin_and_status_take(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    await chat.take("/ids")
+    assert screen.lines[-1] == "-- nothing was said here yet"
+    daemon.history = [message(1, "first")["data"], message(2, "second")["data"]]
+    await chat.take("/ids 2")
+    assert fake.calls[-1] == ("message.history", {"room": "lobby", "limit": 2})
+    assert [line.split()[0] for line in screen.lines[-2:]] == ["id1", "id2"]
 
 
 async def test_pins_are_shown_with_the_ids_that_unpin_takes(
@@ -428,7 +443,7 @@ async def test_room_one_lands_in_is_opened_wherever_the_other_was_left(
         fake.answer = lambda method, params: None if method == "room.leave" else daemon.answer(method, params)
         leaving = asyncio.create_task(chat.take(line))
         await fake.called("room.leave")
-        number = len(fake.calls)
+        number = fake.last_id
         await fake.push(left)
         await screen.wait_for("you talk in #lobby now")
         answer = {"jsonrpc": "2.0", "id": number, "result": {"room": "tea", "changed": True}}
@@ -506,7 +521,7 @@ async def test_message_that_comes_while_a_room_opens_is_shown_once_behind_its_hi
     going = asyncio.create_task(chat.go("tea"))
     await asked.wait()
     await fake.push(message(2, "both", room="tea"), message(3, "new", room="tea"))
-    number = len(fake.calls)
+    number = fake.last_id
     await fake.sockets[0].send_json({"jsonrpc": "2.0", "id": number, "result": history})
     await going
     assert [line.rpartition(": ")[2] for line in screen.lines if ": " in line] == ["old", "both", "new"]

@@ -13,9 +13,18 @@ import pytest
 
 from chatcore.errors import BadName
 from chatctl.client import Chatd
-from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, RpcRefused, TimedOut
+from chatctl.failures import (
+    ApiMismatch,
+    BadAnswer,
+    BadUsage,
+    DaemonUnreachable,
+    MaybeDone,
+    RpcRefused,
+    TimedOut,
+)
 from chatctl.stream import Event
-from tests.client.oddserver import answers, hangs, odd_server, read_request, says
+from tests.client.fakechatd import HANG_UP, fake_chatd
+from tests.client.oddserver import hangs, odd_server, read_request, says
 from tests.conftest import Spawn
 from tests.support.daemon import Daemon
 
@@ -23,7 +32,6 @@ if TYPE_CHECKING:
     from chatcore.api import Message
 
 DEADLINE_S = 60
-RESULT = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {}}).encode()
 
 
 @pytest.fixture
@@ -184,10 +192,19 @@ async def test_daemon_that_starts_later_is_waited_for(tmp_path: Path) -> None:
         daemon.stop()
 
 
-@pytest.mark.parametrize("body", [b"garbage", b"[]", b'{"jsonrpc": "2.0"}'])
-async def test_what_is_no_chatd_is_a_bad_answer(tmp_path: Path, body: bytes) -> None:
-    with odd_server(tmp_path / "s", answers(body)), pytest.raises(BadAnswer):
-        await Chatd(socket=str(tmp_path / "s")).__aenter__()
+@pytest.mark.parametrize("said", ["garbage", "[]", '{"jsonrpc": "2.0", "id": 0}'])
+async def test_what_is_no_chatd_is_a_bad_answer(tmp_path: Path, said: str) -> None:
+    async with asyncio.timeout(DEADLINE_S), fake_chatd(tmp_path / "s") as fake:
+        fake.answer = lambda _m, _p: said
+        with pytest.raises(BadAnswer):
+            await Chatd(socket=str(fake.path)).__aenter__()
+
+
+async def test_daemon_of_another_api_is_said_to_be_so(tmp_path: Path) -> None:
+    async with asyncio.timeout(DEADLINE_S), fake_chatd(tmp_path / "s") as fake:
+        fake.hello = {"api_version": "2.0.0"}
+        with pytest.raises(ApiMismatch):
+            await Chatd(socket=str(fake.path)).__aenter__()
 
 
 async def test_what_speaks_no_http_is_a_bad_answer(tmp_path: Path) -> None:
@@ -200,45 +217,79 @@ async def test_daemon_that_hangs_times_out(tmp_path: Path) -> None:
         await Chatd(socket=str(tmp_path / "s"), timeout_s=0.05).__aenter__()
 
 
-async def test_call_that_may_have_been_done_is_not_repeated_unless_that_is_harmless(tmp_path: Path) -> None:
-    asked = 0
-
-    def cut_once(link: object) -> None:
-        nonlocal asked
-        asked += 1
-        if asked != 2:
-            answers(RESULT)(link)  # type: ignore[arg-type]  # a socket, as odd_server says
-
-    for again, expected in ((False, 2), (True, 3)):
-        asked = 0
-        path = tmp_path / str(again)
-        with odd_server(path, cut_once):
-            async with asyncio.timeout(DEADLINE_S), Chatd(socket=str(path)) as chatd:
-                if again:
-                    await chatd.send("x")
-                else:
-                    with pytest.raises(DaemonUnreachable, match="may have done it or not"):
-                        await chatd.call("node.rename", ["x"])
-        assert asked == expected
-
-
-async def test_daemon_killed_with_the_request_unread_is_asked_again_where_that_is_harmless(
-    tmp_path: Path,
+@pytest.mark.parametrize("again", [True, False])
+async def test_call_that_may_have_been_done_is_not_repeated_unless_that_is_harmless(
+    tmp_path: Path, again: bool
 ) -> None:
-    asked = 0
+    async with asyncio.timeout(DEADLINE_S), fake_chatd(tmp_path / "s") as fake:
+        async with Chatd(socket=str(fake.path)) as chatd:
+            fake.answer = lambda _m, _p: HANG_UP if len(fake.calls) == 2 else {}
+            if again:
+                await chatd.send("x")
+            else:
+                with pytest.raises(DaemonUnreachable, match="may have done it or not"):
+                    await chatd.call("node.rename", ["x"])
+        assert len(fake.calls) == (3 if again else 2)
 
-    def reset_once(link: socket.socket) -> None:
-        nonlocal asked
-        asked += 1
-        link.recv(1, socket.MSG_PEEK)  # it is there; to close without taking it is a reset
-        if asked != 2:
+
+async def test_daemon_that_hangs_up_before_it_was_asked_is_tried_again(tmp_path: Path) -> None:
+    """With our greeting unread, which is a reset, or in order. Nothing was asked, nothing is done twice."""
+    tried = 0
+
+    def refuse(link: socket.socket) -> None:
+        nonlocal tried
+        tried += 1
+        if tried % 2:
             read_request(link)
-            answers(RESULT)(link)
 
-    with odd_server(tmp_path / "s", reset_once, reads=False):
-        async with asyncio.timeout(DEADLINE_S), Chatd(socket=str(tmp_path / "s")) as chatd:
-            await chatd.send("x", client_id="1")
-    assert asked == 3
+    with odd_server(tmp_path / "s", refuse, reads=False):
+        with pytest.raises(DaemonUnreachable, match="closed the connection") as caught:
+            await Chatd(socket=str(tmp_path / "s"), patience_s=1).__aenter__()
+        assert not isinstance(caught.value, MaybeDone | BadAnswer)
+    assert tried > 2
+
+
+async def test_daemon_with_as_many_clients_as_it_takes_is_waited_for(tmp_path: Path) -> None:
+    async with asyncio.timeout(DEADLINE_S), fake_chatd(tmp_path / "s") as fake:
+        fake.status = 503
+        with pytest.raises(DaemonUnreachable, match="too busy"):
+            await Chatd(socket=str(fake.path), patience_s=0).__aenter__()
+        entering = asyncio.create_task(Chatd(socket=str(fake.path)).__aenter__())
+        await asyncio.sleep(0)
+        fake.status = 101
+        await entering
+
+
+async def test_answer_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatctl.link.MAX_ANSWER_BYTES", 4096)
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        fake_chatd(tmp_path / "s") as fake,
+        Chatd(socket=str(fake.path)) as chatd,
+    ):
+        fake.answer = lambda _m, _p: {"text": "x" * 5000}
+        with pytest.raises(BadAnswer, match="over 4096 bytes"):
+            await chatd.call("message.history")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "why"),
+    [
+        ("200 OK", "", "HTTP status 200"),
+        ("404 Not Found", "", "HTTP status 404"),
+        ("302 Found", "Location: http://elsewhere/\r\n", "no WebSocket"),
+        ("101 Switching Protocols", "", "no WebSocket"),
+    ],
+)
+async def test_http_without_a_websocket_is_a_bad_answer(
+    tmp_path: Path, status: str, headers: str, why: str
+) -> None:
+    head = f"HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\n\r\n"
+    with (
+        odd_server(tmp_path / "s", says(head.encode())),
+        pytest.raises(BadAnswer, match=why),
+    ):
+        await Chatd(socket=str(tmp_path / "s")).__aenter__()
 
 
 def test_path_too_long_is_refused_at_once() -> None:
@@ -247,6 +298,6 @@ def test_path_too_long_is_refused_at_once() -> None:
 
 
 def test_command_line_does_not_import_what_bots_need() -> None:
-    code = "import sys, chatctl.rpc, chatctl.cli; print('aiohttp' in sys.modules, 'asyncio' in sys.modules)"
+    code = "import sys, chatctl.rpc, chatctl.cli; print({'asyncio', 'websockets'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False False\n"
+    assert done.stdout == "set()\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chatcore.api import MAX_HISTORY, METHODS
-from chatcore.envelopes import MAX_TEXT_BYTES
+from chatcore.texts import MAX_TEXT_BYTES
 from chatctl.commands.root import COMMANDS
 from tests.client.console import Console
 from tests.support.daemon import Daemon
@@ -43,6 +43,13 @@ def test_send_wait_says_that_nobody_was_there_and_that_it_is_kept(console: Conso
     assert console.error == (
         "chatctl: nobody in #lobby was connected within 0.2 s; it is kept, and goes out once somebody is"
     )
+
+
+def test_no_time_to_answer_is_refused_before_anything_is_sent(console: Console) -> None:
+    before = console.chatctl("history", "--json"), console.out
+    assert console.chatctl("send", "--wait", "--timeout", "0", "hello") == 3
+    assert "--timeout 0 leaves the daemon no time to answer; use 0.001 to 86400" in console.error
+    assert (console.chatctl("history", "--json"), console.out) == before
 
 
 def test_send_wait_json_is_one_document_of_how_it_went(console: Console) -> None:

@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from chatctl.env import Environment, locate
+from chatctl.env import Environment
+from chatctl.place import locate
 from tests.client.console import Screen
 
 

@@ -80,9 +80,13 @@ def test_backup_that_cannot_be_restored_has_a_kind_of_its_own_and_no_code(
     assert (error["kind"], error["code"], error["exit_status"]) == ("cannot_restore", None, 1)
 
 
-@pytest.mark.parametrize("seconds", ["0", "0.001", "86400"])
+@pytest.mark.parametrize("seconds", ["0.001", "86400"])
 def test_time_at_its_bounds_is_taken(nobody: Console, seconds: str) -> None:
     assert nobody.chatctl("peers", "--timeout", seconds) == 2
+
+
+def test_no_time_to_wait_is_one_look(nobody: Console) -> None:
+    assert nobody.chatctl("status", "--wait", "0") == 2
 
 
 def test_call_takes_parameters_by_position_and_by_name(console: Console) -> None:
@@ -107,6 +111,9 @@ def test_help_and_version_go_to_standard_output(nobody: Console) -> None:
     assert nobody.out.index("Examples:") < nobody.out.index("Commands:")
     assert nobody.chatctl("--version") == 0
     assert nobody.out.startswith("chatctl ")
+    for command in (["--version", "--json"], ["--json", "--version"]):
+        assert nobody.chatctl(*command) == 0
+        assert json.loads(nobody.out).keys() == {"program", "version"}
     assert nobody.chat("--help") == 0
     assert "chat --room" in nobody.out
 
@@ -286,8 +293,8 @@ def test_process_escapes_what_the_locale_cannot_write(daemon: Daemon) -> None:
 
 
 HEAVY = {
-    *("aiohttp", "asyncio", "click.shell_completion", "prompt_toolkit"),
-    *("chatcore.api", "msgpack", "nacl", "wcwidth"),
+    *("asyncio", "click.shell_completion", "http.client", "prompt_toolkit", "websockets"),
+    *("chatcore.api", "chatcore.words", "msgpack", "nacl", "wcwidth"),
 }
 
 
@@ -305,7 +312,8 @@ def test_peers_imports_nothing_heavy(daemon: Daemon) -> None:
 def test_chat_imports_nothing_heavy_beside_line_editor_and_websocket() -> None:
     code = (
         "import sys, chatctl.repl.root, chatctl.repl.terminal, chatctl.repl.screen;"
-        "print({'nacl', 'msgpack', 'tomllib', 'chatcore.api'} & set(sys.modules))"
+        "heavy = {'aiohttp', 'h11', 'chatcore.api', 'chatcore.words', 'msgpack', 'nacl', 'tomllib'};"
+        "print(heavy & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

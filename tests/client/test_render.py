@@ -216,16 +216,22 @@ def test_members_are_a_table_with_state_and_when_last_seen() -> None:
     ]
 
 
+def test_member_is_called_by_the_alias_it_was_given() -> None:
+    named: Any = {**present("bob"), "alias": "Robert"}
+    assert render.members([named]).splitlines()[1].startswith("*Robert ")
+
+
 def test_members_on_a_narrow_terminal_are_without_their_keys() -> None:
     lines = render.members(MEMBERS, columns=render.NARROW_COLUMNS - 1).splitlines()
     assert lines[0] == "NICK       STATE  LAST SEEN"
     assert lines[3] == "carl       lost   4 min 10 s ago"
+    assert lines[4] == "(no room for PEER: a wider terminal shows more, --json all)"
 
 
 def test_members_of_one_name_are_told_apart_on_a_narrow_terminal_too() -> None:
     twin: Any = {**present("bob"), "peer_id": "zz27" + "b" * 48}
     lines = render.members([present("bob"), twin], columns=40).splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["bob~bobb", "bob~zz27"]
+    assert [line.split()[0] for line in lines[1:-1]] == ["bob~bobb", "bob~zz27"]
 
 
 def test_members_names_cannot_reach_the_terminal() -> None:

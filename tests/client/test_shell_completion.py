@@ -69,6 +69,9 @@ def test_shell_completes_commands_options_rooms_and_methods(
             ("chatctl send --room te", "chatctl send --room teahouse "),
             ("chatctl history wor", "chatctl history workshop "),
             ("chatctl call identity.s", "chatctl call identity.show "),
+            ("chatctl send --room=te", "chatctl send --room=teahouse "),
+            ("chatctl history \\#wor", "chatctl history \\#workshop "),
+            ("chatctl history '#wor", "chatctl history '#workshop'"),
             (f"chatctl leave --home {talked.home} wo", f"chatctl leave --home {talked.home} workshop "),
         ]:
             terminal.type(f"{begun}\t")
@@ -147,7 +150,8 @@ def test_rooms_left_are_offered_where_their_history_is_read(
     talked.call("room.join", room="attic")
     talked.call("room.leave", room="attic")
     assert offered(console, "chatctl history at") == ["attic"]
-    assert offered(console, "chatctl history #at") == ["#attic"]
+    assert offered(console, "chatctl history \\#at") == ["\\\\#attic"]
+    assert offered(console, "chatctl history '#at") == ["#attic"]
     assert offered(console, "chatctl leave at") == []
     assert offered(console, "chatctl join AT") == ["attic"]
 

@@ -1,14 +1,16 @@
 """Starting a daemon from the chat."""
 
 import io
+import itertools
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from chatctl.env import Environment, Place, locate
+from chatctl.env import Environment
 from chatctl.failures import DaemonUnreachable, NoDaemon, TimedOut
+from chatctl.place import Place, locate
 from chatctl.repl import starting
 from tests.client.console import Keyboard, Screen
 
@@ -68,10 +70,9 @@ def test_daemon_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.
     ready = tmp_path / "ready"
     script = f"trap 'echo ended; exit' TERM; touch {ready}; while true; do sleep 0.1; done"
     program(tmp_path, monkeypatch, script)
-    clock = SimpleNamespace(  # time is up once the shell has set its trap
-        monotonic=lambda: starting.START_S if ready.exists() else 0.0, sleep=time.sleep
-    )
-    monkeypatch.setattr(starting, "time", clock)
+    times = itertools.chain([0.0], iter(lambda: starting.START_S if ready.exists() else 0.0, None))
+    # Time is up once the shell has set its trap, and not before it began.
+    monkeypatch.setattr(starting, "time", SimpleNamespace(monotonic=times.__next__, sleep=time.sleep))
     with pytest.raises(TimedOut, match="did not answer"):
         starting.start(locate(str(tmp_path / "home"), None, {}))
     assert (tmp_path / "home" / "chatd.log").read_text().strip() == "ended"

@@ -1,7 +1,6 @@
 """The WebSocket that outlives the daemon: nothing missed, nothing doubled."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 import pytest
 
 from chatcore.api import API_VERSION
-from chatctl.env import Place
 from chatctl.failures import ApiMismatch, BadAnswer, BadUsage, DaemonUnreachable, RpcRefused, TimedOut
-from chatctl.stream import API_MAJOR, MAX_UNREAD_UPDATES, Away, Back, Event, Stream, Update
-from tests.client.fakechatd import OTHER_ID, FakeChatd, fake_chatd, message, snapshot
+from chatctl.link import API_MAJOR
+from chatctl.place import Place
+from chatctl.stream import MAX_UNREAD_UPDATES, Away, Back, Event, Stream, Update
+from tests.client.fakechatd import OTHER_ID, FakeChatd, Refusal, fake_chatd, message, snapshot
 from tests.support.daemon import Daemon
 
 DEADLINE_S = 15
@@ -61,7 +61,7 @@ async def test_call_and_refusal_share_the_connection(stream: Stream, fake: FakeC
     fake.answer = lambda method, params: {"echo": [method, params]}
     assert await stream.call("a.b", {"x": 1}) == {"echo": ["a.b", {"x": 1}]}
     error = {"code": 1001, "message": "no", "data": {"kind": "k", "hint": "h"}}
-    fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": 3, "error": error})
+    fake.answer = lambda _m, _p: Refusal(error)
     with pytest.raises(RpcRefused, match="no"):
         await stream.call("a.b")
 

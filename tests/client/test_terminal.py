@@ -11,7 +11,7 @@ from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.named_commands import get_by_name
 from prompt_toolkit.output import DummyOutput
 
-from chatctl.env import Place
+from chatctl.place import Place
 from chatctl.repl import pasting
 from chatctl.repl.chat import Chat
 from chatctl.repl.terminal import Terminal
@@ -270,6 +270,17 @@ async def test_what_is_being_typed_for_a_room_that_is_left_elsewhere_goes_to_no_
     await person.sees(lambda: person.line.startswith("a secret"))
 
 
+async def test_half_typed_line_of_a_room_that_is_left_meanwhile_is_kept(person: Person) -> None:
+    person.type("\x1b2")
+    await person.sees(lambda: person.terminal.prompt() == "#tea> ")
+    person.type("for tea\x1b1")
+    await person.sees(lambda: person.terminal.prompt() == "#lobby> ")
+    await person.fake.push({"seq": 0, "topic": "room", "data": {"room": "tea", "state": "left"}})
+    await person.screen.wait_for("half typed for #tea; the Up key brings it back")
+    person.type(UP)
+    await person.sees(lambda: person.line == "for tea")
+
+
 async def test_alt_a_goes_where_something_is_new(person: Person) -> None:
     person.type(ALT_A)
     await person.screen.wait_for("nothing new in other rooms")
@@ -344,7 +355,8 @@ async def test_toolbar_shows_the_lag_and_how_our_last_message_does(person: Perso
     person.fake.answer = lambda method, params: (
         [{"rtt_ms": 30.0}, {"rtt_ms": None}] if method == "peer.list" else answer(method, params)
     )
-    person.terminal._chat.conversation.peers = 2
-    await person.terminal._look_at_lag()
+    for peer_id in ("one", "two"):
+        person.terminal._chat.conversation.link(peer_id, up=True)
+    await person.terminal.lag.look()
     await person.fake.push(message(1, "mine", author=PEER_ID, state="sent"))
     await person.sees(lambda: person.terminal.toolbar().endswith("2 peers 30 ms  sent"))

@@ -24,7 +24,11 @@ def test_words_become_codes(words: str, code: str) -> None:
     ("table", "error"),
     [
         ({"wraning": "red"}, "unknown key 'wraning'"),
-        ({"warning": 3}, "warning must be a string"),
+        ({"warning": 3}, "warning must be a text in quotes"),
+        ({"warning": ["red"]}, "warning must be a text in quotes"),
+        ({"warning": "red blue"}, "'red blue' names two colours"),
+        ({"warning": "bold 3 bright-red"}, "names two colours"),
+        ({"warning": "none bold"}, "none goes with nothing else"),
         ({"warning": "rde"}, "'rde' is no colour"),
         ({"warning": "256"}, "'256' is no colour"),
         ({"nicks": "red"}, "nicks is 'red'"),
@@ -35,6 +39,12 @@ def test_mistake_is_named_with_its_place(table: dict[str, Any], error: str) -> N
         themed(table, "c.toml: [chat.theme]")
     assert str(wrong.value).startswith("c.toml: [chat.theme]")
     assert wrong.value.hint
+
+
+def test_number_is_told_how_it_is_written() -> None:
+    with pytest.raises(BadUsage) as wrong:
+        themed({"prompt": 208}, "x")
+    assert wrong.value.hint == 'write prompt = "208"'
 
 
 def test_theme_changes_what_is_written_and_never_without_colours() -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from chatctl.repl.toolbar import RoomState, State, median_lag, toolbar
+from chatctl.repl.toolbar import RoomState, State, toolbar
 from chatctl.repl.unread import Count
 from chatctl.style import PLAIN, Style
 from chatctl.table import cells
@@ -65,9 +65,3 @@ def test_line_never_outgrows_the_terminal(columns: int, style: Style) -> None:
     text = re.sub(r"\x1b\[[0-9;]*m", "", line)
     assert cells(text) <= columns
     assert "\x1b" not in text
-
-
-def test_lag_is_the_median_of_what_is_known() -> None:
-    assert median_lag([]) is None
-    assert median_lag([None, None]) is None
-    assert median_lag([5.0, None, 900.0, 1.0]) == 5.0

@@ -41,9 +41,9 @@ def test_greeting_says_who_where_and_with_how_many(conversation: Conversation, v
         view.greeting()
         == f"-- you are ann ({PEER_ID[:10]}) in #lobby, no peers yet; /help lists the commands"
     )
-    conversation.peers = 1
+    conversation.link(OTHER_ID, up=True)
     assert "in #lobby, 1 peer;" in view.greeting()
-    conversation.peers = 2
+    conversation.link("a third", up=True)
     assert "in #lobby, 2 peers;" in view.greeting()
     conversation.rooms.clear()
     assert "in no room, 2 peers;" in view.greeting()
@@ -95,6 +95,7 @@ def test_peers_come_and_go(conversation: Conversation, view: View) -> None:
         "reason": "",
     }
     assert moved(view, "peer", data) == "linked with bob (a:1)"
+    moved(view, "peer", data)  # told again, as by a snapshot that was made meanwhile
     assert conversation.peers == 1
     assert moved(view, "peer", {**data, "state": "down", "reason": "timeout"}) == "lost bob (a:1): timeout"
     assert conversation.peers == 0

@@ -73,10 +73,15 @@ def test_last_anchors_stay_when_all_links_are_gone() -> None:
     assert where(11) not in last or last[where(11)].anchor
 
 
-def test_addresses_are_saved_every_minute_and_when_the_node_stops() -> None:
+def test_addresses_are_saved_ever_less_often_and_when_the_node_stops() -> None:
     book = linked([10])
-    at = [o.at - book.now.mono for o in of(book.fire(AddressesDue()), SetTimer) if o.key == AddressesDue()]
-    assert at == [60.0]
+    waits = [
+        timer.at - book.now.mono
+        for _ in range(7)
+        for timer in of(book.fire(AddressesDue()), SetTimer)
+        if timer.key == AddressesDue()
+    ]
+    assert waits == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
     book.link_up(identity(111), dialled=where(11), port=1)
 
     assert where(11) in saved(book.handle(Stop()))

@@ -71,30 +71,31 @@ def test_parameters_are_taken_by_place_or_by_name(kind: type[Any], params: Any, 
         (SendParams, {"room": "wine"}, "'text' is missing"),
         (SendParams, ["a", "b", "c", "d"], "4 parameters, at most 3"),
         (SendParams, {"text": "hi", "Room": "x"}, "unknown parameter 'Room'"),
-        (SendParams, {"text": 5}, "'text' must be str, not int"),
-        (SendParams, {"text": None}, "'text' must be str, not NoneType"),
-        (SendParams, {"text": ["hi"]}, "'text' must be str, not list"),
+        (SendParams, {"text": 5}, "'text' must be text, not a whole number"),
+        (SendParams, {"text": None}, "'text' must be text, not null"),
+        (SendParams, {"text": ["hi"]}, "'text' must be text, not a list"),
         (SendParams, ["x" * (MAX_PARAM_CHARS + 1)], "'text' is over 65536 characters"),
         (HistoryParams, {"limit": 0}, "'limit' must be 1 to 1000, not 0"),
         (HistoryParams, {"limit": 1001}, "'limit' must be 1 to 1000, not 1001"),
-        (HistoryParams, {"limit": True}, "'limit' must be int, not bool"),
-        (HistoryParams, {"limit": 5.0}, "'limit' must be int, not float"),
+        (HistoryParams, {"limit": True}, "'limit' must be a whole number, not true or false"),
+        (HistoryParams, {"limit": 5.0}, "'limit' must be a whole number, not a number with a point"),
         (SubscribeParams, {"since": -1}, "'since' must be 0 to"),
         (SubscribeParams, {"since": 2**63}, "'since' must be 0 to"),
-        (SubscribeParams, {"since": False}, "'since' must be int or null, not bool"),
-        (SubscribeParams, {"since": "5"}, "'since' must be int or null, not str"),
+        (SubscribeParams, {"since": False}, "'since' must be a whole number or null, not true or false"),
+        (SubscribeParams, {"since": "5"}, "'since' must be a whole number or null, not text"),
         (SubscribeParams, {"topics": []}, "'topics' is empty"),
-        (SubscribeParams, {"topics": "message"}, "'topics' must be list or null, not str"),
-        (SubscribeParams, {"topics": ["messages"]}, "'topics' takes no 'messages'"),
-        (SubscribeParams, {"topics": ["room", 5]}, "'topics' takes no int"),
-        (SubscribeParams, {"topics": ["room", None]}, "'topics' takes no NoneType"),
-        (SubscribeParams, {"topics": [["room"]]}, "'topics' takes no list"),
+        (SubscribeParams, {"topics": "message"}, "'topics' must be a list or null, not text"),
+        (SubscribeParams, {"topics": ["messages"]}, "'topics' cannot hold 'messages'"),
+        (SubscribeParams, {"topics": ["room", 5]}, "'topics' cannot hold a whole number"),
+        (SubscribeParams, {"topics": ["room", None]}, "'topics' cannot hold null"),
+        (SubscribeParams, {"topics": [["room"]]}, "'topics' cannot hold a list"),
         (SubscribeParams, {"topics": ["room"] * 17}, "'topics' has 17 items, over 16"),
     ],
 )
 def test_wrong_parameters_say_what_is_wrong(kind: type[Any], params: Any, why: str) -> None:
-    with pytest.raises(InvalidParams, match=why):
+    with pytest.raises(InvalidParams, match=why) as caught:
         parse_params(kind, params)
+    assert caught.value.hint
 
 
 def test_unknown_parameter_says_which_there_are() -> None:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from chatcore.envelopes import (
     MAX_PAYLOAD_BYTES,
-    MAX_TEXT_BYTES,
     Announce,
     Body,
     Chat,
@@ -25,6 +24,7 @@ from chatcore.envelopes import (
 )
 from chatcore.errors import Malformed, RemoteError, TextEmpty, TextNotUnicode, TextTooLong
 from chatcore.ids import MessageId, RoomId
+from chatcore.texts import MAX_TEXT_BYTES
 from tests.core.strategies import (
     bodies,
     mutations,

@@ -37,7 +37,7 @@ def test_what_was_typed_is_shown_cut_and_escaped() -> None:
 
 
 def test_closing_peer_has_its_own_word() -> None:
-    assert str(ClosedByPeer("full")) == "full"
+    assert str(ClosedByPeer("full")) == "the peer says: full"
     assert str(ClosedByPeer()) == "the peer closed the connection"
 
 

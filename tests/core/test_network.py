@@ -127,7 +127,7 @@ def test_node_that_goes_quietly_is_missed_and_one_that_stops_says_so() -> None:
     assert network["ann"].members() == {"carl"}
     assert network["ann"].peers == {"carl"}
     gone = [news for news in network["ann"].news if isinstance(news, PeerChanged) and not news.up]
-    assert [news.reason for news in gone] == ["the node is stopping"]
+    assert [news.reason for news in gone] == ["the peer says: the node is stopping"]
 
     network["carl"].listens = False  # hangs
     network["carl"].timers.clear()

@@ -3,7 +3,7 @@
 import pytest
 
 from chatcore.envelopes import Leave, open_envelope
-from chatcore.errors import ClosedByPeer, Stopping, Unreachable
+from chatcore.errors import NodeStopping, Stopping, Unreachable
 from chatcore.events import (
     CloseLink,
     Dial,
@@ -119,7 +119,7 @@ def test_link_that_comes_up_while_stopping_is_turned_away() -> None:
 
     assert [type(output) for output in outputs] == [Send, CloseLink]
     assert sent(outputs, Goodbye) == [((book.newest,), Goodbye("the node is stopping"))]
-    assert isinstance(one(outputs, CloseLink).error, ClosedByPeer)
+    assert isinstance(one(outputs, CloseLink).error, NodeStopping)
     assert len(book.node.links) == 0
 
 

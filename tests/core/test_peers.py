@@ -180,8 +180,8 @@ def test_goodbye_closes_the_link_without_an_answer_and_its_reason_is_told() -> N
     outputs = book.receive(bob, Goodbye("all 50 places for peers are taken"))
 
     assert of(outputs, Send) == []
-    assert str(one(outputs, CloseLink).error) == "all 50 places for peers are taken"
-    assert one(outputs, PeerChanged).reason == "all 50 places for peers are taken"
+    assert str(one(outputs, CloseLink).error) == "the peer says: all 50 places for peers are taken"
+    assert one(outputs, PeerChanged).reason == "the peer says: all 50 places for peers are taken"
     assert book.refused == {}
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chatcore import reconcile, repair
 from chatcore.clock import MAX_SKEW_MS
 from chatcore.codec import MAX_PLAINTEXT_BYTES, encode_message
-from chatcore.envelopes import MAX_TEXT_BYTES, Envelope
+from chatcore.envelopes import Envelope
 from chatcore.events import (
     CloseLink,
     MessageAdded,
@@ -36,6 +36,7 @@ from chatcore.messages import (
     Publish,
     Range,
 )
+from chatcore.texts import MAX_TEXT_BYTES
 from tests.support.core import (
     BOB,
     CARL,

@@ -185,7 +185,7 @@ def test_member_that_keeps_nothing_as_old_as_the_question_is_not_said_to_have_it
 
     assert reply.answers == ((Part(probe.lower, NOTHING, 0),),)
     assert not equal_ranges(theirs, LOBBY, question, reply)
-    assert not book.node._repair.is_whole(LOBBY)
+    assert not book.node._repair.is_whole(LOBBY, book.now)
     assert not book.node._catch_up._whole
 
     book = Playbook()

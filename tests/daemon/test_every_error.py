@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chatcore.api import ERROR_CODES, MAX_BATCH_REQUESTS, REFUSALS
-from chatcore.envelopes import MAX_TEXT_BYTES
+from chatcore.texts import MAX_TEXT_BYTES
 from tests.support.daemon import Daemon, RpcError, run, wait_until
 from tests.support.declared import declared_kinds
 from tests.support.local import websocket
@@ -191,6 +191,8 @@ def own_peer(low: Low) -> None:
 def aliases(low: Low) -> None:
     low.daemon.call("peer.alias", peer=STRANGER, alias="Zoe")
     refused(low.daemon, "peer.alias", {"peer": OTHER, "alias": "zoë"}, "alias_taken")
+    own = low.daemon.call("identity.show")["username"]
+    refused(low.daemon, "peer.alias", {"peer": OTHER, "alias": own.upper()}, "alias_taken")
 
 
 def too_many_aliases(low: Low) -> None:

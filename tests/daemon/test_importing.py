@@ -3,6 +3,8 @@
 import base64
 from typing import Any
 
+import pytest
+
 from chatcore.clock import COUNTER_BITS
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.identity import Identity
@@ -41,3 +43,24 @@ def test_message_older_than_what_is_kept_is_refused_and_the_rest_taken() -> None
 
     assert found.envelopes == {1: young}
     assert found.refused == {0: "it is older than this node keeps"}
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("text", "hello", "goodbye"),
+        ("username", "ada", "eve"),
+        ("time_ms", NOW_MS - 1000, NOW_MS),
+        ("id", str(message(1000).id), "0" * 64),
+    ],
+)
+def test_what_a_line_shows_must_be_what_was_signed(name: str, right: Any, wrong: Any) -> None:
+    hello = message(1000)
+    lines = [{**line(hello), name: right}, {**line(hello), name: wrong}]
+
+    found = check(lines, "main", NOW_MS, lambda _: 0)
+
+    assert found.envelopes == {0: hello}
+    assert found.refused == {
+        1: f"its {name} is not what its author signed; mend it, or leave {name} out of the line"
+    }

@@ -217,12 +217,12 @@ def unknown(number: int) -> Envelope:
         ({"before": "99999999999999999999:1"}, 1021, "neither"),
         ({"before": -1}, -32602, "'before' must be 0 to"),
         ({"before": 2**48}, -32602, "'before' must be 0 to"),
-        ({"before": 1.5}, -32602, "'before' must be int or str or null, not float"),
-        ({"after": True}, -32602, "'after' must be int or str or null, not bool"),
+        ({"before": 1.5}, -32602, "'before' must be a whole number or text or null, not a number"),
+        ({"after": True}, -32602, "'after' must be a whole number or text or null, not true"),
         ({"before": 1, "after": 2}, -32602, "`before` is earlier than `after`"),
         ({"limit": 1001}, -32602, "'limit' must be 1 to 1000"),
         ({"limit": 10**30}, -32602, "'limit' must be 1 to 1000"),
-        ({"signed": 1}, -32602, "'signed' must be bool"),
+        ({"signed": 1}, -32602, "'signed' must be true or false"),
     ],
 )
 def test_history_refuses_what_makes_no_sense(daemon: Daemon, params: Json, code: int, says: str) -> None:
@@ -297,7 +297,7 @@ def test_search_leaves_out_rooms_of_another_network(spawn: Spawn) -> None:
         ({"query": "x", "before": "a" * 64}, 1020, "no message"),
         ({"query": "x", "limit": 0}, -32602, "'limit' must be"),
         ({"query": "x", "limit": 10**9}, -32602, "'limit' must be"),
-        ({"query": 5}, -32602, "'query' must be str"),
+        ({"query": 5}, -32602, "'query' must be text"),
     ],
 )
 def test_search_refuses_what_makes_no_sense(daemon: Daemon, params: Json, code: int, says: str) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,10 +16,10 @@ from typing import Any
 import pytest
 
 from chatcore import api
-from chatcore.envelopes import MAX_TEXT_BYTES
-from chatd.server import MAX_WEBSOCKETS
+from chatcore.texts import MAX_TEXT_BYTES
+from chatd.server import MAX_PAGES_OVER_HTTP, MAX_WEBSOCKETS
 from tests.conftest import Spawn
-from tests.support.daemon import Daemon, RpcError
+from tests.support.daemon import DEADLINE_S, Daemon, RpcError
 from tests.support.local import (
     WEBSOCKET_UPGRADE,
     Closed,
@@ -302,6 +303,9 @@ async def test_websocket_over_its_size_is_closed(daemon: Daemon) -> None:
             await local.websocket.send_str("x" * (api.MAX_REQUEST_BYTES + 1))
         with pytest.raises(Closed):
             await local.receive()
+    head = b"\x81\xff" + (api.MAX_REQUEST_BYTES + 1).to_bytes(8, "big") + bytes(4)
+    said = exchange(daemon.socket, WEBSOCKET_UPGRADE + head)
+    assert said.endswith(b"\x88\x02" + (1009).to_bytes(2, "big"))  # RFC 6455, section 7.4.1: too big
 
 
 async def test_websocket_of_binary_is_closed_with_the_reason(daemon: Daemon) -> None:
@@ -470,6 +474,47 @@ async def test_client_that_asks_for_pages_and_reads_none_costs_one(spawn: Spawn,
             for _ in range(60):  # as many as would wait for the other, 290 MB
                 assert len(await local.call("message.history", limit=300)) == 300
             assert anonymous_bytes(daemon) - before < 100 * 1024 * 1024
+
+
+def deaf_post(path: Path, body: bytes) -> socket.socket:
+    """Asks and never reads the answer. The caller closes it."""
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    link.settimeout(DEADLINE_S)
+    link.connect(str(path))
+    link.sendall(b"POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    return link
+
+
+async def test_posts_for_pages_that_nobody_reads_cost_a_few_pages(spawn: Spawn) -> None:
+    daemon = spawn()
+    said = [{"jsonrpc": "2.0", "method": "message.send", "params": ["x" * 16_000]}] * 50
+    for _ in range(6):
+        daemon.post(json.dumps(said))
+    async with websocket(daemon.socket) as local:
+        await local.call("message.history", limit=300)
+        before = anonymous_bytes(daemon)
+        with contextlib.ExitStack() as stack:
+            for _ in range(60):
+                page = request("message.history", {"limit": 300})
+                stack.enter_context(deaf_post(daemon.socket, page))
+            for _ in range(60):  # as many as would wait for the others, 290 MB
+                assert len(await local.call("message.history", limit=300)) == 300
+            assert daemon.call("node.status")["rooms"] == ["lobby"]  # what is short waits for nobody
+            assert anonymous_bytes(daemon) - before < 100 * 1024 * 1024
+
+
+def test_posts_that_nobody_reads_make_way_for_others(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "node")
+    daemon.program = [sys.executable, "-m", "tests.support.lowcaps"]
+    with daemon, contextlib.ExitStack() as stack:
+        messages = signed(*("x" * 15_000 for _ in range(80)))
+        for half in (messages[:40], messages[40:]):
+            assert daemon.call("message.import", messages=half)["stored"] == 40
+        page = request("message.history", {"limit": 80})
+        for _ in range(MAX_PAGES_OVER_HTTP):
+            stack.enter_context(deaf_post(daemon.socket, page))
+        assert len(daemon.call("message.history", limit=80)) == 80
+        assert "Traceback" not in daemon.log
 
 
 # Who may

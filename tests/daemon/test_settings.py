@@ -9,7 +9,7 @@ import pytest
 
 from chatcore.addressbook import MAX_KEPT
 from chatcore.errors import BadAddress, BadName, LocalError
-from chatctl.env import locate
+from chatctl.place import locate
 from chatd import settings
 from chatd.main import command
 from chatd.settings import MAX_CONFIG_BYTES, BadSettings, Settings
@@ -227,7 +227,7 @@ def test_file_with_an_unknown_key_is_told_the_known_ones(user: Path) -> None:
     with pytest.raises(BadSettings) as caught:
         load("--config", str(toml(user, "prot = 1")))
     known = caught.value.hint.removeprefix("known are: ").split(", ")
-    assert {"port", "bootstrap", "network-key", "log-level"} <= set(known)
+    assert {"port", "bootstrap", "network-key", "log-level", "[chat]"} <= set(known)
     assert not {"home", "socket", "config", "help", "version"} & set(known)
 
 

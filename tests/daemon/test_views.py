@@ -28,7 +28,7 @@ from chatcore.ids import LinkId, PeerId
 from chatcore.names import LOBBY, room_id
 from chatcore.node import Node
 from chatcore.own import OwnMessage, State
-from chatcore.people import People
+from chatcore.people import People, Person
 from chatd import views
 from tests.support.peer import hello
 from tests.support.sortedindex import SortedIndex
@@ -150,6 +150,12 @@ def test_members_are_shown_with_us_first_and_who_went_last(node: Node) -> None:
     ]
     assert {frozenset(item) for item in shown} == {frozenset(keys(api.Present))}
     assert len(views.members(node, room, heard[3], former=False)) == 3
+
+    node.people.put(Person(Identity(b"c" * 32).peer_id, alias="Carlos"))
+    node.people.put(Person(Identity(b"d" * 32).peer_id, blocked=True))
+    node.people.put(Person(OTHER.peer_id, blocked=True))
+    _, carl = views.members(node, room, heard[3], former=True)
+    assert (carl["username"], carl["alias"]) == ("carl", "Carlos")
 
 
 def test_dialling_shows_what_is_not_reached_and_when_it_is_tried_again(node: Node) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 from chatctl.commands.answering import MISSHAPEN, misshapen
 from chatctl.failures import TimedOut
 from chatctl.invocation import Invocation
+from chatctl.limits import POLL_S
 from chatctl.progress import Progress
-
-POLL_S = 0.1
 
 
 def wait_until_caught_up(told: Invocation, patience_s: float) -> None:

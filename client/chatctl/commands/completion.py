@@ -50,9 +50,8 @@ def answer_shell(told: Invocation, command: click.Command, asked: str) -> None:
 
 
 def _adapter(shell: str, command: click.Command, told: Invocation, program: str) -> "ShellComplete":
-    from click.shell_completion import get_completion_class  # noqa: PLC0415 - only a completion needs it
+    from chatctl.completing import ADAPTERS  # noqa: PLC0415 - only a completion needs it
 
-    kind = get_completion_class(shell)
-    if kind is None:
+    if shell not in ADAPTERS:
         raise BadUsage(f"no completion for the shell {shell!r}", f"there is {', '.join(SHELLS)}")
-    return kind(command, {"obj": told}, program, complete_variable(program))
+    return ADAPTERS[shell](command, {"obj": told}, program, complete_variable(program))

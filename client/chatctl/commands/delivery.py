@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from chatctl import render
 from chatctl.commands.answering import MISSHAPEN, answer, misshapen
-from chatctl.failures import ClientFailure, DaemonUnreachable, TimedOut, Undelivered
+from chatctl.failures import DaemonUnreachable, TimedOut, Undelivered
 from chatctl.invocation import Invocation
+from chatctl.limits import MIN_PATIENCE_S, POLL_S
 
 if TYPE_CHECKING:
     from chatcore.api import MessageStatus
 
-POLL_S = 0.05
-MIN_PATIENCE_S = 0.1
 
 REFUSED_GRACE_S = 1.0
 """After a first refusal: peers whose clocks agree with ours confirm a little later than others refuse."""
@@ -21,7 +20,7 @@ REFUSED_GRACE_S = 1.0
 def wait_until_delivered(told: Invocation, sent: Any) -> None:
     """Until somebody has it on disk, or for --timeout, across a restart of the daemon.
 
-    Raises Undelivered, or ClientFailure for a message that was refused.
+    Raises Undelivered, for a message that was refused too.
     """
     try:
         message = _wait(told, str(sent["id"]))
@@ -38,13 +37,13 @@ def wait_until_delivered(told: Invocation, sent: Any) -> None:
         raise undelivered
 
 
-def _why_undelivered(message: "MessageStatus", waited_s: float) -> ClientFailure | None:
+def _why_undelivered(message: "MessageStatus", waited_s: float) -> Undelivered | None:
     match message["state"]:
         case "delivered":
             return None
         case "refused":
             why = f"nobody took it: {message['reason'] or 'no reason was given'}"
-            return ClientFailure(why, "it is kept, and offered to whoever comes")
+            return Undelivered(why, "it is kept, and offered to whoever comes")
         case "queued":
             why = f"nobody in {render.room_label(message['room'])} was connected within {waited_s:g} s"
             return Undelivered(why, "it is kept, and goes out once somebody is")

@@ -11,10 +11,8 @@ from chatctl.commands.answering import answer, ask
 from chatctl.failures import BadUsage, DaemonUnreachable, RpcRefused, TimedOut
 from chatctl.invocation import Invocation
 from chatctl.jsonrpc import METHOD_NOT_FOUND
+from chatctl.limits import MIN_PATIENCE_S, POLL_S
 from chatctl.options import Command, seconds, suggestion, utf8
-
-POLL_S = 0.05
-MIN_PATIENCE_S = 0.1
 
 
 @click.command(

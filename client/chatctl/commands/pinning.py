@@ -67,7 +67,7 @@ def pins_command(
 
     def show(found: Any) -> None:
         if found:
-            told.out("\n".join(render.pins(found, Nicks(), told.style)))
+            told.out("\n".join(render.with_ids(found, Nicks(), told.style)))
         else:
             told.say(f"nothing is pinned in {render.room_label((room or 'lobby').removeprefix('#'))}")
 

@@ -1,5 +1,7 @@
 """The `chatctl` command itself: what is common to all its commands, and the list of them."""
 
+import contextlib
+
 import click
 
 from chatctl.options import Group, invocation_of
@@ -52,11 +54,13 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow
 
-        try:
+        told, number = invocation_of(ctx), None
+        with contextlib.suppress(PackageNotFoundError):
             number = version("chatd")
-        except PackageNotFoundError:
-            number = "of a source tree"
-        invocation_of(ctx).out(f"chatctl {number}")
+        if told.as_json:
+            told.document({"program": "chatctl", "version": number})
+        else:
+            told.out(f"chatctl {number or 'of a source tree'}")
         ctx.exit()
 
 
@@ -64,7 +68,6 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option(
     "--version",
     is_flag=True,
-    is_eager=True,
     expose_value=False,
     callback=_show_version,
     help="Show the version.",

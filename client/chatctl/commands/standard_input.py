@@ -3,19 +3,15 @@
 import contextlib
 from collections.abc import Iterator
 
+from chatcore.texts import MAX_TEXT_BYTES
 from chatctl.failures import BadUsage, ClientFailure
 from chatctl.invocation import Invocation
-
-MAX_CHARS_THAT_FIT = 4096
-"""Whatever they are, so many are no more than a message's bytes."""
 
 _LINE_END_BYTES = len("\r\n")
 
 
 def whole(told: Invocation) -> str:
     """Raises BadUsage for what is no message."""
-    from chatcore.envelopes import MAX_TEXT_BYTES  # noqa: PLC0415 - it brings the cryptography along
-
     if told.env.stdin.isatty():
         told.say("reading the message from the terminal; Ctrl-D on an empty line sends it")
     return _text(told.env.stdin.read(MAX_TEXT_BYTES + _LINE_END_BYTES + 1))
@@ -26,8 +22,6 @@ def lines(told: Invocation) -> Iterator[tuple[int, str]]:
 
     The next one is read when it is asked for, so that whoever writes them waits for us.
     """
-    from chatcore.envelopes import MAX_TEXT_BYTES  # noqa: PLC0415 - it brings the cryptography along
-
     if told.env.stdin.isatty():
         told.say("each line is sent as a message; Ctrl-D on an empty line ends it")
     number = 0
@@ -51,13 +45,11 @@ def at_line(number: int) -> Iterator[None]:
 
 
 def _text(data: bytes) -> str:
-    from chatcore.envelopes import MAX_TEXT_BYTES  # noqa: PLC0415 - it is loaded already
-
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         if len(data) > MAX_TEXT_BYTES:
-            raise _too_long(MAX_TEXT_BYTES) from error  # cut inside a character, perhaps
+            raise _too_long() from error  # cut inside a character, perhaps
         raise BadUsage(
             "standard input is not valid UTF-8", "convert it first, for example with iconv"
         ) from error
@@ -66,16 +58,12 @@ def _text(data: bytes) -> str:
 
 def check_size(text: str) -> None:
     """Raises BadUsage."""
-    if len(text) < MAX_CHARS_THAT_FIT:
-        return
-    from chatcore.envelopes import MAX_TEXT_BYTES  # noqa: PLC0415 - it brings the cryptography along
-
     if len(text.encode()) > MAX_TEXT_BYTES:
-        raise _too_long(MAX_TEXT_BYTES)
+        raise _too_long()
 
 
-def _too_long(limit: int) -> BadUsage:
+def _too_long() -> BadUsage:
     return BadUsage(
-        f"the message is over {limit} bytes ({limit // 1024} KiB)",
+        f"the message is over {MAX_TEXT_BYTES} bytes ({MAX_TEXT_BYTES // 1024} KiB)",
         "split it into several; with --lines each line is one",
     )

@@ -13,9 +13,9 @@ from chatctl.options import suggestion
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.conversation import Conversation
 from chatctl.repl.echoes import Echoes
-from chatctl.repl.folding import Folding
 from chatctl.repl.lines import Call, Go, Line, Say, parse
 from chatctl.repl.memory import Memory
+from chatctl.repl.movements import Movements
 from chatctl.repl.namesakes import Namesakes
 from chatctl.repl.reading import Reading, Screen
 from chatctl.repl.saying import Saying
@@ -59,8 +59,7 @@ class Chat:
         self._saying = Saying(stream)
         self._alone = False
         self._clock = clock
-        self._folding = Folding()
-        self._folded = asyncio.Event()
+        self.movements = Movements(self.note, clock)
         self._stale = False
         """Whether comings and goings were missed."""
 
@@ -97,7 +96,7 @@ class Chat:
             await self.open_room()
 
     def _turn_to(self, room: str) -> None:
-        self._tell_folded()
+        self.movements.tell()
         self.conversation.enter(room)
 
     async def open_room(self) -> None:
@@ -132,7 +131,7 @@ class Chat:
 
     async def watch(self) -> None:
         """Shows what happens, for ever."""
-        beside = [asyncio.create_task(work) for work in (self._tell_in_time(), self._ask_in_time())]
+        beside = [asyncio.create_task(work) for work in (self.movements.tell_in_time(), self._ask_in_time())]
         try:
             async for update in self.stream.updates():
                 if self._early is None:
@@ -213,8 +212,8 @@ class Chat:
             self.conversation.deliveries.said(data["id"], data.get("state", ""))
         else:
             self.conversation.meet(data["room"], data["author"], data["username"])
-        if self._folding.concerns(data["author"]):
-            self._tell_folded()
+        if self.movements.concerns(data["author"]):
+            self.movements.tell()
         self.reading.take(data)
 
     def _movement(self, topic: str, data: dict[str, Any]) -> None:
@@ -226,25 +225,7 @@ class Chat:
             return
         self.show(*lines)
         if movement is not None:
-            self._folding.add(movement, self._clock())
-            self._folded.set()
-
-    async def _tell_in_time(self) -> None:
-        while True:
-            if self._folding.due is None:
-                self._folded.clear()
-                await self._folded.wait()
-            elif (left := self._folding.due - self._clock()) > 0:
-                await asyncio.sleep(left)
-            else:
-                self._tell_folded()
-
-    def _tell_folded(self) -> None:
-        self.show(*(self.view.note(line) for line in self._folding.flush()))
-
-    def finish(self) -> None:
-        """At the end, what waits is told."""
-        self._tell_folded()
+            self.movements.add(movement)
 
     # What is typed
 
@@ -282,4 +263,7 @@ class Chat:
         if command is None:
             hint = suggestion(name, COMMANDS, "/help lists what there is, //x says /x")
             raise BadUsage(f"there is no command /{name}", hint.replace("did you mean ", "did you mean /"))
+        if argument and not command.takes_words:
+            hint = f"type {command.usage} alone, or /{command.usage} {argument[:MAX_QUOTED]} to say it"
+            raise BadUsage(f"{command.usage} takes nothing behind it", hint)
         await command.run(self, argument)

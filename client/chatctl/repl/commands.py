@@ -18,7 +18,10 @@ ROOM, PERSON = "room", "person"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`run` raises ClientFailure. `takes` is for completion. A `quiet` one has no answer."""
+    """`run` raises ClientFailure. `takes` is for completion. A `quiet` one has no answer.
+
+    Without a summary it stands in another's, so that the list fits a terminal of 24 lines.
+    """
 
     usage: str
     summary: str
@@ -26,9 +29,13 @@ class Command:
     takes: str = ""
     quiet: bool = False
 
+    @property
+    def takes_words(self) -> bool:
+        return " " in self.usage
+
 
 async def _help(chat: "Chat", _: str) -> None:
-    rows = [(command.usage, command.summary) for command in COMMANDS.values()]
+    rows = [(command.usage, command.summary) for command in COMMANDS.values() if command.summary]
     chat.show(pairs([*rows, ("//text", "say something that starts with a slash")], chat.style))
 
 
@@ -39,9 +46,20 @@ async def _peers(chat: "Chat", _: str) -> None:
 
 
 async def _history(chat: "Chat", argument: str) -> None:
+    await chat.reading.show_history(_number(argument, "/history 50 shows the last fifty"))
+
+
+def _number(argument: str, hint: str) -> int:
     if argument and not (argument.isascii() and argument.isdigit() and int(argument[:9]) > 0):
-        raise BadUsage(f"{argument!r} is not a number of messages", "/history 50 shows the last fifty")
-    await chat.reading.show_history(int(argument[:9] or DEFAULT_LINES))
+        raise BadUsage(f"{argument!r} is not a number of messages", hint)
+    return int(argument[:9] or DEFAULT_LINES)
+
+
+async def _ids(chat: "Chat", argument: str) -> None:
+    params = {"room": chat.conversation.room, "limit": _number(argument, "/ids 5 shows the last five")}
+    found = await chat.stream.call("message.history", params)
+    nothing = chat.view.note("nothing was said here yet")
+    chat.show(*(render.with_ids(found, chat.conversation.nicks, chat.style) or [nothing]))
 
 
 async def _search(chat: "Chat", argument: str) -> None:
@@ -73,7 +91,7 @@ async def _pins(chat: "Chat", _: str) -> None:
     room = chat.conversation.room
     found = await chat.stream.call("message.pins", {"room": room, "limit": DEFAULT_LINES})
     nothing = chat.view.note(f"nothing is pinned in {render.room_label(room)}; /pin pins what was said last")
-    chat.show(*(render.pins(found, chat.conversation.nicks, chat.style) or [nothing]))
+    chat.show(*(render.with_ids(found, chat.conversation.nicks, chat.style) or [nothing]))
 
 
 async def _stats(chat: "Chat", _: str) -> None:
@@ -179,7 +197,8 @@ COMMANDS = {
     "who": Command("/who [ROOM]", "who is in this room, or was a while ago", _who, takes=ROOM),
     "me": Command("/me TEXT", "say what you do: /me waves shows as * ann waves", _me, quiet=True),
     "nick": Command("/nick NAME", "take another name", _nick),
-    "history": Command("/history [N]", "the last N messages of this room", _history),
+    "history": Command("/history [N]", "the last N messages of this room; /ids [N] with ids", _history),
+    "ids": Command("/ids [N]", "", _ids),
     "search": Command("/search WORDS", "the last messages with these words, in any room", _search),
     "pin": Command("/pin [ID]", "keep a message for good, the last one here if none is named", _pin),
     "unpin": Command("/unpin ID", "keep it no longer than others", _unpin),

@@ -24,7 +24,7 @@ class Conversation:
         self.to_open = False
         """Whether we were moved to `room` and have not yet seen what is in it."""
 
-        self.peers = 0
+        self._linked: set[str] = set()
         self._people: dict[str, dict[str, str]] = {}
         self.room = ""
         self.take(snapshot)
@@ -39,7 +39,7 @@ class Conversation:
 
     def renew(self, rooms: "list[Room]", peers: "list[Peer]") -> bool:
         """Our rooms and links, as they are now. Whether that moved us to another room: ours is not there."""
-        self.peers = len(peers)
+        self._linked = {peer["peer_id"] for peer in peers}
         now = sorted((room["room"] for room in rooms), key=lambda room: (room != LOBBY, room))
         kept = [room for room in self.rooms if room in now]
         self.rooms = kept + [room for room in now if room not in kept]
@@ -50,6 +50,15 @@ class Conversation:
             for member in room["members"]:
                 self.meet(room["room"], member["peer_id"], member["username"])
         return self._move()
+
+    @property
+    def peers(self) -> int:
+        """With how many this node is linked."""
+        return len(self._linked)
+
+    def link(self, peer_id: str, *, up: bool) -> None:
+        """Made or ended. What a snapshot and an event both tell counts once."""
+        (self._linked.add if up else self._linked.discard)(peer_id)
 
     def enter(self, room: str) -> None:
         self.add(room)

@@ -25,7 +25,7 @@ class Pending:
     @property
     def question(self) -> str:
         return (
-            f"{self.pasted.count(chr(10)) + 1} lines pasted: send them as one message? (y)es, (n)o, (e)dit "
+            f"{self.pasted.count(chr(10)) + 1} lines pasted: send them as one message? (Y)es, (n)o, (e)dit "
         )
 
 

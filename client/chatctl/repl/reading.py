@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chatcore import mentions
 from chatctl.repl.conversation import Conversation
 from chatctl.repl.unread import Attention, Unread
 from chatctl.repl.view import View
@@ -160,6 +159,8 @@ class Reading:
         return bool(data["author"] == self._conversation.me["peer_id"])
 
     def _names_us(self, data: Any) -> bool:
+        from chatcore import mentions  # noqa: PLC0415 - the prompt need not wait for what splits words
+
         me = self._conversation.me["username"]
         return bool(me) and not self._is_ours(data) and mentions.names(data["text"], me)
 

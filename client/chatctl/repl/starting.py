@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from chatctl.env import Environment, Place
+from chatctl.env import Environment
 from chatctl.failures import DaemonUnreachable, NoDaemon, TimedOut
+from chatctl.limits import POLL_S
+from chatctl.place import Place
 from chatctl.rpc import Rpc
 from chatctl.safetext import clean_line
 
 START_S = 30.0
-POLL_S = 0.05
 MAX_LOG_BYTES = 1024 * 1024
 """A longer one is begun anew."""
 

@@ -16,24 +16,21 @@ from prompt_toolkit.formatted_text import ANSI
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
-from chatctl import render
 from chatctl.commands.answering import MISSHAPEN
 from chatctl.failures import ClientFailure, DaemonUnreachable
 from chatctl.repl import keys, pasting
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.completion import ChatCompleter
+from chatctl.repl.drafts import Drafts
+from chatctl.repl.lag import Lag
 from chatctl.repl.lines import Call, Go, Line, Say, parse, typed
-from chatctl.repl.toolbar import RoomState, State, median_lag, toolbar
+from chatctl.repl.toolbar import RoomState, State, toolbar
 from chatctl.safetext import clean_line, without_controls
 
 if TYPE_CHECKING:
     from chatctl.repl.chat import Chat
 
 MAX_LINES_AHEAD = 256
-
-LAG_PAUSE_S = 30.0
-LAG_UNKNOWN_PAUSE_S = 5.0
-"""Between two looks at the round trips: the daemon measures them, and not at once."""
 
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse", "bottom-toolbar.text": "noreverse"})
 """The theme says it."""
@@ -56,13 +53,11 @@ class Terminal:
         self._heading: str | None = None
         """The room a key was pressed for, until we are there."""
 
-        self._drafts: dict[str, str] = {}
         self._line_in = chat.conversation.room
         """The room that what stands in the input line is for."""
 
         self._moving = False
         self._pending: pasting.Pending | None = None
-        self._lag_ms: float | None = None
         self.session: PromptSession[str] = PromptSession(
             message=lambda: ANSI(self._chat.style.prompt(self.prompt())),
             bottom_toolbar=lambda: ANSI(self.toolbar()),
@@ -76,6 +71,8 @@ class Terminal:
             enable_suspend=True,
         )
         self.session.default_buffer.accept_handler = _stay
+        self._drafts = Drafts(self.session.default_buffer, chat.note)
+        self.lag = Lag(chat.stream, self.session.app.invalidate)
         self.session.app.key_processor.before_key_press += lambda _: chat.attend()
         self.session.app.before_render += self._before_render
 
@@ -87,7 +84,7 @@ class Terminal:
             beside = [tasks.create_task(self._chat.watch())]
             try:
                 await begin()
-                work = (self._work(), self._count_unread(), self._measure_lag())
+                work = (self._work(), self._count_unread(), self.lag.measure())
                 beside += [tasks.create_task(item) for item in work]
                 await self._ask()
             finally:
@@ -116,17 +113,6 @@ class Terminal:
         with contextlib.suppress(ClientFailure, *MISSHAPEN):  # the daemon went away: no count is no harm
             await self._chat.reading.count_unread()
 
-    async def _measure_lag(self) -> None:
-        while True:
-            await self._look_at_lag()
-            await asyncio.sleep(LAG_UNKNOWN_PAUSE_S if self._lag_ms is None else LAG_PAUSE_S)
-
-    async def _look_at_lag(self) -> None:
-        with contextlib.suppress(ClientFailure, *MISSHAPEN):
-            found = await self._chat.stream.call("peer.list")
-            self._lag_ms = median_lag([peer["rtt_ms"] for peer in found])
-            self.session.app.invalidate()
-
     # What is seen
 
     @property
@@ -147,7 +133,7 @@ class Terminal:
         state = State(
             rooms=[RoomState(room, chat.reading.unread.of(room), room == here) for room in now.rooms],
             peers=now.peers,
-            lag_ms=self._lag_ms,
+            lag_ms=self.lag.ms,
             last=now.deliveries.summary,
             away=not chat.stream.connected,
         )
@@ -176,41 +162,23 @@ class Terminal:
         except ClientFailure as failure:
             self._chat.show(self._chat.view.error(failure))
             if isinstance(line, Say):
-                self._give_back(typed(line), room)
-
-    def _give_back(self, line: str, room: str) -> None:
-        """What could not be sent stands in the input line again; if that is in use, in the history."""
-        if room != self._room and room not in self._drafts:
-            self._drafts[room] = line
-            self._chat.note(f"it waits in the input line of {render.room_label(room)}")
-        elif not self.session.default_buffer.text:
-            self._set_line(line)
-        else:
-            self._chat.note(f"the Up key brings it back: {clean_line(line)}")
+                rooms = self._chat.conversation.rooms
+                self._drafts.give_back(typed(line), room, self._room, rooms)
 
     def _before_render(self, _: object) -> None:
         self._put_aside()
+        self._drafts.keep_to(self._chat.conversation.rooms)
 
     def _put_aside(self) -> bool:
         """What is typed for a room that was left elsewhere must not go to the next. Whether there was any."""
         was, self._line_in = self._line_in, self._room
         if self._moving or was == self._line_in or was in self._chat.conversation.rooms:
             return False
-        buffer = self.session.default_buffer
-        text = buffer.text if self._pending is None else self._pending.text
+        text = self.session.default_buffer.text if self._pending is None else self._pending.text
         self._pending = None
-        if not text:
-            return False
-        buffer.text = text
-        buffer.append_to_history()
-        buffer.reset()
-        self._chat.note(f"not sent, it was for {render.room_label(was)}; the Up key brings it back")
-        return True
-
-    def _set_line(self, line: str) -> None:
-        buffer = self.session.default_buffer
-        buffer.text = line
-        buffer.cursor_position = len(line)
+        if text:
+            self._drafts.put_aside(text, was)
+        return bool(text)
 
     # What the keys ask for
 
@@ -262,7 +230,7 @@ class Terminal:
         pending, self._pending = self._pending, None
         if pending is None:
             return
-        self._set_line(pending.before + pending.after if key == "n" else pending.text)
+        self._drafts.write(pending.before + pending.after if key == "n" else pending.text)
         if key == "y":
             self._send_pasted(pending)
 
@@ -296,9 +264,6 @@ class Terminal:
         """What is half typed stays with its room. Lines entered before still go where they were meant for."""
         if room == self._room or self._entered.full():
             return
-        buffer = self.session.default_buffer
-        if buffer.text:
-            self._drafts[self._room] = buffer.text
-        self._set_line(self._drafts.pop(room, ""))
+        self._drafts.turn(self._room, room)
         self._heading = self._line_in = room
         self._entered.put_nowait(Go(room))

@@ -99,8 +99,3 @@ def _lag(lag_ms: float) -> str:
 
 def _width(texts: Sequence[str]) -> int:
     return sum(cells(text) for text in texts) + len(SEPARATOR) * max(len(texts) - 1, 0)
-
-
-def median_lag(rtts: Sequence[float | None]) -> float | None:
-    known = sorted(rtt for rtt in rtts if rtt is not None)
-    return known[len(known) // 2] if known else None

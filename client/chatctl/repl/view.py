@@ -175,7 +175,7 @@ class View:
         """Somebody's coming or going, if that is what the event tells; several make one line."""
         now = self._conversation
         if topic == "peer":
-            now.peers += 1 if data["state"] == "up" else -1
+            now.link(data["peer_id"], up=data["state"] == "up")
             where, line = "", render.peer_changed(data, now.nicks)
         elif data["state"] in ("joined", "left", "lost"):
             where, line = render.room_label(data["room"]), render.presence_changed(data, now.nicks)

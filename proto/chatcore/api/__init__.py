@@ -12,10 +12,8 @@ from chatcore.api.failures import (
     METHOD_NOT_FOUND,
     PARSE_ERROR,
     REFUSALS,
-    BatchAnswerTooLong,
     ErrorData,
     Refusal,
-    TooManyRequests,
     error_code,
     error_data,
 )
@@ -47,6 +45,8 @@ from chatcore.api.limits import (
     MAX_BATCH_ANSWER_BYTES,
     MAX_BATCH_REQUESTS,
     MAX_REQUEST_BYTES,
+    BatchAnswerTooLong,
+    TooManyRequests,
 )
 from chatcore.api.messages import (
     DEFAULT_HISTORY,

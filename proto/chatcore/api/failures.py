@@ -5,32 +5,11 @@ from typing import NotRequired, TypedDict
 
 from chatcore import errors
 from chatcore.api.feed import NeedsWebSocket
-from chatcore.api.limits import MAX_BATCH_REQUESTS
+from chatcore.api.limits import BatchAnswerTooLong, TooManyRequests
 from chatcore.api.messages import BadMoment, BadQuery, MuchNotShown, NoSuchMessage
 from chatcore.api.parsing import InvalidParams
 from chatcore.api.table import METHODS
 from chatcore.errors import ChatError, LocalError
-
-
-class TooManyRequests(LocalError):
-    """A batch is refused whole when it has too many; nothing of it is done."""
-
-    kind = "batch_too_long"
-
-    def __init__(self, size: int) -> None:
-        super().__init__(
-            f"a batch of {size} requests, the limit is {MAX_BATCH_REQUESTS}", "split it into several batches"
-        )
-
-
-class BatchAnswerTooLong(LocalError):
-    """The answers before this one in its batch are too long already; it was not asked."""
-
-    kind = "batch_answer_too_long"
-
-    def __init__(self) -> None:
-        super().__init__("the answers to this batch are too long already", "ask for it in a batch of its own")
-
 
 ERROR_CODES: dict[type[ChatError], int] = {
     InvalidParams: -32602,  # JSON-RPC 2.0, section 5.1

@@ -43,8 +43,12 @@ done side by side, not one after another, and answered in their order:
 Answers with pages of messages (`message.history`, `message.search`, `message.pins`) are made one after
 another; once they have {MAX_BATCH_ANSWER_BYTES:,} bytes, the rest of them is refused.
 
-A request, or a batch, has at most {MAX_REQUEST_BYTES:,} bytes (HTTP status 413 beyond it), a text in it at
-most {MAX_PARAM_CHARS:,} characters. `rpc.discover` answers with all of this page as an OpenRPC document.
+A request, or a batch, has at most {MAX_REQUEST_BYTES:,} bytes: beyond it HTTP answers with status 413, and a
+WebSocket is closed with code 1009. A text in it has at most {MAX_PARAM_CHARS:,} characters. For all who ask
+over HTTP a few pages at once are made, for a WebSocket one; the next is made when one of them was read. Who
+does not read an answer within 30 s is cut off.
+
+`rpc.discover` answers with all of this page as an OpenRPC document.
 
 The same works over a WebSocket at `/ws`, one document in each text message, any number under way; that is
 also where events come. `chatctl call METHOD PARAMS` asks from a shell; `chatctl.client` from Python, and

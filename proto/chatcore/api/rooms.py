@@ -53,7 +53,8 @@ class MembersParams:
 class Present(TypedDict):
     """`state`: `here`; `left`, by their own word; `lost`, gone without one: crashed, or cut off.
 
-    `last_seen_s`: how long ago something came from them. `you`: this node itself.
+    `last_seen_s`: how long ago something came from them. `you`: this node itself. `alias`: the owner's own
+    name for it, where there is one. Who is blocked is not among them.
     """
 
     peer_id: str
@@ -61,3 +62,4 @@ class Present(TypedDict):
     state: str
     last_seen_s: float
     you: bool
+    alias: NotRequired[str]

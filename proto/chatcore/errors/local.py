@@ -199,14 +199,12 @@ class OwnPeer(LocalError):
 
 
 class AliasTaken(LocalError):
-    """Another peer has that name already, or one that looks alike."""
+    """Somebody has that name already, or one that looks alike: another peer, or this node itself."""
 
     kind = "alias_taken"
 
-    def __init__(self, alias: str, other: str, short: str) -> None:
-        super().__init__(
-            f"{alias!r} is too much like {other!r}, your name for {short}", "choose one that nobody mistakes"
-        )
+    def __init__(self, alias: str, other: str, whose: str) -> None:
+        super().__init__(f"{alias!r} is too much like {other!r}, {whose}", "choose one that nobody mistakes")
 
 
 class TooManyAliases(LocalError):

@@ -117,14 +117,27 @@ class ForgedRecord(RemoteError):
 
 
 class ClosedByPeer(RemoteError):
-    """The other side ended the link; `reason` is its own word where it gave one."""
+    """The other side ended the link; `reason` is its own word where it gave one.
+
+    "This node" in such a word is the peer, and it is shown as its word.
+    """
 
     kind = "closed"
     fault = False
 
     def __init__(self, reason: str = "") -> None:
-        super().__init__(reason or "the peer closed the connection")
+        super().__init__(f"the peer says: {reason}" if reason else "the peer closed the connection")
         self.reason = reason
+
+
+class NodeStopping(RemoteError):
+    """What a peer is told when this node stops."""
+
+    kind = "stopped"
+    fault = False
+
+    def __init__(self) -> None:
+        super().__init__("the node is stopping")
 
 
 class ClockApart(RemoteError):

@@ -6,6 +6,8 @@ ANN = "2kbt742yzg3h7zavt3w3eqroxeoktjxwwkjb4bb57cmvv6ehxysa"
 ANN_KEY = "9192a5a3749130afee8ad7348f01bfaacd4a1f066cb787ce3a9d8e6f8e037165"
 BOB = "pgczhpbtco4zjrr3zh7ntcm2qohc6le2e6hqvxgk6qnonfa6mqga"
 BOB_AT = "192.0.2.7:8080"
+CID = "fnq7b3d2fmrvemtuxi7vwcsktztpowqrmxqrz3jfqywyufusoyoq"
+CID_AT = "192.0.2.9:8080"
 LOBBY_ID = "d5ccd8472b9cb4c6d1397f7f63b63fb44a2dcb1d01a68dba543bcef515943c44"
 HI = "78a7e98625f27a988e4b7e8c3c8a29df8d67c4ab0bfdb8b804a7165609bc6a7f"
 BACKUP = "/home/ann/chatd.backup"
@@ -28,6 +30,8 @@ SIGNED: dict[str, Any] = {
     "signature": "0yr1YESq6uz+6HaJjEWLwNvzfuEwXoHdW82EkeMCNMCwXd2JeqFLC0Eo6g8RvjIGqAXWQrhxFbWfQ9PPykZUCg==",
 }
 
+EXPORTED: dict[str, Any] = {name: SIGNED[name] for name in ("room", "payload", "signature")}
+
 LINKED: dict[str, Any] = {
     "peer_id": BOB,
     "username": "bob",
@@ -39,6 +43,16 @@ LINKED: dict[str, Any] = {
     "score": 3.0,
     "user_agent": "chatd/0.1.0",
     "rooms": ["lobby"],
+}
+
+LOST: dict[str, Any] = {
+    **LINKED,
+    "peer_id": CID,
+    "username": "cid",
+    "address": CID_AT,
+    "state": "lost",
+    "reason": "the node is stopping",
+    "lost_s": 12.5,
 }
 
 ROOM: dict[str, Any] = {

@@ -18,7 +18,7 @@ from chatcore.api.messages import (
     SendParams,
     Sent,
 )
-from chatcore.api.table.cast import BOB, HI, MESSAGE, SIGNED
+from chatcore.api.table.cast import BOB, EXPORTED, HI, MESSAGE, SIGNED
 from chatcore.api.table.method import Example, Method
 from chatcore.errors import (
     BadClientId,
@@ -70,7 +70,10 @@ METHODS: dict[str, Method] = {
         bulky=True,
         examples=(
             Example({"limit": 1}, [{**MESSAGE, "state": "delivered"}]),
-            Example({"room": "lobby", "after": "2026-01-01T00:00:00Z", "signed": True}, [SIGNED]),
+            Example(
+                {"room": "lobby", "after": "2026-01-01T00:00:00Z", "signed": True},
+                [SIGNED],
+            ),
         ),
     ),
     "message.search": Method(
@@ -93,8 +96,12 @@ METHODS: dict[str, Method] = {
         errors=_KEPT,
         examples=(
             Example(
-                {"messages": [{name: SIGNED[name] for name in ("room", "payload", "signature")}]},
+                {"messages": [EXPORTED]},
                 {"stored": 1, "duplicates": 0, "refused": []},
+            ),
+            Example(
+                {"messages": [EXPORTED, {"room": "lobby"}]},
+                {"stored": 0, "duplicates": 1, "refused": [{"index": 1, "reason": "it has no payload"}]},
             ),
         ),
     ),
@@ -137,6 +144,6 @@ METHODS: dict[str, Method] = {
         list[Message],
         errors=(*_IN_ROOM, *_WHEN),
         bulky=True,
-        examples=(Example({"room": "lobby"}, [MESSAGE]),),
+        examples=(Example({"room": "lobby"}, [{**MESSAGE, "state": "delivered"}]),),
     ),
 }

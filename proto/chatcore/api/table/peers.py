@@ -14,7 +14,7 @@ from chatcore.api.peers import (
     PeerListParams,
     PeerParams,
 )
-from chatcore.api.table.cast import BOB, BOB_AT, LINKED
+from chatcore.api.table.cast import BOB, BOB_AT, LINKED, LOST
 from chatcore.api.table.method import Example, Method
 from chatcore.errors import (
     AliasTaken,
@@ -43,10 +43,7 @@ METHODS: dict[str, Method] = {
         list[Peer],
         examples=(
             Example({}, [LINKED]),
-            Example(
-                {"all": True},
-                [{**LINKED, "state": "lost", "reason": "the node is stopping", "lost_s": 12.5}],
-            ),
+            Example({"all": True}, [LINKED, LOST]),
         ),
     ),
     "peer.connect": Method(

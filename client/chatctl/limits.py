@@ -1,0 +1,13 @@
+"""How long the clients wait for a daemon, and how much they take of it. Apart from what speaks to it."""
+
+DEFAULT_TIMEOUT_S = 10.0
+MIN_TIMEOUT_S = 0.001
+MAX_TIMEOUT_S = 86_400.0
+MAX_ANSWER_BYTES = 128 * 1024 * 1024
+"""A thousand texts of 16 KiB, each character escaped to six."""
+
+POLL_S = 0.05
+"""Between two looks of a command that waits for something to come true."""
+
+MIN_PATIENCE_S = 0.1
+"""What its last look gets, however little is left."""

@@ -6,11 +6,14 @@ read and checked before anything gets its name.
 """
 
 import argparse
+import errno
 import json
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +29,8 @@ MAX_SMALL_BYTES = 256 * 1024
 TELL_BYTES = 4 * 1024 * 1024
 """How much is read before it is told how far it is."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 _SMALL = (MANIFEST, IDENTITY, NETWORK_KEY, CONFIG)
 
 
@@ -37,24 +42,25 @@ def restore(backup: Path, passphrase: str, paths: Paths, *, wait: bool) -> dict[
     """Raises CannotRestore, VaultUnreadable or OSError; then there is nothing where there was nothing."""
     home, config = Path(paths.key).parent, Path(paths.config)
     _check_empty(home, config)
-    home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{home.name}.restore-", dir=home.parent))
+    with _naming(home):
+        home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{home.name}.restore-", dir=home.parent))
     outside: Path | None = None
     try:
-        small = _unpack(backup, passphrase, staging)
+        small = _unpack(backup, passphrase, staging, home)
         identity = Identity.from_key_file(small[IDENTITY].decode("ascii"))
         if wait:
             created_ms = json.loads(small[MANIFEST])["created_ms"]
-            _write(staging / "store" / restored.NAME, f"{created_ms}\n".encode())
+            _write(staging / "store" / restored.NAME, f"{created_ms}\n".encode(), home)
         settings = small[CONFIG].decode()
         if NETWORK_KEY in small:
-            _write(staging / NETWORK_KEY, small[NETWORK_KEY])
+            _write(staging / NETWORK_KEY, small[NETWORK_KEY], home)
             settings += f"network-key = {json.dumps(str(home.absolute() / NETWORK_KEY))}\n"
         if config.parent == home:
-            _write(staging / config.name, settings.encode())
+            _write(staging / config.name, settings.encode(), home)
         elif not config.exists():
             config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _create(config) as file:
+            with _naming(config), _create(config) as file:
                 outside = config
                 _fill(file, settings.encode())
         sync_folder(staging / "store")
@@ -75,14 +81,14 @@ def _check_empty(home: Path, config: Path) -> None:
         raise CannotRestore(f"{config} exists already", "move it away, or choose a folder with --home")
 
 
-def _unpack(backup: Path, passphrase: str, staging: Path) -> dict[str, bytes]:
+def _unpack(backup: Path, passphrase: str, staging: Path, home: Path) -> dict[str, bytes]:
     """The store onto the disk, the small files into memory, all of them checked to the last byte."""
     small: dict[str, bytes] = {}
     (staging / "store").mkdir(mode=0o700)
     size = backup.stat().st_size
     told = 0
-    with backup.open("rb") as source, _create(staging / DATA) as data:
-        for name, piece in read_vault(source, passphrase):
+    with _naming(home), backup.open("rb") as source, _create(staging / DATA) as data:
+        for name, piece in _naming_all(read_vault(source, passphrase), backup):
             if source.tell() - told >= TELL_BYTES:
                 told = source.tell()
                 print(json.dumps({"done": told, "total": size}), flush=True)  # noqa: T201 - for chatctl
@@ -98,16 +104,34 @@ def _unpack(backup: Path, passphrase: str, staging: Path) -> dict[str, bytes]:
             raise VaultUnreadable("it lacks a part", "make another backup")
     if len(small[IDENTITY]) > KEY_FILE_MAX_BYTES:
         raise VaultUnreadable("its identity is none", "make another backup")
-    _write(staging / IDENTITY, small[IDENTITY])
+    _write(staging / IDENTITY, small[IDENTITY], home)
     return small
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """The system says why a write failed, and not where in words a user knows."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL or not error.filename:
+            error.filename = str(path)
+        raise
+
+
+def _naming_all(pieces: Iterator[tuple[str, bytes]], path: Path) -> Iterator[tuple[str, bytes]]:
+    """The same of what is read."""
+    with _naming(path):
+        yield from pieces
 
 
 def _create(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
 
 
-def _write(path: Path, data: bytes) -> None:
-    with _create(path) as file:
+def _write(path: Path, data: bytes, named: Path) -> None:
+    """What fails is said of `named`: what a user has heard of."""
+    with _naming(named), _create(path) as file:
         _fill(file, data)
 
 
@@ -134,8 +158,10 @@ def main() -> int:
         if isinstance(error, CannotRestore):
             answer["error"] = str(error)
     except OSError as error:
-        where = error.filename or arguments.file
-        answer = {"error": f"{where}: {(error.strerror or str(error)).lower()}", "hint": "check the path"}
+        where = error.filename or Path(paths.key).parent
+        full = "free disk space there, or choose another folder with --home"
+        hint = full if error.errno in _FULL else "check the path"
+        answer = {"error": f"{where}: {(error.strerror or str(error)).lower()}", "hint": hint}
     except KeyboardInterrupt:
         answer = {"error": f"{arguments.file}: it was interrupted", "hint": "nothing was made of it"}
     except (ValueError, KeyError):

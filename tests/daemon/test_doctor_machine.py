@@ -150,6 +150,12 @@ def test_store_that_is_not_well_says_why(history: History, state: State, says: s
     assert says in verdict.cause
 
 
+def test_store_that_is_full_is_mended_as_send_says() -> None:
+    full = History(1, Policy(), failing="full of own messages", mend="link with a member")
+    assert check_store(full).fix == "link with a member"
+    assert check_store(History(1, Policy(), failing="no space left")).fix.startswith("free disk space")
+
+
 # Files
 
 

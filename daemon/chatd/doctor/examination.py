@@ -112,13 +112,15 @@ class Doctor:
         )
 
     def _history(self) -> history.History:
-        store = self._store
+        store, driver = self._store, self._driver
+        # Also after a write of something smaller that did succeed, and after a restart.
+        failing, mend = store.refusal or (driver.write_error, driver.write_hint)
         return history.History(
             used_bytes=store.used_bytes(),
             policy=self._settings.policy,
             persist=self._settings.persist,
-            failing=self._driver.write_error,
-            mend=self._driver.write_hint,
+            failing=failing,
+            mend=mend,
             damaged=store.damaged,
             quarantined=tuple(str(path) for path in store.quarantined),
             restored=self._driver.node.waits_to_catch_up,

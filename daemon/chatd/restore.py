@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from chatcore.errors import LocalError
 from chatcore.identity import KEY_FILE_MAX_BYTES, Identity
@@ -42,22 +42,21 @@ def restore(backup: Path, passphrase: str, paths: Paths, *, wait: bool) -> dict[
     """Raises CannotRestore, VaultUnreadable or OSError; then there is nothing where there was nothing."""
     home, config = Path(paths.key).parent, Path(paths.config)
     _check_empty(home, config)
-    with _naming(home):
-        home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{home.name}.restore-", dir=home.parent))
+    home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{home.name}.restore-", dir=home.parent))
     outside: Path | None = None
     try:
-        small = _unpack(backup, passphrase, staging, home)
+        small = _unpack(backup, passphrase, staging)
         identity = Identity.from_key_file(small[IDENTITY].decode("ascii"))
         if wait:
             created_ms = json.loads(small[MANIFEST])["created_ms"]
-            _write(staging / "store" / restored.NAME, f"{created_ms}\n".encode(), home)
+            _write(staging / "store" / restored.NAME, f"{created_ms}\n".encode())
         settings = small[CONFIG].decode()
         if NETWORK_KEY in small:
-            _write(staging / NETWORK_KEY, small[NETWORK_KEY], home)
+            _write(staging / NETWORK_KEY, small[NETWORK_KEY])
             settings += f"network-key = {json.dumps(str(home.absolute() / NETWORK_KEY))}\n"
         if config.parent == home:
-            _write(staging / config.name, settings.encode(), home)
+            _write(staging / config.name, settings.encode())
         elif not config.exists():
             config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _naming(config), _create(config) as file:
@@ -81,14 +80,14 @@ def _check_empty(home: Path, config: Path) -> None:
         raise CannotRestore(f"{config} exists already", "move it away, or choose a folder with --home")
 
 
-def _unpack(backup: Path, passphrase: str, staging: Path, home: Path) -> dict[str, bytes]:
+def _unpack(backup: Path, passphrase: str, staging: Path) -> dict[str, bytes]:
     """The store onto the disk, the small files into memory, all of them checked to the last byte."""
     small: dict[str, bytes] = {}
     (staging / "store").mkdir(mode=0o700)
     size = backup.stat().st_size
     told = 0
-    with _naming(home), backup.open("rb") as source, _create(staging / DATA) as data:
-        for name, piece in _naming_all(read_vault(source, passphrase), backup):
+    with backup.open("rb") as source, _create(staging / DATA) as data:
+        for name, piece in _read(source, passphrase, backup):
             if source.tell() - told >= TELL_BYTES:
                 told = source.tell()
                 print(json.dumps({"done": told, "total": size}), flush=True)  # noqa: T201 - for chatctl
@@ -104,34 +103,32 @@ def _unpack(backup: Path, passphrase: str, staging: Path, home: Path) -> dict[st
             raise VaultUnreadable("it lacks a part", "make another backup")
     if len(small[IDENTITY]) > KEY_FILE_MAX_BYTES:
         raise VaultUnreadable("its identity is none", "make another backup")
-    _write(staging / IDENTITY, small[IDENTITY], home)
+    _write(staging / IDENTITY, small[IDENTITY])
     return small
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """The system says why a write failed, and not where in words a user knows."""
+    """The system does not say where a read or a write failed. All but these are the home's."""
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL or not error.filename:
-            error.filename = str(path)
+        error.filename = error.filename or str(path)
         raise
 
 
-def _naming_all(pieces: Iterator[tuple[str, bytes]], path: Path) -> Iterator[tuple[str, bytes]]:
-    """The same of what is read."""
-    with _naming(path):
-        yield from pieces
+def _read(source: BinaryIO, passphrase: str, backup: Path) -> Iterator[tuple[str, bytes]]:
+    """Not what fails where the pieces go: that is raised outside."""
+    with _naming(backup):
+        yield from read_vault(source, passphrase)
 
 
 def _create(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
 
 
-def _write(path: Path, data: bytes, named: Path) -> None:
-    """What fails is said of `named`: what a user has heard of."""
-    with _naming(named), _create(path) as file:
+def _write(path: Path, data: bytes) -> None:
+    with _create(path) as file:
         _fill(file, data)
 
 

@@ -237,7 +237,7 @@ def status(shown: "Status", style: Style = PLAIN) -> str:
     ]
     if shown["peers"] and (histories := shown.get("history")):
         rows.append(("history", "; ".join(_histories(histories))))
-    rows += [("dialling", _dialling(target)) for target in shown["dialling"]]
+    rows += [("dialling", line) for line in _dialled(shown)]
     if mdns := shown.get("mdns"):
         rows.append(("local net", _mdns(mdns)))
     store: Mapping[str, Any] = shown.get("store", {})  # an older daemon says nothing of it
@@ -267,6 +267,17 @@ def _mdns(mdns: "MdnsState") -> str:
         return f"{count} node{'' if count == 1 else 's'} found by mDNS"
     why = f": {clean_line(mdns['reason'])}" if mdns["reason"] else ""
     return f"mDNS {clean_line(mdns['state'])}{why}"
+
+
+def _dialled(shown: "Status") -> list[str]:
+    """Each address that was given and is not linked; while nobody is, what else there is to dial."""
+    lines = [_dialling(target) for target in shown["dialling"]]
+    heard_of = shown.get("heard_of")  # an older daemon does not count them
+    if shown["peers"] or heard_of is None:
+        return lines
+    if heard_of:
+        return [*lines, f"{heard_of} address{'' if heard_of == 1 else 'es'} it has heard of"]
+    return lines or ["nobody, as it knows no address: chatctl connect HOST:PORT"]
 
 
 def _dialling(target: "Dialling") -> str:

@@ -34,6 +34,11 @@ SETTLE_S = 0.5
 
 GOODBYE_S = 1.0
 
+NO_INTERFACE = "no interface that can multicast has an address this node listens on"
+PORT_TAKEN = "UDP port 5353 is in use by a program that does not share it"
+NOT_PERMITTED = "the system does not permit it"
+"""Reasons that want something particular done about them."""
+
 Interfaces = Callable[[], "tuple[Interface, ...]"]
 
 log = structlog.get_logger()
@@ -128,7 +133,7 @@ class Discovery:
         addresses = self._listened(interfaces)
         if not addresses:
             await self._close()
-            self._fail("no interface that can multicast has an address this node listens on")
+            self._fail(NO_INTERFACE)
             return
         if self._responder is None:
             self._responder = await self._make_responder()
@@ -257,9 +262,9 @@ async def _changes() -> "Changes | None":
 def _why(error: Exception) -> str:
     match error:
         case OSError(errno=errno.EADDRINUSE):
-            return "UDP port 5353 is in use by a program that does not share it"
+            return PORT_TAKEN
         case OSError(errno=errno.EACCES | errno.EPERM):
-            return "the system does not permit it"
+            return NOT_PERMITTED
         case OSError(strerror=str(text)) if text:
             return text.lower()
         case _:

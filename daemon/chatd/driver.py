@@ -54,6 +54,7 @@ from chatcore.events import (
 from chatcore.ids import LinkId
 from chatcore.messages import Hello
 from chatcore.node import Node
+from chatd import twins
 from chatd.links import Links
 from chatd.logs import Limiter
 from chatd.store import Batch, BatchResult, RoomEntry, Store
@@ -103,6 +104,10 @@ class Driver:
         self.write_error: str | None = None
         """Why the last commit failed; None when it did not."""
 
+        self.write_hint = ""
+        """What to do about it, where more is known than that the disk should take it."""
+
+        self._warned_of_twins = False
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -211,7 +216,16 @@ class Driver:
                 direction="out" if news.outbound else "in",
                 **({} if news.up else {"why": news.reason}),
             )
+            self._warn_of_twins(news)
         self.publish(news)
+
+    def _warn_of_twins(self, news: PeerChanged) -> None:
+        """Once: it goes on for as long as both run."""
+        if self._warned_of_twins or news.reason != twins.TAKEN:
+            return
+        if twins.times_replaced(self.node.drops, time.monotonic()) >= twins.OFTEN:
+            self._warned_of_twins = True
+            log.warning("identity_elsewhere", why=twins.WHY, hint=twins.FIX)
 
     def _answer(self, request: RequestId, answer: Reply | LocalError) -> None:
         future = self._requests.pop(request)
@@ -300,7 +314,7 @@ class Driver:
 
     def _committed(self, results: list[BatchResult]) -> None:
         for result in results:
-            self.write_error = result.error
+            self.write_error, self.write_hint = result.error, result.hint
             if result.job == UNANSWERED:
                 if result.error is not None:
                     log.warning("addresses_not_saved", why=result.error)

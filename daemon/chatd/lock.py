@@ -29,25 +29,42 @@ def holder_of(path: Path) -> int | None:
     return int(found[0][4]) if found else None
 
 
+def refuse_lock(path: Path, flag: str = "--home") -> None:
+    """Raises AlreadyRunning or CannotLock where a `Lock` would; makes and takes nothing."""
+    if os.path.lexists(path):
+        os.close(_open(path, 0, flag))
+    if (holder := holder_of(path)) is not None:
+        raise _running(path, str(holder), flag)
+
+
+def _open(path: Path, more: int, flag: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | more, 0o600)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise CannotLock(
+            f"cannot make the lock {path}: {why}", f"choose another folder with {flag}"
+        ) from error
+
+
+def _running(path: Path, holder: str, flag: str) -> AlreadyRunning:
+    return AlreadyRunning(
+        f"a daemon is already running on {path.parent} (process {holder})",
+        f"use that one, or choose another folder with {flag}",
+    )
+
+
 class Lock:
     """Held until `close()`; `flag` is what chooses another folder. Raises AlreadyRunning or CannotLock."""
 
     def __init__(self, path: Path, flag: str = "--home") -> None:
-        hint = f"choose another folder with {flag}"
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise CannotLock(f"cannot make the lock {path}: {why}", hint) from error
+        self._descriptor = _open(path, os.O_CREAT, flag)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(self._descriptor)
-            raise AlreadyRunning(
-                f"a daemon is already running on {path.parent} (process {holder})",
-                f"use that one, or {hint}",
-            ) from None
+            raise _running(path, holder, flag) from None
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, f"{os.getpid()}\n".encode())
 

@@ -1,7 +1,6 @@
 """`chatd`: reads its settings, takes its lock, puts the parts together, runs until told to stop."""
 
 import asyncio
-import errno
 import gc
 import os
 import random
@@ -27,7 +26,7 @@ from chatcore.events import RoomRecord, Started, Stop
 from chatcore.handshake import Credentials
 from chatcore.names import room_id, split_address
 from chatcore.node import Node
-from chatd import attach, logs, settings
+from chatd import attach, beforehand, logs, settings
 from chatd.backup import Backups
 from chatd.discovery import Discovery
 from chatd.doctor import outside, report
@@ -45,7 +44,9 @@ from chatd.server import Server
 from chatd.servicerecord import ServiceRecord
 from chatd.settings import Settings, safe_max_peers
 from chatd.store import Damaged, Store, Trimmed
+from chatd.store.folder import STORE_LOCK
 from chatd.store.readiness import make_ready
+from chatd.taken import cannot_listen, cannot_open
 
 STDERR = 2
 EXIT_FAILED = 1
@@ -64,10 +65,6 @@ SWITCH_INTERVAL_S = 0.0001
 """How long a busy event loop keeps the interpreter lock while signature checks wait for it (default 5 ms)."""
 
 log = structlog.get_logger()
-
-
-class CannotListen(LocalError):
-    kind = "cannot_listen"
 
 
 @click.command(
@@ -148,6 +145,7 @@ class Daemon:
         self._console = console
         self._stack = stack
         paths = loaded.paths
+        beforehand.refuse(loaded)
         for path, flag in ((paths.key, "--home"), (paths.socket, "--socket")):
             make_folder(Path(path).parent, flag)
         stack.enter_context(Lock(Path(paths.lock)))
@@ -161,7 +159,7 @@ class Daemon:
         else:
             folder = Path(self._settings.paths.store)
             Store.prepare(folder)
-            stack.enter_context(Lock(folder / "store.lock", "--db-path"))
+            stack.enter_context(Lock(folder / STORE_LOCK, "--db-path"))
             damaged = make_ready(folder, _tell_of_store)
             policy = self._settings.policy
             store = Store.open(
@@ -233,14 +231,7 @@ class Daemon:
         try:
             return await links.listen(host, port)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise CannotListen(
-                    f"port {port} is already in use", "choose another with --port, or 0 for any free one"
-                ) from error
-            why = (error.strerror or str(error)).lower()
-            raise CannotListen(
-                f"cannot listen on {host}, port {port}: {why}", "check --host and --port"
-            ) from error
+            raise cannot_listen(host, port, error) from error
 
     def _node(self, driver: Driver, host: str, port: int) -> Node:
         config = replace(
@@ -268,14 +259,11 @@ class Daemon:
         )
 
     async def _open_socket(self, server: Server) -> None:
-        path = self._settings.paths.socket
+        path = Path(self._settings.paths.socket)
         try:
-            await server.start(Path(path))
+            await server.start(path)
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise CannotListen(
-                f"cannot open the socket {path}: {why}", "choose another with --socket"
-            ) from error
+            raise cannot_open(path, error) from error
 
     def _say_ready(self, listen: str) -> None:
         notify(f"READY=1\nSTATUS=listening on {listen}")

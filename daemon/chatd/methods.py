@@ -7,7 +7,7 @@ from typing import Any
 
 from chatcore import __version__, api
 from chatcore.api import openrpc
-from chatcore.errors import BackupFailed, BadAddress, NotInRoom, UnknownMessage
+from chatcore.errors import BackupFailed, BadAddress, NotInRoom, OwnAddress, UnknownMessage
 from chatcore.events import (
     BlockPeer,
     CatchUpDone,
@@ -32,7 +32,7 @@ from chatcore.ids import DIGEST_BYTES, MessageId, PeerId, RoomId
 from chatcore.names import normal_address, room_id, room_name
 from chatcore.node import Node
 from chatcore.own import OwnMessage
-from chatd import importing, people, reading, views
+from chatd import importing, ownaddress, people, reading, views
 from chatd.backup import Backups
 from chatd.doctor.examination import Doctor
 from chatd.driver import Driver
@@ -94,6 +94,7 @@ class Methods:
             "rooms": sorted(room.name for room in self._node.rooms.values()),
             "uptime_s": round(now.mono - self._started, 3),
             "dialling": views.dialling(self._node, now),
+            "heard_of": self._node.heard_of,
             "store": {
                 "used_bytes": self._store.used_bytes(),
                 "damaged": self._store.damaged,
@@ -168,6 +169,8 @@ class Methods:
         return views.peers(self._node, now) + (views.losses(self._node, now) if params.all else [])
 
     async def peer_connect(self, params: api.ConnectParams) -> api.Connecting:
+        if await asyncio.to_thread(ownaddress.is_own, normal_address(params.address), self._links.listening):
+            raise OwnAddress(params.address)
         reply = await self._driver.request(lambda request: Connect(request, params.address))
         assert isinstance(reply, ConnectReply)
         return {"address": reply.address, "state": "linked" if reply.linked else "dialling"}

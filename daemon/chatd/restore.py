@@ -6,13 +6,16 @@ read and checked before anything gets its name.
 """
 
 import argparse
+import errno
 import json
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from chatcore.errors import LocalError
 from chatcore.identity import KEY_FILE_MAX_BYTES, Identity
@@ -25,6 +28,8 @@ from chatd.vault import VaultUnreadable, read_vault
 MAX_SMALL_BYTES = 256 * 1024
 TELL_BYTES = 4 * 1024 * 1024
 """How much is read before it is told how far it is."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _SMALL = (MANIFEST, IDENTITY, NETWORK_KEY, CONFIG)
 
@@ -54,7 +59,7 @@ def restore(backup: Path, passphrase: str, paths: Paths, *, wait: bool) -> dict[
             _write(staging / config.name, settings.encode())
         elif not config.exists():
             config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _create(config) as file:
+            with _naming(config), _create(config) as file:
                 outside = config
                 _fill(file, settings.encode())
         sync_folder(staging / "store")
@@ -82,7 +87,7 @@ def _unpack(backup: Path, passphrase: str, staging: Path) -> dict[str, bytes]:
     size = backup.stat().st_size
     told = 0
     with backup.open("rb") as source, _create(staging / DATA) as data:
-        for name, piece in read_vault(source, passphrase):
+        for name, piece in _read(source, passphrase, backup):
             if source.tell() - told >= TELL_BYTES:
                 told = source.tell()
                 print(json.dumps({"done": told, "total": size}), flush=True)  # noqa: T201 - for chatctl
@@ -100,6 +105,22 @@ def _unpack(backup: Path, passphrase: str, staging: Path) -> dict[str, bytes]:
         raise VaultUnreadable("its identity is none", "make another backup")
     _write(staging / IDENTITY, small[IDENTITY])
     return small
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """The system does not say where a read or a write failed. All but these are the home's."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def _read(source: BinaryIO, passphrase: str, backup: Path) -> Iterator[tuple[str, bytes]]:
+    """Not what fails where the pieces go: that is raised outside."""
+    with _naming(backup):
+        yield from read_vault(source, passphrase)
 
 
 def _create(path: Path) -> IO[bytes]:
@@ -134,8 +155,10 @@ def main() -> int:
         if isinstance(error, CannotRestore):
             answer["error"] = str(error)
     except OSError as error:
-        where = error.filename or arguments.file
-        answer = {"error": f"{where}: {(error.strerror or str(error)).lower()}", "hint": "check the path"}
+        where = error.filename or Path(paths.key).parent
+        full = "free disk space there, or choose another folder with --home"
+        hint = full if error.errno in _FULL else "check the path"
+        answer = {"error": f"{where}: {(error.strerror or str(error)).lower()}", "hint": hint}
     except KeyboardInterrupt:
         answer = {"error": f"{arguments.file}: it was interrupted", "hint": "nothing was made of it"}
     except (ValueError, KeyError):

@@ -16,10 +16,10 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from chatcore import api
-from chatcore.errors import LocalError
 from chatd.feed import Feed
 from chatd.jsonrpc import Dispatcher, Handler
 from chatd.methods import Methods
+from chatd.taken import refuse_socket
 
 MAX_REQUESTS_PER_SOCKET = 64
 """Calls one WebSocket may have under way; the next waits."""
@@ -42,10 +42,6 @@ _SILENT = logging.Logger("aiohttp.server", level=logging.CRITICAL + 1)
 """aiohttp writes a traceback for each malformed request; our own failures are logged by `_plain_errors`."""
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class SocketTaken(LocalError):
-    kind = "socket_taken"
 
 
 class Server:
@@ -263,21 +259,7 @@ async def _plain_errors(request: web.Request, handler: Next) -> web.StreamRespon
 
 
 def _clear(path: Path) -> None:
-    """Make way for our socket; anything else that stands there is somebody's file."""
+    """Make way for our socket. Raises SocketTaken or OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.is_socket():
-        if path.exists():
-            raise SocketTaken(
-                f"{path} is in the way: it is not a socket", "move it, or choose another with --socket"
-            )
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(str(path))
-        except BlockingIOError:
-            pass  # its queue is full: somebody listens, however slowly
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-    raise SocketTaken(f"another daemon answers on {path}", "stop it, or choose another socket with --socket")
+    if refuse_socket(path):
+        path.unlink()

@@ -61,6 +61,20 @@ class AddressBook:
     def is_kept(self, address: str) -> bool:
         return address in self._kept
 
+    def is_own(self, address: str) -> bool:
+        """Whether it turned out to be this node's."""
+        return address in self._own
+
+    @property
+    def asked_for(self) -> int:
+        """How many addresses are kept."""
+        return len(self._kept)
+
+    @property
+    def heard_of(self) -> int:
+        """How many others are known: learned from peers, found nearby, or met."""
+        return len(self._book) - len(self._kept)
+
     def kept_of(self, peer_id: PeerId) -> list[str]:
         """Kept addresses where this peer last answered."""
         return [entry.address for entry in self._kept.values() if entry.peer_id == peer_id]

@@ -236,6 +236,18 @@ class Dialler:
         """Whether the operator asked for it."""
         return self._book.is_kept(address)
 
+    def is_own(self, address: str) -> bool:
+        """Whether it turned out to be this node's."""
+        return self._book.is_own(address)
+
+    @property
+    def asked_for(self) -> int:
+        return self._book.asked_for
+
+    @property
+    def heard_of(self) -> int:
+        return self._book.heard_of
+
     def peer_at(self, address: str) -> PeerId | None:
         """Who is, or was, behind an address."""
         return self._book.peer_at(address)

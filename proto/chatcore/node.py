@@ -280,6 +280,20 @@ class Node:
         """Links lost lately, and why; the last comes last."""
         return self._peers.drops
 
+    def is_own(self, address: str) -> bool:
+        """Whether dialling it led back here."""
+        return self._dialler.is_own(address)
+
+    @property
+    def asked_for(self) -> int:
+        """How many addresses the operator gave."""
+        return self._dialler.asked_for
+
+    @property
+    def heard_of(self) -> int:
+        """How many others it may dial: learned from peers, found nearby, or met before."""
+        return self._dialler.heard_of
+
     def unreached(self) -> list[Address]:
         return self._dialler.unreached()
 

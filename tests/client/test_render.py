@@ -165,6 +165,14 @@ def test_status_tells_why_an_address_is_not_reached() -> None:
     assert "listens     no" in lines
     assert "dialling    a:1: connection refused after 3 tries; again in 4.0 s" in lines
     assert "dialling    b:2: no answer yet" in lines
+    assert not [line for line in lines if "heard of" in line]  # an older daemon does not count them
+    status["heard_of"] = 2
+    assert "dialling    2 addresses it has heard of" in render.status(status).splitlines()
+    status["heard_of"], status["dialling"] = 0, []
+    alone = "dialling    nobody, as it knows no address: chatctl connect HOST:PORT"
+    assert alone in render.status(status).splitlines()
+    status["peers"] = 1
+    assert "dialling" not in render.status(status)
     assert "quarantine  /ann/quarantine-1" in lines
 
 

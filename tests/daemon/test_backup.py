@@ -274,6 +274,23 @@ def test_backup_on_a_full_disk_leaves_nothing(tmp_path: Path, spawn: Spawn) -> N
         subprocess.run(["umount", "-l", small], check=True)
 
 
+def test_restore_to_a_full_disk_names_it_and_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting takes root")
+    try:
+        done = restored(source, small / "home")
+        assert done.returncode == 1
+        assert f"{small / 'home'}: no space left on device; free disk space there" in done.stderr
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+
+
 def test_passphrase_comes_from_a_file_or_not_at_all(tmp_path: Path, spawn: Spawn) -> None:
     daemon = spawn()
     words = tmp_path / "words"

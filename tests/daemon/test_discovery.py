@@ -16,6 +16,7 @@ from chatcore.ids import PeerId
 from chatcore.lan import MAX_LAN_NODES
 from chatd import discovery as discovery_module
 from chatd.discovery import Discovery
+from chatd.doctor.nearby import check_mdns
 from chatd.interfaces import Changes, Interface
 from chatd.servicerecord import Announcement, ServiceRecord
 
@@ -181,20 +182,29 @@ def no_permission() -> tuple[Interface, ...]:
     raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
+def port_taken() -> tuple[Interface, ...]:
+    raise OSError(errno.EADDRINUSE, "Address already in use")
+
+
 def nonsense() -> tuple[Interface, ...]:
     raise ValueError("nobody foresaw this")
 
 
 @pytest.mark.parametrize(
-    ("interfaces", "why"),
+    ("interfaces", "why", "fix"),
     [
-        (no_interfaces, "no interface that can multicast has an address this node listens on"),
-        (no_permission, "the system does not permit it"),
-        (nonsense, "nobody foresaw this"),
+        (
+            no_interfaces,
+            "no interface that can multicast has an address this node listens on",
+            "connect this machine",
+        ),
+        (no_permission, "the system does not permit it", "let chatd open"),
+        (port_taken, "UDP port 5353 is in use by a program that does not share it", "stop that program"),
+        (nonsense, "nobody foresaw this", "let UDP port 5353 in and out"),
     ],
 )
 async def test_failure_is_logged_once_told_and_stops_nothing(
-    found: Found, interfaces: discovery_module.Interfaces, why: str
+    found: Found, interfaces: discovery_module.Interfaces, why: str, fix: str
 ) -> None:
     failing = Discovery(record(), ("0.0.0.0:8080",), found.post, interfaces=interfaces)
     with capture_logs() as lines:
@@ -202,6 +212,7 @@ async def test_failure_is_logged_once_told_and_stops_nothing(
             await failing._refresh()
     assert [(line["event"], line["why"]) for line in lines] == [("mdns_failed", why)]
     assert failing.status() == {"state": "failed", "reason": why, "found": 0}
+    assert check_mdns(failing.status()).fix.startswith(fix)
     assert failing._telling is not None
     failing._telling.cancel()
 

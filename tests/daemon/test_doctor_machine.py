@@ -16,12 +16,11 @@ from chatd.doctor.machine import (
     check_disk,
     check_files,
     disk_at,
-    existing,
     files_now,
-    refusal,
 )
 from chatd.doctor.verdicts import State
 from chatd.doctor.wording import count, size, span
+from chatd.folders import existing, refusal
 from chatd.store import Policy
 from tests.support.readonly import read_only
 
@@ -149,6 +148,12 @@ def test_store_that_is_not_well_says_why(history: History, state: State, says: s
     verdict = check_store(history)
     assert verdict.state is state
     assert says in verdict.cause
+
+
+def test_store_that_is_full_is_mended_as_send_says() -> None:
+    full = History(1, Policy(), failing="full of own messages", mend="link with a member")
+    assert check_store(full).fix == "link with a member"
+    assert check_store(History(1, Policy(), failing="no space left")).fix.startswith("free disk space")
 
 
 # Files

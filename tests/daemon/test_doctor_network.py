@@ -3,11 +3,13 @@
 import pytest
 
 from chatcore.addresses import Scope
-from chatd.doctor.bootstrap import MAX_TARGETS_SHOWN, Probe, Target, check_bootstrap
+from chatd.doctor.bootstrap import MAX_TARGETS_SHOWN, Given, Probe, Target, check_bootstrap
 from chatd.doctor.company import Company, check_peers, check_versions
 from chatd.doctor.doors import Doors, check_inbound, check_listening
+from chatd.doctor.identity import check_identity
 from chatd.doctor.nearby import check_mdns
 from chatd.doctor.verdicts import State, Verdict, diagnosis, worst
+from chatd.twins import TAKEN
 
 FRIEND = "friend.example:8080"
 LAN = "192.168.1.5:8080"
@@ -20,8 +22,10 @@ def doors(
     return Doors(listening, own, called, uptime_s)
 
 
-def company(*addresses: str, inbound: int = 0, network: int = 0, dials: bool = False) -> Company:
-    return Company(addresses, inbound, (), {"network": network} if network else {}, dials)
+def company(
+    *addresses: str, inbound: int = 0, network: int = 0, dials: bool = False, heard_of: int = 0
+) -> Company:
+    return Company(addresses, inbound, (), {"network": network} if network else {}, dials, heard_of)
 
 
 # The way in
@@ -33,7 +37,13 @@ def test_listening_where_others_come_is_well(address: str) -> None:
     assert (verdict.state, verdict.finding) == (State.OK, f"on {address}")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8080", "[::1]:8080", "0.0.0.0:8080"])
+def test_listening_on_a_machine_without_a_network_is_told() -> None:
+    verdict = check_listening(doors("0.0.0.0:8080"))
+    assert verdict.state is State.WARN
+    assert "connect it to a network" in verdict.fix
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8080", "[::1]:8080"])
 def test_listening_for_this_machine_alone_is_told(address: str) -> None:
     verdict = check_listening(doors(address))
     assert verdict.state is State.WARN
@@ -90,7 +100,7 @@ def test_way_in_that_nobody_has_used_is_unknown(way_in: Doors, finding: str, fix
 def test_address_without_a_link_is_told_with_its_cause(
     target: Target, probe: Probe, cause: str, fix: str
 ) -> None:
-    (verdict,) = check_bootstrap(0, [(target, probe)], linked=False)
+    (verdict,) = check_bootstrap(Given(0), [(target, probe)], linked=False)
     assert verdict.state is State.BROKEN
     assert verdict.finding.startswith(FRIEND)
     assert cause in verdict.cause
@@ -99,31 +109,70 @@ def test_address_without_a_link_is_told_with_its_cause(
 
 def test_address_that_is_tried_again_says_when() -> None:
     target = Target(FRIEND, "refused", "unreachable", next_try_s=40.2, failures=3)
-    (verdict,) = check_bootstrap(0, [(target, Probe(unanswered="refused"))], linked=False)
+    (verdict,) = check_bootstrap(Given(0), [(target, Probe(unanswered="refused"))], linked=False)
     assert verdict.finding == f"{FRIEND}: no link after 3 tries; the next try is in 40 s"
 
 
 def test_address_that_was_not_tried_yet_is_no_fault() -> None:
-    (verdict,) = check_bootstrap(0, [(Target(FRIEND), Probe(("192.0.2.1",)))], linked=False)
+    (verdict,) = check_bootstrap(Given(0), [(Target(FRIEND), Probe(("192.0.2.1",)))], linked=False)
     assert (verdict.state, verdict.cause) == (State.UNKNOWN, "")
 
 
 def test_dead_address_is_no_catastrophe_while_others_are_linked() -> None:
     dead = (Target(FRIEND, "x", "unreachable"), Probe(unanswered="x"))
-    good, bad = check_bootstrap(1, [dead], linked=True)
+    good, bad = check_bootstrap(Given(1), [dead], linked=True)
     assert (good.state, good.finding) == (State.OK, "1 address answered")
     assert bad.state is State.WARN
 
 
+OURS = "127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "finding", "fix"),
+    [
+        (Given(0, (OURS,), (OURS,)), State.WARN, "it is this node's own address", "another node's"),
+        (Given(1, (OURS,), (OURS,)), State.OK, "it is this node's own address", ""),
+        (
+            Given(1, (OURS,), ("127.0.0.1:9",)),
+            State.WARN,
+            "own identity answers there",
+            "stop one of the two",
+        ),
+    ],
+)
+def test_own_address_is_no_answer(given: Given, state: State, finding: str, fix: str) -> None:
+    verdict, *more = check_bootstrap(given, [], linked=bool(given.answering))
+    assert (verdict.name, verdict.state) == ("bootstrap", state)
+    assert finding in verdict.finding
+    assert fix in verdict.fix
+    assert [item.finding for item in more] == ["1 address answered"] * given.answering
+
+
+def test_link_taken_by_a_twin_points_to_the_identity() -> None:
+    (verdict,) = check_bootstrap(Given(0), [(Target(FRIEND, TAKEN), Probe())], linked=False)
+    assert "identity" in verdict.fix
+
+
+@pytest.mark.parametrize(("replaced", "state"), [(0, State.OK), (2, State.OK), (3, State.BROKEN)])
+def test_identity_whose_links_are_taken_again_and_again_runs_elsewhere(replaced: int, state: State) -> None:
+    verdict = check_identity(replaced)
+    assert verdict.state is state
+    if state is State.BROKEN:
+        assert "most likely runs somewhere else" in verdict.finding
+        assert "stop one of the two" in verdict.fix
+        assert "docs/operations.md" in verdict.fix
+
+
 def test_many_dead_addresses_are_counted() -> None:
     dead = [(Target(f"h{number}:1", "x", "unreachable"), Probe(unanswered="x")) for number in range(20)]
-    verdicts = check_bootstrap(0, dead, linked=False)
+    verdicts = check_bootstrap(Given(0), dead, linked=False)
     assert len(verdicts) == MAX_TARGETS_SHOWN + 1
     assert verdicts[-1].finding == "12 more addresses do not answer"
 
 
 def test_no_address_to_start_with_is_well() -> None:
-    (verdict,) = check_bootstrap(0, [], linked=False)
+    (verdict,) = check_bootstrap(Given(0), [], linked=False)
     assert verdict.state is State.OK
 
 
@@ -151,6 +200,8 @@ def test_few_peers_and_near_ones_are_no_risk(addresses: tuple[str, ...]) -> None
     ("alone", "cause", "fix"),
     [
         (company(), "it knows no address", "--bootstrap"),
+        (company(heard_of=1), "it dials 1 address it has heard of", "--bootstrap"),
+        (company(heard_of=2, dials=True), "nobody it dials", "each address"),
         (company(dials=True, network=3), "nobody it dials has answered", "each address"),
         (company(network=1), "1 caller of another network", "--network-key"),
     ],
@@ -194,8 +245,9 @@ def test_mdns_that_works_or_is_not_wanted_is_well(state: str, reason: str | None
 
 
 def test_mdns_that_failed_says_why() -> None:
-    verdict = check_mdns({"state": "failed", "reason": "UDP port 5353 is in use", "found": 0})
-    assert (verdict.state, verdict.cause) == (State.WARN, "UDP port 5353 is in use")
+    verdict = check_mdns({"state": "failed", "reason": "nobody foresaw this", "found": 0})
+    assert (verdict.state, verdict.cause) == (State.WARN, "nobody foresaw this")
+    assert "UDP port 5353 in and out" in verdict.fix
 
 
 # Addresses, and what all verdicts come to

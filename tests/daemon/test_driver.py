@@ -363,11 +363,13 @@ async def test_peer_hears_goodbye_when_the_node_stops() -> None:
 async def test_failed_write_is_remembered_until_one_succeeds() -> None:
     async with running() as (shell, _):
         await shell.send("what was written at the start is on disk")
-        shell.driver.take_results([BatchResult(shell.store.last_seq(), error="no space left")])
+        shell.driver.take_results(
+            [BatchResult(shell.store.last_seq(), error="no space left", hint="make some")]
+        )
         done = asyncio.Event()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(shell.driver, "post", lambda _: done.set())
             await asyncio.wait_for(done.wait(), DEADLINE_S)
-        assert shell.driver.write_error == "no space left"
+        assert (shell.driver.write_error, shell.driver.write_hint) == ("no space left", "make some")
         await shell.send("there is space again")
-        assert shell.driver.write_error is None
+        assert (shell.driver.write_error, shell.driver.write_hint) == (None, "")

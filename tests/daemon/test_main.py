@@ -219,6 +219,35 @@ def test_chatd_refuses_a_home_it_cannot_make(tmp_path: Path) -> None:
     assert file.read_text() == "mine"
 
 
+def test_first_start_that_is_refused_leaves_nothing(tmp_path: Path, neighbour: Daemon) -> None:
+    somebodys = write(tmp_path / "somebodys", "mine")
+    exposed = folder_of_mode(tmp_path / "exposed", 0o755)
+    writable = folder_of_mode(tmp_path / "writable", 0o777)
+    port = neighbour.address.rpartition(":")[2]
+
+    def refuses(says: str, *argv: str | Path) -> Callable[[], None]:
+        home = tmp_path / secrets.token_hex(4) / "home"
+
+        def check() -> None:
+            assert says in refusal(EXIT_FAILED, "--port", "0", "--home", home, *argv)
+            assert not home.parent.exists()
+
+        return check
+
+    at_once(
+        refuses("network key", "--network-key", tmp_path / "nowhere"),
+        refuses("is in the way", "--socket", somebodys),
+        refuses("another daemon answers", "--socket", neighbour.socket),
+        refuses("others on this machine may replace", "--socket", writable / "s"),
+        refuses("cannot make the folder", "--socket", somebodys / "s"),
+        refuses("others on this machine may read", "--db-path", exposed),
+        refuses("it is not a folder", "--db-path", somebodys),
+        refuses("already running", "--db-path", neighbour.home / "store"),
+        refuses("is already in use", "--port", port),
+        refuses("cannot listen", "--host", "192.0.2.1"),
+    )
+
+
 def folder_of_mode(path: Path, mode: int) -> Path:
     path.mkdir()
     path.chmod(mode)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from chatd.doctor.verdicts import State
 from chatd.lock import Lock, holder_of
 from chatd.store import SCHEMA, Store, records, tables
 from chatd.store.folder import DATA_FILE
+from chatd.store.pages import DEFAULT_PAGE_BYTES
 from tests.support.daemon import Daemon, free_port, run
 from tests.support.readonly import read_only
 
@@ -66,21 +68,22 @@ def test_folder_that_is_missing_can_be_made(tmp_path: Path) -> None:
 
 def test_folder_that_others_may_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    (verdict,) = check_folders(tmp_path)
+    (verdict,) = check_folders(tmp_path, tmp_path)
     assert verdict.state is State.BROKEN
     assert "others on this machine" in verdict.cause
-    assert verdict.fix == f"chmod go-w {tmp_path}"
+    assert verdict.fix.startswith(f"chmod go-w {tmp_path}")
 
 
 def test_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "home").touch()
-    (verdict,) = check_folders(tmp_path / "home" / "deeper")
-    assert verdict.cause == f"{tmp_path / 'home'} is not a folder"
+    deeper = tmp_path / "home" / "deeper"
+    (verdict,) = check_folders(deeper, deeper)
+    assert verdict.cause == f"cannot make the folder {deeper}: {tmp_path / 'home'} is not a folder"
 
 
 def test_read_only_folder_is_told(tmp_path: Path) -> None:
     with read_only(tmp_path):
-        (verdict,) = check_folders(tmp_path)
+        (verdict,) = check_folders(tmp_path, tmp_path)
     assert verdict.state is State.BROKEN
     assert str(tmp_path) in verdict.cause
 
@@ -103,7 +106,7 @@ def test_port_that_is_taken_is_told(taken: int) -> None:
     verdict = check_port("127.0.0.1", taken)
     assert verdict.state is State.BROKEN
     assert verdict.finding == f"cannot listen on 127.0.0.1, port {taken}"
-    assert verdict.cause == "address already in use"
+    assert verdict.cause == f"port {taken} is already in use"
     assert str(taken) in verdict.fix
 
 
@@ -112,6 +115,7 @@ def test_port_that_is_free_stays_so() -> None:
     assert check_port("127.0.0.1", port).state is State.OK
     assert check_port("127.0.0.1", port).state is State.OK
     assert check_port("127.0.0.1", 0).finding == "any free one"
+    assert check_port("192.0.2.1", 0).state is State.BROKEN
 
 
 def test_host_that_is_not_ours_is_told() -> None:
@@ -126,10 +130,10 @@ def test_socket_that_somebody_answers_is_told(tmp_path: Path) -> None:
         listener.bind(str(path))
         assert check_socket(path).state is State.OK  # left there by a daemon that is gone
         listener.listen(1)
-        assert check_socket(path).finding == f"{path} is in use"
+        assert check_socket(path).finding == f"{path} is taken"
     path.unlink()
     path.touch()
-    assert check_socket(path).finding == f"{path} is in the way"
+    assert check_socket(path).cause == f"{path} is in the way: it is not a socket"
 
 
 # Stores
@@ -163,15 +167,66 @@ def test_store_of_a_newer_version_is_told(store: Path) -> None:
     assert verdict.fix == "update chatd"
 
 
-@pytest.mark.parametrize("size", [100, 5000])
-def test_store_that_is_damaged_is_told(store: Path, size: int) -> None:
-    data = store / DATA_FILE
-    data.write_bytes(data.read_bytes()[:size])
-    verdict = check_store(store)
+def test_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "chatd.lock").mkdir()
+    verdict = check_lock(tmp_path / "chatd.lock")
+    assert verdict.state is State.BROKEN
+    assert "is a directory" in verdict.cause
+
+
+def test_store_that_another_home_uses_is_told(store: Path) -> None:
+    with Lock(store / "store.lock"):
+        verdict = check_store(store)
+    assert verdict.state is State.BROKEN
+    assert f"already running on {store} (process {os.getpid()})" in verdict.cause
+
+
+def test_store_with_a_message_behind_its_damage_is_told(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "home") as daemon:
+        daemon.call("message.send", text="kept")
+        daemon.kill()
+    data = tmp_path / "home" / "store" / DATA_FILE
+    data.write_bytes(bytes(2 * DEFAULT_PAGE_BYTES) + data.read_bytes()[2 * DEFAULT_PAGE_BYTES :])
+    verdict = check_store(data.parent)
     assert verdict.state is State.WARN
     assert verdict.finding == "the store is damaged"
     assert verdict.cause
     assert "keeps what is whole" in verdict.fix
+
+
+# As a start would say it
+
+
+@pytest.mark.parametrize(
+    "kind", ["others may read", "no folder", "rubbish", "rubbish behind its head", "cut", "gone"]
+)
+def test_check_and_start_refuse_a_store_in_the_same_words(tmp_path: Path, kind: str) -> None:
+    home = tmp_path / "home"
+    with Daemon(home):
+        pass
+    store = home / "store"
+    data = store / DATA_FILE
+    match kind:
+        case "others may read":
+            store.chmod(0o755)
+        case "no folder":
+            shutil.rmtree(store)
+            store.write_text("mine")
+        case "rubbish":
+            data.write_bytes(os.urandom(data.stat().st_size))
+        case "rubbish behind its head":
+            head = data.read_bytes()[: 2 * DEFAULT_PAGE_BYTES]
+            data.write_bytes(head + os.urandom(data.stat().st_size - len(head)))
+        case "cut":
+            data.write_bytes(data.read_bytes()[:100])
+        case "gone":
+            data.unlink()
+    code, checks = checked(home, "--port", "0")
+    started = run(["chatd", "--home", str(home), "--host", "127.0.0.1", "--port", "0"])
+    assert (code, started.returncode) == (1, 1)
+    found = checks["store"]
+    assert found["state"] == "broken"
+    assert started.stderr.endswith(f"chatd: {found['cause']}; {found['fix']}\n")
 
 
 # The flag
@@ -196,7 +251,7 @@ def test_check_names_a_port_that_is_taken_to_people(tmp_path: Path, taken: int) 
     done = run(["chatd", "--check", "--log-format", "console", *argv])
     assert done.returncode == 1
     assert f"broken  port       cannot listen on 127.0.0.1, port {taken}\n" in done.stdout
-    assert "  cause: address already in use\n" in done.stdout
+    assert f"  cause: port {taken} is already in use\n" in done.stdout
 
 
 def test_check_leaves_a_running_daemon_alone(tmp_path: Path) -> None:

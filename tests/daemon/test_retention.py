@@ -304,6 +304,10 @@ def test_store_full_of_what_waits_says_so_keeps_its_limit_and_takes_what_becomes
             assert f"full of {len(kept)} messages of its own" in result.error
             assert "chatctl connect" in result.hint
             assert "--max-store" in result.hint
+            smaller = OwnMessage(kept[0].id, TEA, State.SENT)
+            keeper.store.submit(Batch(3, own=[smaller]))
+            assert keeper.results.get(timeout=DEADLINE_S)[0].error is None
+            assert keeper.store.refusal == (result.error, result.hint)  # that one is taken says nothing
     assert (tmp_path / "store" / DATA_FILE).stat().st_size <= 64 * MIB
 
     with opened(tmp_path, policy) as keeper:

@@ -70,7 +70,7 @@ def test_port_that_is_taken_is_named(tmp_path: Path) -> None:
         found = broken(home, **environ)
     assert set(found) == {"daemon", "port"}
     assert found["port"]["finding"].endswith(environ["CHATD_PORT"])
-    assert found["port"]["cause"] == "address already in use"
+    assert found["port"]["cause"] == f"port {environ['CHATD_PORT']} is already in use"
     assert "--port" in found["port"]["fix"]
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chatcore.names import split_address
+from chatd import twins
 from chatd.doctor.verdicts import State, Verdict
 from chatd.doctor.wording import count, span
+from chatd.ownaddress import is_own
 
 _NAME = "bootstrap"
 MAX_TARGETS_SHOWN = 8
@@ -21,6 +23,16 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """Of the addresses that were given, how many are linked, and those where our own identity answers;
+    `listening` is where we listen."""
+
+    answering: int
+    ours: tuple[str, ...] = ()
+    listening: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """An address without a link; `reason` and `kind` are of the error the last dial ended with."""
 
@@ -31,15 +43,13 @@ class Target:
     failures: int = 0
 
 
-def check_bootstrap(
-    answering: int, targets: Sequence[tuple[Target, Probe]], *, linked: bool
-) -> list[Verdict]:
-    """`answering` are linked; of the others each has a verdict. They are no catastrophe while anybody else is
-    `linked`."""
-    verdicts = []
-    if answering:
-        verdicts.append(Verdict(_NAME, State.OK, f"{count(answering, 'address', 'addresses')} answered"))
-    elif not targets:
+def check_bootstrap(given: Given, targets: Sequence[tuple[Target, Probe]], *, linked: bool) -> list[Verdict]:
+    """Each that is not linked has a verdict. They are no catastrophe while anybody else is `linked`."""
+    verdicts = [_judge_own(address, given) for address in given.ours]
+    if given.answering:
+        answered = f"{count(given.answering, 'address', 'addresses')} answered"
+        verdicts.append(Verdict(_NAME, State.OK, answered))
+    elif not targets and not given.ours:
         verdicts.append(Verdict(_NAME, State.OK, "no address was given to start with"))
     verdicts += [_judge(target, probe) for target, probe in targets[:MAX_TARGETS_SHOWN]]
     if len(targets) > MAX_TARGETS_SHOWN:
@@ -48,6 +58,20 @@ def check_bootstrap(
     if not linked:
         return verdicts
     return [replace(item, state=min(item.state, State.WARN)) for item in verdicts]
+
+
+def _judge_own(address: str, given: Given) -> Verdict:
+    """One list of addresses for all nodes of a network is common, and holds each one's own."""
+    if not is_own(address, given.listening):
+        cause = "a copy of this node runs there, or the address leads back to this one"
+        fix = f"if it is a copy: {twins.FIX}"
+        return Verdict(_NAME, State.WARN, f"{address}: this node's own identity answers there", cause, fix)
+    finding = f"{address}: it is this node's own address"
+    if given.answering:
+        return Verdict(_NAME, State.OK, finding)
+    return Verdict(
+        _NAME, State.WARN, finding, "a node cannot start with itself", "give another node's with --bootstrap"
+    )
 
 
 def _judge(target: Target, probe: Probe) -> Verdict:
@@ -87,4 +111,6 @@ def _why(target: Target, probe: Probe) -> tuple[str, str]:
         return probe.unanswered, fix
     if target.reason is None:
         return "", ""
+    if target.reason == twins.TAKEN:
+        return target.reason, "wait for the next try, and see what is said of identity"
     return f"{target.reason}; a connection is taken there now", "wait for the next try"

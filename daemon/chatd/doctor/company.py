@@ -17,13 +17,15 @@ _FIND = "give one with --bootstrap HOST:PORT, or chatctl connect HOST:PORT"
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """`addresses` and `agents` of linked peers; `refused` counts what was not taken, by kind."""
+    """`addresses` and `agents` of linked peers; `refused` counts what was not taken, by kind; `heard_of`
+    addresses that nobody gave and that it may dial."""
 
     addresses: tuple[str, ...]
     inbound: int
     agents: tuple[str, ...]
     refused: Mapping[str, int]
     dials_somebody: bool
+    heard_of: int = 0
 
 
 def check_peers(company: Company) -> Verdict:
@@ -51,6 +53,9 @@ def _alone(company: Company) -> Verdict:
     elif strangers:
         cause = f"{count(strangers, 'caller')} of another network, or with another network key, came and went"
         fix = "compare --network and --network-key on both sides"
+    elif company.heard_of:
+        cause = f"it dials {count(company.heard_of, 'address', 'addresses')} it has heard of; nobody answers"
+        fix = f"wait, as it goes on; or {_FIND}"
     else:
         cause, fix = "it knows no address, and nobody has called", _FIND
     return Verdict("peers", State.WARN, "linked with nobody", cause, fix)

@@ -31,7 +31,15 @@ def check_listening(doors: Doors) -> Verdict:
     if not doors.listening:
         fix = "restart the daemon; its log says why"
         return Verdict("listening", State.BROKEN, "it listens on no port", "the port was lost", fix)
-    if not doors.reachable or _widest(doors.reachable) is Scope.LOOPBACK:
+    if not doors.reachable:
+        return Verdict(
+            "listening",
+            State.WARN,
+            f"on {where}",
+            "this machine has no address that others could reach",
+            "connect it to a network (ip address shows its interfaces)",
+        )
+    if _widest(doors.reachable) is Scope.LOOPBACK:
         return Verdict(
             "listening",
             State.WARN,

@@ -1,18 +1,19 @@
 """A visit to a daemon that runs: facts of its parts, a look out of the window, then judgement."""
 
 import asyncio
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 from chatcore import __version__, api
 from chatcore.inbox import TOO_EARLY
 from chatcore.names import join_address, split_address
-from chatd.doctor import bootstrap, clocks, company, doors, history, machine, nearby
+from chatd import twins
+from chatd.doctor import bootstrap, clocks, company, doors, history, identity, machine, nearby
 from chatd.doctor.bootstrap import Probe, Target
 from chatd.doctor.probes import probe
 from chatd.doctor.verdicts import Verdict, diagnosis
 from chatd.driver import Driver
+from chatd.ownaddress import own_hosts
 from chatd.settings import Settings
 from chatd.store import Store
 
@@ -43,18 +44,24 @@ class Doctor:
                 )
             )
             probes += [Probe()] * (len(targets) - len(probes))
-            own = await asyncio.to_thread(_own_hosts)
+            own = await asyncio.to_thread(own_hosts)
             return diagnosis(self._judge(list(zip(targets, probes, strict=True)), own))
 
-    def _judge(self, targets: list[tuple[Target, Probe]], own: list[str]) -> list[Verdict]:
-        way_in = self._doors(own)
+    def _judge(self, targets: list[tuple[Target, Probe]], hosts: list[str]) -> list[Verdict]:
+        node = self._driver.node
+        way_in = self._doors(hosts)
         friends = self._company(dials_somebody=bool(targets))
-        answering = len(self._driver.node.config.bootstrap) - len(targets)
+        given = bootstrap.Given(
+            answering=node.asked_for - len(targets),
+            ours=tuple(filter(node.is_own, node.config.bootstrap)),
+            listening=way_in.listening,
+        )
         return [
             doors.check_listening(way_in),
             doors.check_inbound(way_in),
-            *bootstrap.check_bootstrap(max(answering, 0), targets, linked=bool(friends.addresses)),
+            *bootstrap.check_bootstrap(given, targets, linked=bool(friends.addresses)),
             company.check_peers(friends),
+            identity.check_identity(twins.times_replaced(node.drops, self._driver.now().mono)),
             self._clock(),
             nearby.check_mdns(self._mdns()),
             machine.check_disk(machine.disk_at(Path(self._settings.paths.store))),
@@ -94,6 +101,7 @@ class Doctor:
             agents=tuple(link.user_agent for link in links),
             refused=self._driver.node.counters.refused,
             dials_somebody=dials_somebody,
+            heard_of=self._driver.node.heard_of,
         )
 
     def _clock(self) -> Verdict:
@@ -104,24 +112,16 @@ class Doctor:
         )
 
     def _history(self) -> history.History:
-        store = self._store
+        store, driver = self._store, self._driver
+        # Also after a write of something smaller that did succeed, and after a restart.
+        failing, mend = store.refusal or (driver.write_error, driver.write_hint)
         return history.History(
             used_bytes=store.used_bytes(),
             policy=self._settings.policy,
             persist=self._settings.persist,
-            failing=self._driver.write_error,
+            failing=failing,
+            mend=mend,
             damaged=store.damaged,
             quarantined=tuple(str(path) for path in store.quarantined),
             restored=self._driver.node.waits_to_catch_up,
         )
-
-
-def _own_hosts() -> list[str]:
-    """This machine's addresses, but for loopback and those that only mean something on one cable."""
-    ifaddr = importlib.import_module("ifaddr")
-    hosts = [
-        ip.ip if isinstance(ip.ip, str) else ip.ip[0]
-        for adapter in ifaddr.get_adapters()
-        for ip in adapter.ips
-    ]
-    return [host for host in hosts if not host.startswith(("127.", "fe80:")) and host != "::1"]

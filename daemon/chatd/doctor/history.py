@@ -11,12 +11,14 @@ NEAR_THE_LIMIT = 0.8
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`failing`: what the last write ended with; `quarantined`: folders with damaged files moved aside."""
+    """`failing`: what the last write ended with, and `mend` what to do about it, where that is known;
+    `quarantined`: folders with damaged files moved aside."""
 
     used_bytes: int
     policy: Policy
     persist: bool = True
     failing: str | None = None
+    mend: str = ""
     damaged: int = 0
     quarantined: tuple[str, ...] = ()
     restored: bool = False
@@ -26,7 +28,7 @@ def check_store(history: History) -> Verdict:
     """The worst of what is so, as one line."""
     used, most = history.used_bytes, history.policy.most_bytes
     if history.failing is not None:
-        fix = "free disk space or raise --max-store; the next message is then stored"
+        fix = history.mend or "free disk space; the next message is then stored"
         return Verdict("store", State.BROKEN, "messages are not stored", history.failing, fix)
     if history.restored:
         return Verdict(

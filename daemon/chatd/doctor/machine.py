@@ -1,16 +1,14 @@
 """The disk and the limits of this machine: may it be written to, is there space, are there files to open."""
 
-import grp
 import os
-import pwd
 import resource
 import shutil
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from chatd.doctor.verdicts import State, Verdict
 from chatd.doctor.wording import size
+from chatd.folders import existing, refusal
 
 NEARLY_FULL_BYTES = 512 * 1024 * 1024
 FULL_BYTES = 16 * 1024 * 1024
@@ -43,40 +41,6 @@ def disk_at(folder: Path) -> Disk:
     """The folder itself, or what is to hold it."""
     there = existing(folder)
     return Disk(folder, shutil.disk_usage(there).free, refusal(there))
-
-
-def existing(path: Path) -> Path:
-    """It, or the nearest folder above it that is there."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
-
-
-def refusal(path: Path) -> str | None:
-    """Why we may not write to what is there. Root may, but for a file system that takes nothing."""
-    if os.statvfs(path).f_flag & os.ST_RDONLY:
-        return f"the file system that {path} is on is read-only"
-    wanted = os.W_OK | (os.X_OK if path.is_dir() else 0)
-    if os.access(path, wanted, effective_ids=True):
-        return None
-    found = path.stat()
-    mode = stat.S_IMODE(found.st_mode)
-    return f"user {_user(os.geteuid())} may not write to {path} (mode {mode:04o}, of {_owner(found)})"
-
-
-def _owner(found: os.stat_result) -> str:
-    try:
-        group = grp.getgrgid(found.st_gid).gr_name
-    except KeyError:
-        group = str(found.st_gid)
-    return f"{_user(found.st_uid)}:{group}"
-
-
-def _user(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
 
 
 def files_now(max_peers: int) -> Files:

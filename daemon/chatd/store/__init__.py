@@ -218,6 +218,11 @@ class Store:
         """Of the data file, without free pages, which are written to next."""
         return self._tables.used_bytes()
 
+    @property
+    def refusal(self) -> tuple[str, str] | None:
+        """Why it takes no messages though the disk would, and what to do; None while it does."""
+        return self.retention.refusal() if self.retention.full() else None
+
     def known(self, ids: Sequence[MessageId]) -> set[MessageId]:
         """Which of them are stored."""
         with self._tables.reading() as txn, txn.cursor(self._tables.ids) as cursor:

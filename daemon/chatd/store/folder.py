@@ -14,6 +14,9 @@ from chatd.store.records import NotDataFile, read_header
 FOLDER_MODE = 0o700
 _OTHERS = 0o077
 DATA_FILE = "data.mdb"
+LMDB_LOCK = "lock.mdb"
+STORE_LOCK = "store.lock"
+"""Ours, on which a second daemon fails; LMDB's own is for its readers."""
 
 
 def prepare_folder(folder: Path) -> None:
@@ -21,13 +24,30 @@ def prepare_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=FOLDER_MODE, parents=True)
     except FileExistsError:
-        mode = stat.S_IMODE(folder.stat().st_mode)
-        if folder.is_dir() and mode & _OTHERS:
-            why = f"others on this machine may read it (mode {mode:04o})"
-            hint = f"chmod 700 {shlex.quote(str(folder))}, or choose another folder"
-            raise StoreUnusable(folder, why, hint) from None
+        refuse_folder(folder)
     else:
         sync_folder(folder.parent)
+
+
+def refuse_folder(folder: Path) -> None:
+    """Where something is there that is no folder, or not private. Raises StoreUnusable or OSError."""
+    if not os.path.lexists(folder):
+        return
+    found = folder.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise StoreUnusable(folder, "it is not a folder", "move it away, or choose another with --db-path")
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & _OTHERS:
+        why = f"others on this machine may read it (mode {mode:04o})"
+        hint = f"chmod 700 {shlex.quote(str(folder))}, or choose another folder"
+        raise StoreUnusable(folder, why, hint)
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Files of LMDB's that may not be opened for writing. Raises OSError; changes nothing."""
+    for name in (DATA_FILE, LMDB_LOCK):
+        if (path := folder / name).exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
 
 
 def sync_folder(folder: Path) -> None:

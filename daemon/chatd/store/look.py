@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 import lmdb
 
-from chatd.store import child, marks, tables
+from chatd.store import child, marks, readiness, tables
 from chatd.store.batches import StoreUnusable
 from chatd.store.child import KilledByDamage, say
 from chatd.store.faults import DAMAGED_HINT, describe, refusing
-from chatd.store.folder import DATA_FILE, check_data_file
+from chatd.store.folder import DATA_FILE, check_data_file, refuse_folder, refuse_unwritable
 from chatd.store.migrate import schema_of
+from chatd.store.pages import PageFile
 from chatd.store.records import RecordDamaged
+from chatd.store.remains import has_remains, refuse_hopeless
 
 
 class State(Enum):
@@ -41,9 +43,11 @@ class Look(NamedTuple):
 
 
 def look_at(folder: Path) -> Look:
-    """Raises StoreUnusable where a start would do so at once."""
+    """Raises StoreUnusable where a start would do so, too."""
     data = folder / DATA_FILE
     with refusing(folder):
+        refuse_folder(folder)
+        refuse_unwritable(folder)
         marks.refuse_bereft(folder)
         if not data.exists() or data.stat().st_size == 0:
             return Look(State.NONE)
@@ -51,15 +55,30 @@ def look_at(folder: Path) -> Look:
         try:
             check_data_file(folder)
             schema = _schema(folder)
-        except StoreUnusable as error:
-            if clean:
+        except StoreUnusable:
+            why = None if clean else _damage(folder)
+            if why is None:
                 raise
-            return Look(State.DAMAGED, error.why)
+            refuse_hopeless(folder, data, why)
+            return Look(State.DAMAGED, why)
         if schema is not None:
             tables.refuse_newer(folder, schema)
-        if not clean:
-            return Look(State.UNCLEAN)
-        return Look(State.OLDER if schema is not None and schema < tables.SCHEMA else State.SOUND)
+        if clean:
+            return Look(State.OLDER if schema is not None and schema < tables.SCHEMA else State.SOUND)
+        if not _has_remains(data) and (why := _damage(folder)) is not None:
+            refuse_hopeless(folder, data, why)
+        return Look(State.UNCLEAN)
+
+
+def _has_remains(data: Path) -> bool:
+    """Where nothing is whole a closer look is due: a start may refuse it."""
+    with data.open("rb") as file:
+        return has_remains(PageFile(file))
+
+
+def _damage(folder: Path) -> str | None:
+    """In the words of a start."""
+    return readiness.damage_of(folder, lambda *_: None)[0]
 
 
 def _schema(folder: Path) -> int | None:

@@ -14,6 +14,7 @@ from chatd.store.batches import StoreUnusable
 from chatd.store.child import Tell
 from chatd.store.faults import DAMAGED_HINT, describe
 from chatd.store.folder import DATA_FILE, FOLDER_MODE, sync_folder
+from chatd.store.remains import hopeless, refuse_hopeless
 
 PREFIX = "quarantine-"
 STAGING = "salvage.tmp"
@@ -52,12 +53,13 @@ def quarantine(folder: Path, why: str, tell: Tell) -> Quarantine:
     staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)
     try:
+        refuse_hopeless(folder, folder / DATA_FILE, why)
         staging.mkdir(mode=FOLDER_MODE)
         result = child.run(
             folder, "chatd.store.salvage", folder / DATA_FILE, staging, event="store_salvaging", tell=tell
         )
         if not result.get("messages") and not result.get("others"):
-            raise StoreUnusable(folder, f"it is damaged, and nothing in it can be read ({why})", DAMAGED_HINT)
+            raise hopeless(folder, why)
         return _exchange(folder, staging, why, result["messages"], result["strays"])
     except child.KilledByDamage as error:
         raise StoreUnusable(folder, f"it is damaged ({why}), and {error}", DAMAGED_HINT) from error

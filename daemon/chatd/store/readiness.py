@@ -41,9 +41,8 @@ def make_ready(folder: Path, tell: Tell) -> list[int]:
 
 
 def _look_over(folder: Path, tell: Tell) -> list[int]:
-    started = time.monotonic()
     tell("store_check", {"why": "it was not closed cleanly", "bytes": (folder / DATA_FILE).stat().st_size})
-    why, damaged = _damage(folder, tell, started)
+    why, damaged = damage_of(folder, tell)
     if why is None:
         return damaged
     tell("store_damaged", {"why": why})
@@ -60,8 +59,9 @@ def _look_over(folder: Path, tell: Tell) -> list[int]:
     return []
 
 
-def _damage(folder: Path, tell: Tell, started: float) -> tuple[str | None, list[int]]:
+def damage_of(folder: Path, tell: Tell) -> tuple[str | None, list[int]]:
     """What is wrong with the file's structure; None when the daemon may open it, and mend these messages."""
+    started = time.monotonic()
     try:
         result = child.run(folder, "chatd.store.check", folder / DATA_FILE, event="store_checking", tell=tell)
     except KilledByDamage as error:

@@ -16,7 +16,7 @@ import lmdb
 
 from chatcore.ids import DIGEST_BYTES
 from chatd.store import records
-from chatd.store.batches import Stored, StoreUnusable
+from chatd.store.batches import Stored
 from chatd.store.child import say
 from chatd.store.faults import describe
 from chatd.store.own import MAX_OWN, is_waiting
@@ -27,7 +27,6 @@ from chatd.store.tables import (
     LAST_SEQ_KEY,
     LAST_STAMP_KEY,
     MAX_MAP_BYTES,
-    SCHEMA,
     SCHEMA_KEY,
     SEALED_TABLES,
     Tables,
@@ -51,8 +50,6 @@ def main(path: Path, folder: Path) -> None:
             salvage = Salvage(PageFile(file), folder)
             messages, others = salvage.run()
         say(done=True, messages=messages, others=others, strays=salvage.strays)
-    except StoreUnusable as error:
-        say(error=error.why, hint=error.hint)
     except (OSError, lmdb.Error) as error:
         say(error=describe(error), hint="free disk space")
 
@@ -73,12 +70,8 @@ class Salvage:
         """Ids of what retention had to leave alone: it is kept below its room's floor, too."""
 
     def run(self) -> tuple[int, int]:
-        """How many messages and other entries were saved. Raises StoreUnusable, OSError or lmdb.Error."""
+        """How many messages and other entries were saved. Raises OSError or lmdb.Error."""
         known = self._known_entries()
-        schema = sealed_number(known.get("meta", {}).get(SCHEMA_KEY))
-        if schema is not None and schema > SCHEMA:
-            why = f"it is damaged, and was written by a newer chatd (schema {schema})"
-            raise StoreUnusable(self._folder, why, "update chatd")
         self._tables = Tables(
             self._folder, sync=False, map_bytes=START_MAP_BYTES, max_map_bytes=MAX_MAP_BYTES
         )

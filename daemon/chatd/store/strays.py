@@ -34,7 +34,7 @@ class Strays:
 
     def add(self, nodes: Iterable[Node]) -> None:
         for node in nodes:
-            known = _place(node)
+            known = place(node)
             if known is None:
                 continue
             table, rank = known
@@ -46,7 +46,7 @@ class Strays:
                 entries[node.key] = node.value
 
 
-def _place(node: Node) -> tuple[str, Rank] | None:
+def place(node: Node) -> tuple[str, Rank] | None:
     """Its table, and how much it says."""
     try:
         body = records.unseal(node.value)

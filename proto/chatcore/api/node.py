@@ -19,7 +19,9 @@ class BackupParams:
 
 
 class Status(TypedDict):
-    """`version` is the daemon's own, `api_version` that of this interface (SemVer)."""
+    """`version` is the daemon's own, `api_version` that of this interface (SemVer). `dialling`: addresses
+    that were given and are not linked. `heard_of` counts others that it may dial: learned from peers, found
+    nearby, or met before."""
 
     version: str
     api_version: str
@@ -31,6 +33,7 @@ class Status(TypedDict):
     rooms: list[str]
     uptime_s: float
     dialling: list["Dialling"]
+    heard_of: NotRequired[int]  # not by daemons of before it was counted
     store: "StoreState"
     mdns: "MdnsState"
     history: NotRequired[list["RoomHistory"]]  # not by daemons of before it was known
@@ -38,7 +41,7 @@ class Status(TypedDict):
 
 class RoomHistory(TypedDict):
     """`state`: `whole`, all that linked members have is here; `fetching`, it is compared or on its way, or
-    most members say that their clocks are over 10 minutes ahead of this node's, which takes nothing from beyond;
+    most members' clocks are over 10 minutes ahead of this node's, which takes nothing from beyond;
     `alone`, nobody in the room is linked. `outstanding`: messages known to be missing so far; while
     comparing goes on it may rise."""
 

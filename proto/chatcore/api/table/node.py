@@ -37,6 +37,7 @@ METHODS: dict[str, Method] = {
                     "rooms": ["lobby"],
                     "uptime_s": 5.623,
                     "dialling": [],
+                    "heard_of": 2,
                     "store": {"used_bytes": 8192, "damaged": 0, "quarantined": [], "restored": False},
                     "mdns": {"state": "working", "reason": None, "found": 1},
                     "history": [{"room": "lobby", "state": "whole", "outstanding": 0}],

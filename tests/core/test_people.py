@@ -127,9 +127,7 @@ def rename(book: Playbook, name: str) -> list[Output]:
 def test_node_takes_no_name_that_it_gave_to_somebody() -> None:
     book = Playbook()
     giving = book.handle(NamePeer(book.next_request(), BOB.peer_id, "bob", "Bobby"))
-    for _ in range(
-        2 * RENAME_BURST
-    ):  # what is refused counts for nothing; on its way to disk, it is taken too
+    for _ in range(2 * RENAME_BURST):  # refusals count for nothing, an alias on its way to disk does count
         assert one(rename(book, "B0BBY"), Rejected).error.kind == "alias_taken"
     book.settle(giving)
     assert one(rename(book, "bobby"), Rejected).error.kind == "alias_taken"

@@ -25,7 +25,7 @@ def request(number: int, method: str, params: Params | None) -> str:
     if len(text) > MAX_REQUEST_BYTES:
         raise BadUsage(
             f"a call of {method} would have {len(text)} bytes, the daemon takes {MAX_REQUEST_BYTES}",
-            "ask for less at once",
+            "split it",
         )
     return text
 

@@ -69,7 +69,7 @@ def went_away(place: Place) -> MaybeDone:
 def too_long(place: Place) -> DaemonUnreachable:
     """It hung up on a request of a size that we thought it takes."""
     why = f"the daemon at {place.socket} takes no request as long as this one"
-    return DaemonUnreachable(place.socket, why, "ask for less at once", transient=False)
+    return DaemonUnreachable(place.socket, why, "split it", transient=False)
 
 
 def closed_here(place: Place) -> MaybeDone:

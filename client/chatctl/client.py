@@ -71,7 +71,7 @@ class Chatd:
     async def call(self, method: str, params: Params | None = None) -> Any:
         """Any method of docs/rpc.md. Waits for a daemon that is away, and does nothing twice.
 
-        Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut.
+        Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut, and BadUsage for what is too long.
         """
         return await self._ask(method, params, again=False)
 
@@ -132,16 +132,17 @@ class Chatd:
 
     async def _ask_once(self, method: str, params: Params | None) -> Any:
         """Over a new connection: nobody knows of a kept one whether the daemon is still behind it."""
+        link: Link | None = None
         async with self._calls:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     link = await Link.open(self._place)
-                    try:
-                        return await link.ask(method, params)
-                    finally:
-                        await link.close()
+                    return await link.ask(method, params)
             except TimeoutError as error:
                 raise reach.timed_out(self._place, self._timeout_s) from error
+            finally:
+                if link is not None:
+                    await link.close()  # outside the deadline, which is for the answer
 
     # Events
 

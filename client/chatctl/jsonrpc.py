@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chatctl.failures import RpcRefused
+from chatctl.failures import BadUsage, RpcRefused
+from chatctl.limits import MAX_REQUEST_BYTES
 
 Params = Mapping[str, Any] | list[Any]
 
@@ -16,10 +17,17 @@ class NotJsonRpc(ValueError):
 
 
 def request(number: int, method: str, params: Params | None) -> str:
+    """Raises BadUsage for one that no daemon takes."""
     document: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
     if params:
         document["params"] = params
-    return json.dumps(document)
+    text = json.dumps(document)  # ASCII: as many bytes as characters
+    if len(text) > MAX_REQUEST_BYTES:
+        raise BadUsage(
+            f"a call of {method} would have {len(text)} bytes, the daemon takes {MAX_REQUEST_BYTES}",
+            "split it",
+        )
+    return text
 
 
 def parse(data: str | bytes | bytearray) -> dict[str, Any]:

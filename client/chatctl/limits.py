@@ -3,6 +3,9 @@
 DEFAULT_TIMEOUT_S = 10.0
 MIN_TIMEOUT_S = 0.001
 MAX_TIMEOUT_S = 86_400.0
+MAX_REQUEST_BYTES = 1024 * 1024
+"""What the daemon takes at once, as docs/rpc.md says. More is refused here, in words, and not sent."""
+
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 """A thousand texts of 16 KiB, each character escaped to six."""
 

@@ -65,12 +65,16 @@ class Link:
         await self._socket.close()
 
     async def send(self, number: int, method: str, params: Params | None = None) -> None:
-        """`number` is what its answer will bear. Raises MaybeDone or BadAnswer."""
+        """`number` is what its answer will bear. Raises BadUsage for one too long, or as `receive`."""
+        text = jsonrpc.request(number, method, params)
         with _talking(self._place):
-            await self._socket.send(jsonrpc.request(number, method, params))
+            await self._socket.send(text)
 
     async def receive(self) -> dict[str, Any]:
-        """The next answer or notification. Raises MaybeDone, BadAnswer or ApiMismatch."""
+        """The next answer or notification.
+
+        Raises MaybeDone, BadAnswer, ApiMismatch, or DaemonUnreachable when a request was too long for it.
+        """
         document = await self._document()
         if not self._greeted:
             self._check_version(document)
@@ -79,7 +83,7 @@ class Link:
         return document
 
     async def ask(self, method: str, params: Params | None = None) -> Any:
-        """For a connection on which nobody else receives. Raises RpcRefused as well."""
+        """For a connection on which nobody else receives. Raises RpcRefused and BadUsage as well."""
         await self.send(_ASKED, method, params)
         while (document := await self.receive()).get("id") != _ASKED:
             pass
@@ -127,10 +131,14 @@ def _opening(place: Place) -> Iterator[None]:
 
 @contextmanager
 def _talking(place: Place) -> Iterator[None]:
-    """Raises MaybeDone or BadAnswer."""
+    """Raises MaybeDone, BadAnswer or DaemonUnreachable."""
     try:
         yield
     except ConnectionClosed as error:
-        if error.sent is not None and error.sent.code == CloseCode.MESSAGE_TOO_BIG:
+        # Whoever hears a code says it again (RFC 6455, section 5.5.1): what counts is who said it first.
+        first = error.rcvd if error.rcvd is not None and error.rcvd_then_sent is not False else error.sent
+        if first is not None and first.code == CloseCode.MESSAGE_TOO_BIG:
+            if first is error.rcvd:
+                raise reach.too_long(place) from error
             raise reach.bad_answer(place, f"its answer is over {MAX_ANSWER_BYTES} bytes") from error
         raise reach.went_away(place) from error

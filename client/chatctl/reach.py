@@ -66,6 +66,20 @@ def went_away(place: Place) -> MaybeDone:
     )
 
 
+def too_long(place: Place) -> DaemonUnreachable:
+    """It hung up on a request of a size that we thought it takes."""
+    why = f"the daemon at {place.socket} takes no request as long as this one"
+    return DaemonUnreachable(place.socket, why, "split it", transient=False)
+
+
+def closed_here(place: Place) -> MaybeDone:
+    """We closed the connection while a request was under way."""
+    return MaybeDone(
+        place.socket,
+        f"the connection to {place.socket} was closed here before an answer; it may have been done or not",
+    )
+
+
 def timed_out(place: Place, seconds: float) -> TimedOut:
     """It did not answer in time."""
     return TimedOut(

@@ -86,6 +86,7 @@ class Stream:
         return snapshot
 
     async def close(self) -> None:
+        """Updates end, and calls under way fail."""
         if self._runner is not None:
             self._runner.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -93,6 +94,7 @@ class Stream:
         while self._updates.full():
             self._updates.get_nowait()
         self._updates.put_nowait(None)  # whoever waits for an update waits no longer
+        self._fail_calls(reach.closed_here(self._place))
         if self._link is not None:
             await self._link.close()
 
@@ -116,7 +118,7 @@ class Stream:
             yield update
 
     async def call(self, method: str, params: Params | None = None) -> Any:
-        """Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut."""
+        """Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut, and BadUsage for what is too long."""
         if self._link is None:
             raise DaemonUnreachable(
                 self._place.socket, "the daemon is away", f"start it: {self._place.start}"
@@ -148,12 +150,15 @@ class Stream:
         while True:
             failure = await self._serve()
             self._link = None
-            for answer in self._pending.values():
-                if not answer.done():
-                    answer.set_exception(failure)
+            self._fail_calls(failure)
             await self._updates.put(Away(failure))
             snapshot = await self._reconnect()
             await self._updates.put(Back(snapshot, self._resume(snapshot)))
+
+    def _fail_calls(self, failure: DaemonUnreachable) -> None:
+        for answer in self._pending.values():
+            if not answer.done():
+                answer.set_exception(failure)
 
     def _resume(self, snapshot: "Subscribed") -> bool:
         """Whether the numbers seen so far still count here."""
@@ -186,13 +191,15 @@ class Stream:
                 pass
 
     async def _connect(self) -> "Subscribed":
-        async with self._deadline():
-            link = await Link.open(self._place)
-            try:
+        link: Link | None = None
+        try:
+            async with self._deadline():
+                link = await Link.open(self._place)
                 snapshot = await self._subscribe(link)
-            except BaseException:
+        except BaseException:
+            if link is not None:
                 await link.close()
-                raise
+            raise
         self._link = link
         return snapshot
 

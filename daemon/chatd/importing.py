@@ -16,6 +16,8 @@ from chatcore.errors import BadName, Malformed
 from chatcore.ids import RoomId
 from chatcore.messages import MAX_ROOMS
 from chatcore.names import room_id, room_name
+from chatd.people import author_of
+from chatd.views import rfc3339
 
 
 class _Refused(Exception):
@@ -86,7 +88,14 @@ def _open(message: Any, network: str, now: Now, floor: Callable[[RoomId], int]) 
 
 def _check_shown(message: dict[str, Any], envelope: Envelope) -> None:
     """What a line says beside the payload is for people to read; a file that was changed there is damaged."""
-    signed = {"id": str(envelope.id), "time_ms": wall_ms_of(envelope.stamp), "username": envelope.username}
+    time_ms = wall_ms_of(envelope.stamp)
+    signed: dict[str, object] = {
+        "id": str(envelope.id),
+        "author": str(author_of(envelope.author)),
+        "username": envelope.username,
+        "time_ms": time_ms,
+        "time": rfc3339(time_ms),
+    }
     if isinstance(envelope.body, Chat):
         signed["text"] = envelope.body.text
     for name, value in signed.items():

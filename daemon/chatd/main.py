@@ -21,11 +21,12 @@ import uvloop
 from chatcore import __version__
 from chatcore.addresses import is_everywhere
 from chatcore.clock import HybridClock
-from chatcore.errors import LocalError
+from chatcore.errors import AliasTaken, LocalError
 from chatcore.events import RoomRecord, Started, Stop
 from chatcore.handshake import Credentials
 from chatcore.names import room_id, split_address
 from chatcore.node import Node
+from chatcore.people import check_free
 from chatd import attach, beforehand, logs, settings
 from chatd.backup import Backups
 from chatd.discovery import Discovery
@@ -286,6 +287,10 @@ class Daemon:
                 max_peers=link.max_peers,
                 safe=safe,
             )
+        try:
+            check_free(self._store.people(), self._settings.node.username)
+        except AliasTaken as error:
+            log.warning("name_like_an_alias", why=str(error), hint=error.hint)
         if self._console:
             chat, chatctl = (
                 attach.command(client, self._settings.home, paths.socket) for client in ("chat", "chatctl")

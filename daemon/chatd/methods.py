@@ -203,7 +203,6 @@ class Methods:
 
     async def peer_alias(self, params: api.AliasParams) -> api.AcquaintanceChange:
         peer_id, name = await self._find_peer(params.peer)
-        people.check_alias(self._node, params.alias or "")
         reply = await self._driver.request(
             lambda request: NamePeer(request, peer_id, name, params.alias or "")
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from chatcore.envelopes import Envelope
-from chatcore.errors import AliasTaken, AmbiguousPeer, OwnPeer, UnknownPeer
+from chatcore.errors import AmbiguousPeer, OwnPeer, UnknownPeer
 from chatcore.events import MemberChanged, MessageAdded, News
 from chatcore.identity import peer_id_of
 from chatcore.ids import PEER_ID_CHARS, SHORT_CHARS, PeerId
@@ -44,13 +44,6 @@ def find(node: Node, text: str, mono: float, authors: Names) -> tuple[PeerId, st
     if found[0] == node.identity.peer_id:
         raise OwnPeer
     return found[0], names.get(found[0], "")
-
-
-def check_alias(node: Node, alias: str) -> None:
-    """Nobody else is to be called as this node calls itself now. Raises AliasTaken."""
-    own = node.config.username
-    if alias and skeleton(alias) == skeleton(own):
-        raise AliasTaken(alias, own, "your own name")
 
 
 def _matching(node: Node, text: str, names: Names) -> list[PeerId]:
@@ -91,7 +84,7 @@ def known(node: Node, mono: float) -> dict[PeerId, str]:
     for room in node.rooms.values():
         names |= {member.peer_id: member.username for member in room.members}
     names |= {link.peer_id: link.username for link in node.links}
-    return {**names, node.identity.peer_id: node.config.username}
+    return {**names, node.identity.peer_id: node.username}
 
 
 def _label(peer_id: PeerId, names: Names) -> str:

@@ -31,6 +31,12 @@ MAX_PAGES_OVER_HTTP = 4
 SEND_TIMEOUT_S = 30.0
 """Who does not take what it is sent within it is cut off; a subscriber may come back from its last `seq`."""
 
+STALL_S = 3.0
+"""Who takes no further piece of an answer to POST /rpc within it is cut off: others may wait for a page, and
+clients give up after 10 s."""
+
+PIECE_BYTES = 256 * 1024
+
 SHUTDOWN_S = 1.0
 """What clients get to take our goodbye when the daemon stops."""
 
@@ -87,7 +93,7 @@ class Server:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _handle_rpc(self, request: web.Request) -> web.Response:
+    async def _handle_rpc(self, request: web.Request) -> web.StreamResponse:
         try:
             text = (await request.read()).decode()
         except UnicodeDecodeError:
@@ -96,14 +102,13 @@ class Server:
             answer = await self._dispatcher.answer(text, lambda: held.enter_async_context(self._pages))
             if answer is None:
                 return web.Response(status=204)
-            response = web.Response(body=answer, content_type="application/json", charset="utf-8")
-            await _deliver(request, response)
-            return response
+            return await _deliver(request, answer)
 
     async def _handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         if len(self._conversations) >= MAX_WEBSOCKETS:
             raise web.HTTPServiceUnavailable(text=f"{MAX_WEBSOCKETS} WebSockets are open; close one\n")
-        websocket = web.WebSocketResponse(max_msg_size=api.MAX_REQUEST_BYTES, compress=False)
+        # The first size that aiohttp refuses.
+        websocket = web.WebSocketResponse(max_msg_size=api.MAX_REQUEST_BYTES + 1, compress=False)
         await websocket.prepare(request)
         async with asyncio.TaskGroup() as tasks:
             conversation = _Conversation(self, websocket, request.transport, tasks)
@@ -205,16 +210,26 @@ class _Conversation:
             transport.abort()
 
 
-async def _deliver(request: web.Request, response: web.Response) -> None:
+async def _deliver(request: web.Request, answer: bytearray) -> web.StreamResponse:
     """Until it is read, but for what the socket holds. Raises ConnectionError."""
+    response = web.StreamResponse()
+    response.content_type, response.charset = "application/json", "utf-8"
+    response.content_length = len(answer)
+    rest = memoryview(answer)
     try:
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await response.prepare(request)
-            await response.write_eof()
+            while rest:
+                async with asyncio.timeout(STALL_S):
+                    await response.write(rest[:PIECE_BYTES])
+                rest = rest[PIECE_BYTES:]
+            async with asyncio.timeout(STALL_S):
+                await response.write_eof()
     except TimeoutError as error:
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("it does not read its answer") from error
+    return response
 
 
 def _notification(method: str, params: bytes) -> bytes:

@@ -1,8 +1,11 @@
 """What this node calls itself, and how often it may take another name."""
 
+from collections.abc import Iterable
+
 from chatcore.errors import RenamedTooOften
 from chatcore.limits import TokenBucket
 from chatcore.names import username
+from chatcore.people import Person, check_free
 
 RENAME_EVERY_S = 30.0
 RENAME_BURST = 3
@@ -15,11 +18,15 @@ class Nickname:
         self.text = text
         self._bucket = TokenBucket(1 / RENAME_EVERY_S, RENAME_BURST, mono)
 
-    def change(self, wanted: str, mono: float) -> bool:
-        """False when it is our name already. Raises BadName or RenamedTooOften."""
+    def change(self, wanted: str, people: Iterable[Person], mono: float) -> bool:
+        """False when it is our name already; those `people` may have it as an alias.
+
+        Raises BadName, AliasTaken or RenamedTooOften.
+        """
         name = username(wanted)
         if name == self.text:
             return False
+        check_free(people, name)
         if not self._bucket.take(mono):
             raise RenamedTooOften(RENAME_EVERY_S)
         self.text = name

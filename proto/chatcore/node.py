@@ -224,6 +224,7 @@ class Node:
         )
         self._requests = Requests(
             config.network,
+            nickname=self._nickname,
             rooms=self.rooms,
             swarms=self._swarms,
             gossip=self._gossip,
@@ -459,7 +460,8 @@ class Node:
 
     def _handle_rename(self, event: Rename, now: Now) -> list[Output]:
         try:
-            changed = self._nickname.change(event.username, now.mono)
+            known = self._requests.people_to_be().values()
+            changed = self._nickname.change(event.username, known, now.mono)
         except LocalError as error:
             return [Rejected(event.request, error)]
         reply = Replied(event.request, RenameReply(self.username, changed))

@@ -91,18 +91,28 @@ def blocking(known: Mapping[PeerId, Person], peer_id: PeerId, name: str, *, bloc
     return replace(person, blocked=blocked, username=name or person.username)
 
 
-def naming(known: Mapping[PeerId, Person], peer_id: PeerId, name: str, alias: str) -> Person:
-    """The same, named; an empty alias takes the name away. Raises BadName, AliasTaken, TooManyAliases."""
+def naming(known: Mapping[PeerId, Person], peer_id: PeerId, name: str, alias: str, own: str) -> Person:
+    """The same, named; an empty alias takes the name away. `own` is what this node calls itself.
+
+    Raises BadName, AliasTaken, TooManyAliases.
+    """
     person = known.get(peer_id) or Person(peer_id)
     if alias:
         _check_alias(alias)
+        if skeleton(alias) == skeleton(own):
+            raise AliasTaken(alias, own, "your own name")
         others = [item for item in known.values() if item.alias and item.peer_id != peer_id]
-        for other in others:
-            if skeleton(other.alias) == skeleton(alias):
-                raise AliasTaken(alias, other.alias, f"your name for {other.peer_id.short}")
+        check_free(others, alias)
         if len(others) >= MAX_ALIASES:
             raise TooManyAliases(MAX_ALIASES)
     return replace(person, alias=alias, username=name or person.username)
+
+
+def check_free(people: Iterable[Person], name: str) -> None:
+    """Whether nobody among them has an alias that this name could be taken for. Raises AliasTaken."""
+    for person in people:
+        if person.alias and skeleton(person.alias) == skeleton(name):
+            raise AliasTaken(name, person.alias, f"your name for {person.peer_id.short}")
 
 
 def _check_alias(alias: str) -> None:

@@ -53,10 +53,11 @@ from chatcore.events import (
     StoredMessage,
 )
 from chatcore.gossip import Gossip
-from chatcore.ids import RoomId
+from chatcore.ids import PeerId, RoomId
 from chatcore.links import Link
 from chatcore.messages import MAX_ROOMS, REFUSED_EXPIRED, REFUSED_FUTURE, Refused
 from chatcore.names import room_id, room_name
+from chatcore.nickname import Nickname
 from chatcore.outbox import MAX_UNSENT, Outbox
 from chatcore.own import MAX_CLIENT_ID_CHARS, OwnMessage
 from chatcore.people import People, Person, blocking, naming
@@ -145,6 +146,7 @@ class Requests:
         self,
         network: str,
         *,
+        nickname: Nickname,
         rooms: Mapping[RoomId, Room],
         swarms: Swarms,
         gossip: Gossip,
@@ -161,6 +163,7 @@ class Requests:
         self._gossip = gossip
         self._outbox = outbox
         self._people = people
+        self._nickname = nickname
         self._discouraged = discouraged
         self._shunned = shunned
         self._counters = counters
@@ -252,13 +255,17 @@ class Requests:
         rooms = [record for record in event.rooms if record.room not in self._rooms.keys() | moving]
         return [self._persist(_Importing(event.request, event.messages, tuple(rooms)))]
 
+    def people_to_be(self) -> Mapping[PeerId, Person]:
+        """Once all is on disk that the owner settled."""
+        under_way = [commit.person for commit in self._commits.values() if isinstance(commit, _Settling)]
+        return self._people.with_also(under_way)
+
     def _handle_settle(self, event: BlockPeer | NamePeer, now: Now) -> list[Output]:
         """Judged together with what is on its way, or two requests at once could take one name."""
-        under_way = [commit.person for commit in self._commits.values() if isinstance(commit, _Settling)]
-        known = self._people.with_also(under_way)
+        known = self.people_to_be()
         forgiven: tuple[Discouraged, ...] = ()
         if isinstance(event, NamePeer):
-            person = naming(known, event.peer_id, event.username, event.alias)
+            person = naming(known, event.peer_id, event.username, event.alias, self._nickname.text)
         else:
             person = blocking(known, event.peer_id, event.username, blocked=event.blocked)
             found = None if event.blocked else self._discouraged.find(event.peer_id, now.mono)

@@ -15,7 +15,13 @@ OTHER_ID = "zz27" + "b" * 48
 
 DEADLINE_S = 15
 
-HANG_UP = object()
+
+@dataclass(frozen=True)
+class HangUp:
+    code: int = 1000
+
+
+HANG_UP = HangUp()
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def message(seq: int, text: str = "hello", **fields: Any) -> Json:
 
 class FakeChatd:
     """`answer` gives the result for a method and its parameters; a str is sent as it is, None not at all,
-    a Refusal as an error, and at HANG_UP the connection is cut."""
+    a Refusal as an error, and at a HangUp the connection is closed with its code."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -66,6 +72,9 @@ class FakeChatd:
         self.sockets: list[web.WebSocketResponse] = []
         self.hello: Any = {"api_version": "1.0.0"}
         self.status = 101
+        self.lingers = False
+        """Whether it reads nothing more once it has answered, not even that the client closes."""
+
         self._called = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -106,6 +115,8 @@ class FakeChatd:
             async for frame in socket:
                 if frame.type is WSMsgType.TEXT:
                     await self._on_request(socket, json.loads(frame.data))
+                if self.lingers:
+                    await asyncio.Event().wait()  # until the server is stopped
         finally:
             self.sockets.remove(socket)
         return socket
@@ -117,8 +128,8 @@ class FakeChatd:
         self._called.set()
         subscribing = method == "events.subscribe"
         result = self.snapshot if subscribing else self.answer(method, params)
-        if result is HANG_UP:
-            await socket.close()
+        if isinstance(result, HangUp):
+            await socket.close(code=result.code)
         elif isinstance(result, str):
             await socket.send_str(result)
         elif isinstance(result, Refusal):

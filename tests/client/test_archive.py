@@ -128,6 +128,34 @@ def test_import_says_which_lines_are_bad_and_stores_the_others(other: Daemon, ex
     assert "Traceback" not in there.err
 
 
+def test_import_refuses_lines_that_show_what_was_not_signed(other: Daemon, exported: Path) -> None:
+    good = json.loads(exported.read_text().splitlines()[0])
+    shown = {
+        "id": "0" * 64,
+        "author": good["id"],
+        "username": "eve",
+        "text": "no",
+        "time_ms": 0.5,
+        "time": "",
+    }
+    changed = [json.dumps({**good, name: value}) for name, value in shown.items()]
+    there = Console(other.home, stdin="\n".join([*changed, json.dumps(good)]).encode())
+    assert there.chatctl("import", "-", "--json") == 1
+    told = json.loads(there.out)
+    assert told["stored"] + told["duplicates"] == 1
+    assert [problem["reason"].split(";")[0] for problem in told["problems"]] == [
+        f"its {name} is not what its author signed" for name in shown
+    ]
+
+
+def test_import_of_letters_that_are_longer_when_sent_fits_into_calls(other: Daemon) -> None:
+    """200 KB of them are 600 KB as they are sent; two lines of them would not go into one call."""
+    line = json.dumps({"room": "lobby", "text": "é" * 100_000}, ensure_ascii=False)
+    there = Console(other.home, stdin="\n".join([line] * 3).encode())
+    assert there.chatctl("import", "-") == 1
+    assert there.err.splitlines()[:3] == [f"chatctl: -:{number}: it has no payload" for number in (1, 2, 3)]
+
+
 def test_import_of_a_line_without_an_end_keeps_its_memory(
     other: Daemon, exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

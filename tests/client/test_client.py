@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatcore.errors import BadName
+from chatctl import jsonrpc
 from chatctl.client import Chatd
 from chatctl.failures import (
     ApiMismatch,
@@ -22,6 +23,7 @@ from chatctl.failures import (
     RpcRefused,
     TimedOut,
 )
+from chatctl.limits import MAX_REQUEST_BYTES
 from chatctl.stream import Event
 from tests.client.fakechatd import HANG_UP, fake_chatd
 from tests.client.oddserver import hangs, odd_server, read_request, says
@@ -258,6 +260,33 @@ async def test_daemon_with_as_many_clients_as_it_takes_is_waited_for(tmp_path: P
         await asyncio.sleep(0)
         fake.status = 101
         await entering
+
+
+async def test_request_over_the_limit_is_the_caller_s_fault(chatd: Chatd) -> None:
+    with pytest.raises(BadUsage, match="the daemon takes 1048576"):
+        await chatd.send("x" * 2_000_000)
+
+
+async def test_request_of_just_the_limit_is_answered(chatd: Chatd) -> None:
+    frame = len(jsonrpc.request(0, "message.search", {"query": ""}))
+    with pytest.raises(RpcRefused):
+        await chatd.call("message.search", {"query": "x" * (MAX_REQUEST_BYTES - frame)})
+    with pytest.raises(BadUsage):
+        await chatd.call("message.search", {"query": "x" * (MAX_REQUEST_BYTES - frame + 1)})
+
+
+async def test_answer_in_time_is_given_however_long_the_goodbye(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        fake_chatd(tmp_path / "s") as fake,
+        Chatd(socket=str(fake.path), timeout_s=2.0) as chatd,
+    ):
+        fake.lingers = True
+        fake.answer = lambda _m, _p: {"changed": True}
+        monkeypatch.setattr("chatctl.link.CLOSE_S", 2.5)
+        assert await chatd.call("room.leave") == {"changed": True}
 
 
 async def test_answer_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chatctl.failures import BadAnswer, BadUsage, DaemonUnreachable, RpcRefused, TimedOut
+from chatctl.limits import MAX_REQUEST_BYTES
 from chatctl.place import Place
 from chatctl.rpc import Rpc
 from tests.client.oddserver import Behaviour, answers, hangs, odd_server, says
@@ -60,6 +61,11 @@ def test_server_that_closes_early_leaves_it_open_whether_it_was_done(place: Plac
 def test_server_that_never_answers_times_out(place: Place) -> None:
     with odd_server(Path(place.socket), hangs), pytest.raises(TimedOut, match=r"within 0\.05 s"):
         Rpc(place, 0.05).call("any.method")
+
+
+def test_request_over_the_limit_is_not_sent(place: Place) -> None:
+    with pytest.raises(BadUsage, match=r"a call of message\.send would have .* the daemon takes"):
+        Rpc(place).call("message.send", {"text": "x" * MAX_REQUEST_BYTES})
 
 
 def test_no_socket_says_what_starts_a_daemon(place: Place) -> None:

@@ -1,18 +1,30 @@
 """The WebSocket that outlives the daemon: nothing missed, nothing doubled."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.frames import CloseCode
 
+from chatcore import api
 from chatcore.api import API_VERSION
-from chatctl.failures import ApiMismatch, BadAnswer, BadUsage, DaemonUnreachable, RpcRefused, TimedOut
+from chatctl.failures import (
+    ApiMismatch,
+    BadAnswer,
+    BadUsage,
+    DaemonUnreachable,
+    MaybeDone,
+    RpcRefused,
+    TimedOut,
+)
+from chatctl.limits import MAX_REQUEST_BYTES
 from chatctl.link import API_MAJOR
 from chatctl.place import Place
 from chatctl.stream import MAX_UNREAD_UPDATES, Away, Back, Event, Stream, Update
-from tests.client.fakechatd import OTHER_ID, FakeChatd, Refusal, fake_chatd, message, snapshot
+from tests.client.fakechatd import OTHER_ID, FakeChatd, HangUp, Refusal, fake_chatd, message, snapshot
 from tests.support.daemon import Daemon
 
 DEADLINE_S = 15
@@ -120,6 +132,43 @@ async def test_call_under_way_when_the_daemon_goes_is_told_so(stream: Stream, fa
         await asked
 
 
+async def test_call_under_way_when_the_stream_is_closed_is_told_so(place: Place, fake: FakeChatd) -> None:
+    fake.answer = lambda _m, _p: None
+    async with asyncio.timeout(DEADLINE_S):
+        stream = Stream(place, timeout_s=10 * DEADLINE_S)
+        await stream.open()
+        call = asyncio.create_task(stream.call("a.b"))
+        await fake.called("a.b")
+        await stream.close()
+        with pytest.raises(MaybeDone, match="closed here before an answer"):
+            await call
+
+
+async def test_call_that_is_too_long_fails_alone(stream: Stream, fake: FakeChatd) -> None:
+    fake.answer = lambda method, _p: None if method == "waits" else {}
+    async with asyncio.timeout(DEADLINE_S):
+        waiting = asyncio.create_task(stream.call("waits"))
+        await fake.called("waits")
+        number = fake.last_id
+        with pytest.raises(BadUsage, match=f"the daemon takes {MAX_REQUEST_BYTES}"):
+            await stream.call("a.b", {"text": "x" * MAX_REQUEST_BYTES})
+        assert await stream.call("a.b") == {}
+        fake.answer = lambda _m, _p: json.dumps({"jsonrpc": "2.0", "id": number, "result": "late"})
+        other = asyncio.create_task(stream.call("c.d"))
+        assert await waiting == "late"
+        other.cancel()
+
+
+async def test_daemon_that_finds_a_call_too_long_is_understood(stream: Stream, fake: FakeChatd) -> None:
+    """Its close frame is answered with the same code, which is not our finding its answer too long."""
+    fake.answer = lambda _m, _p: HangUp(CloseCode.MESSAGE_TOO_BIG)
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(DaemonUnreachable, match="takes no request as long") as caught:
+            await stream.call("a.b")
+    assert not caught.value.transient
+    assert not isinstance(caught.value, BadAnswer)
+
+
 async def test_garbage_ends_the_connection_and_not_the_stream(stream: Stream, fake: FakeChatd) -> None:
     await fake.sockets[0].send_str("garbage")
     away, back = await take(stream, 2)
@@ -195,6 +244,7 @@ async def test_newer_daemon_of_the_same_api_is_welcome(place: Place, fake: FakeC
 
 
 def test_clients_are_made_for_the_api_of_this_source() -> None:
+    assert api.MAX_REQUEST_BYTES == MAX_REQUEST_BYTES
     assert API_VERSION.partition(".")[0] == str(API_MAJOR)
 
 

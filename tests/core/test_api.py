@@ -27,7 +27,17 @@ from chatcore.api import (
     error_data,
     parse_params,
 )
-from chatcore.errors import BadKeyFile, ChatError, LocalError, RemoteError, StoreFailed, TextEmpty
+from chatcore.api.table import cast
+from chatcore.errors import (
+    BadKeyFile,
+    ChatError,
+    ClosedByPeer,
+    LocalError,
+    NodeStopping,
+    RemoteError,
+    StoreFailed,
+    TextEmpty,
+)
 
 
 def all_below(kind: type[ChatError]) -> list[type[ChatError]]:
@@ -173,3 +183,7 @@ def test_error_data_says_what_to_do_and_whether_again() -> None:
         "hint": "free disk space, then try again",
         "retryable": True,
     }
+
+
+def test_lost_peer_of_the_examples_is_lost_as_a_node_says_it() -> None:
+    assert cast.LOST["reason"] == str(ClosedByPeer(str(NodeStopping())))

@@ -17,8 +17,11 @@ from chatcore.events import (
     Persist,
     PersonReply,
     Rejected,
+    Rename,
+    RenameReply,
     Replied,
 )
+from chatcore.nickname import RENAME_BURST
 from chatcore.people import MAX_ALIASES, MAX_BLOCKED, People, Person, blocking, naming, skeleton
 from chatcore.shunned import PARTED_S
 from tests.support.core import BOB, CARL, DORA, Playbook, chat, identity, of, one
@@ -36,19 +39,19 @@ def block(book: Playbook, *, blocked: bool = True) -> list[Output]:
 @pytest.mark.parametrize("alias", [" bob", "bob~k3f9", "a:b", "*bob", "a\nb", "x" * 65, "\u3164", "b\u200bo"])
 def test_bad_names_are_refused(alias: str) -> None:
     with pytest.raises(BadName):
-        naming({}, BOB.peer_id, "bob", alias)
+        naming({}, BOB.peer_id, "bob", alias, "ann")
 
 
 @pytest.mark.parametrize("other", ["Bobby", "bobby", "B\u043ebby", "b0bby", "Bóbby", "bob by", "\uff22obby"])
 def test_names_that_look_alike_are_refused(other: str) -> None:
     known = {CARL.peer_id: Person(CARL.peer_id, "Bobby")}
     with pytest.raises(AliasTaken):
-        naming(known, BOB.peer_id, "bob", other)
+        naming(known, BOB.peer_id, "bob", other, "ann")
 
 
 def test_the_same_peer_may_get_nearly_the_same_name() -> None:
     known = {BOB.peer_id: Person(BOB.peer_id, "Bobby")}
-    assert naming(known, BOB.peer_id, "", "bobby").alias == "bobby"
+    assert naming(known, BOB.peer_id, "", "bobby", "ann").alias == "bobby"
 
 
 def test_skeleton_keeps_different_names_apart() -> None:
@@ -59,7 +62,7 @@ def test_names_and_blocks_have_caps() -> None:
     peers = [identity(number).peer_id for number in range(10, 10 + max(MAX_ALIASES, MAX_BLOCKED))]
     named = {peer: Person(peer, f"name{place}x") for place, peer in enumerate(peers[:MAX_ALIASES])}
     with pytest.raises(TooManyAliases):
-        naming(named, BOB.peer_id, "", "another")
+        naming(named, BOB.peer_id, "", "another", "ann")
     blocked = {peer: Person(peer, blocked=True) for peer in peers[:MAX_BLOCKED]}
     with pytest.raises(TooManyBlocked):
         blocking(blocked, BOB.peer_id, "", blocked=True)
@@ -115,6 +118,30 @@ def test_two_at_once_cannot_take_one_name() -> None:
     assert one(second, Rejected).error.kind == "alias_taken"
     assert one(book.settle(first), Replied)
     assert book.node.people.alias(BOB.peer_id) == "Bobby"
+
+
+def rename(book: Playbook, name: str) -> list[Output]:
+    return book.handle(Rename(book.next_request(), name))
+
+
+def test_node_takes_no_name_that_it_gave_to_somebody() -> None:
+    book = Playbook()
+    giving = book.handle(NamePeer(book.next_request(), BOB.peer_id, "bob", "Bobby"))
+    for _ in range(2 * RENAME_BURST):  # refusals count for nothing, an alias on its way to disk does count
+        assert one(rename(book, "B0BBY"), Rejected).error.kind == "alias_taken"
+    book.settle(giving)
+    assert one(rename(book, "bobby"), Rejected).error.kind == "alias_taken"
+    assert one(rename(book, "robert"), Replied).reply == RenameReply("robert", changed=True)
+
+
+def test_nobody_gets_the_name_the_node_has_now() -> None:
+    book = Playbook()
+    before = book.node.username
+    rename(book, "robert")
+    taken = book.handle(NamePeer(book.next_request(), BOB.peer_id, "bob", "R0bert"))
+    assert one(taken, Rejected).error.kind == "alias_taken"
+    free = book.handle(NamePeer(book.next_request(), BOB.peer_id, "bob", before))
+    assert one(book.settle(free), Replied)
 
 
 def test_name_and_block_of_one_peer_do_not_undo_each_other() -> None:

@@ -182,6 +182,7 @@ def aliases(low: Low) -> None:
     refused(low.daemon, "peer.alias", {"peer": OTHER, "alias": "zoë"}, "alias_taken")
     own = low.daemon.call("identity.show")["username"]
     refused(low.daemon, "peer.alias", {"peer": OTHER, "alias": own.upper()}, "alias_taken")
+    refused(low.daemon, "node.rename", {"username": "ZOE"}, "alias_taken")
 
 
 def too_many_aliases(low: Low) -> None:

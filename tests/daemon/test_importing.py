@@ -52,6 +52,8 @@ def test_message_older_than_what_is_kept_is_refused_and_the_rest_taken() -> None
         ("username", "ada", "eve"),
         ("time_ms", NOW_MS - 1000, NOW_MS),
         ("id", str(message(1000).id), "0" * 64),
+        ("author", str(AUTHOR.peer_id), str(Identity(b"b" * 32).peer_id)),
+        ("time", "2023-11-14T22:13:19.000Z", "2023-11-14T22:13:19.001Z"),
     ],
 )
 def test_what_a_line_shows_must_be_what_was_signed(name: str, right: Any, wrong: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from chatcore.identity import Identity
+from chatcore.ids import PEER_ID_CHARS
 from chatcore.messages import Goodbye, Publish
 from chatd.folders import others_may_replace
 from tests.conftest import Spawn
@@ -623,6 +624,18 @@ def test_message_of_a_peer_is_there_after_kill_once_it_was_shown(spawn: Spawn) -
     other.stop()
     daemon.start()
     assert daemon.texts == ["from bob"]
+
+
+def test_start_under_the_name_that_somebody_was_given_is_warned_of(spawn: Spawn) -> None:
+    daemon = spawn(username="ann")
+    daemon.call("peer.alias", peer="a" * PEER_ID_CHARS, alias="Bobby")
+    daemon.stop()
+    assert "name_like_an_alias" not in daemon.log
+    place = daemon.arguments.index("ann")
+    daemon.arguments[place] = "b0bby"
+    daemon.start()
+    assert "name_like_an_alias" in daemon.log
+    assert "'b0bby' is too much like 'Bobby', your name for aaaaaaaaaa" in daemon.log
 
 
 def test_no_persist_keeps_nothing_but_the_identity(spawn: Spawn, tmp_path: Path) -> None:

@@ -17,7 +17,10 @@ import pytest
 
 from chatcore import api
 from chatcore.texts import MAX_TEXT_BYTES
-from chatd.server import MAX_PAGES_OVER_HTTP, MAX_WEBSOCKETS
+from chatctl.limits import DEFAULT_TIMEOUT_S
+from chatctl.place import Place
+from chatctl.rpc import Rpc
+from chatd.server import MAX_PAGES_OVER_HTTP, MAX_WEBSOCKETS, STALL_S
 from tests.conftest import Spawn
 from tests.support.daemon import DEADLINE_S, Daemon, RpcError
 from tests.support.local import (
@@ -503,18 +506,19 @@ async def test_posts_for_pages_that_nobody_reads_cost_a_few_pages(spawn: Spawn) 
             assert anonymous_bytes(daemon) - before < 100 * 1024 * 1024
 
 
-def test_posts_that_nobody_reads_make_way_for_others(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path / "node")
-    daemon.program = [sys.executable, "-m", "tests.support.lowcaps"]
-    with daemon, contextlib.ExitStack() as stack:
-        messages = signed(*("x" * 15_000 for _ in range(80)))
-        for half in (messages[:40], messages[40:]):
-            assert daemon.call("message.import", messages=half)["stored"] == 40
-        page = request("message.history", {"limit": 80})
+def test_posts_that_nobody_reads_make_way_before_others_give_up(spawn: Spawn) -> None:
+    """As chatctl asks: over HTTP, and no longer than it waits by default."""
+    assert 2 * STALL_S < DEFAULT_TIMEOUT_S
+    daemon = spawn()
+    said = [{"jsonrpc": "2.0", "method": "message.send", "params": ["x" * 16_000]}] * 50
+    for _ in range(2):
+        daemon.post(json.dumps(said))
+    with contextlib.ExitStack() as stack:
         for _ in range(MAX_PAGES_OVER_HTTP):
-            stack.enter_context(deaf_post(daemon.socket, page))
-        assert len(daemon.call("message.history", limit=80)) == 80
-        assert "Traceback" not in daemon.log
+            stack.enter_context(deaf_post(daemon.socket, request("message.history", {"limit": 100})))
+        asking = Rpc(Place(str(daemon.socket), ("chatd",)))
+        assert len(asking.call("message.history", {"limit": 100})) == 100
+    assert "Traceback" not in daemon.log
 
 
 # Who may

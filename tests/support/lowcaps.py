@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from chatcore import addressbook, people, requests
-from chatd import jsonrpc, pinning, server
+from chatd import jsonrpc, pinning
 from chatd.links import Links
 from chatd.main import main
 from chatd.methods import Methods
@@ -21,7 +21,6 @@ CAPS: tuple[tuple[ModuleType, str, int], ...] = (
     (people, "MAX_BLOCKED", 1),
     (jsonrpc, "MAX_BATCH_ANSWER_BYTES", 500),
     (pinning, "MAX_PINS", 1),
-    (server, "SEND_TIMEOUT_S", 1),
     (shown, "MAX_PASSED_OVER", 2),
 )
 GOODBYE_S = 1.0

@@ -27,6 +27,9 @@ MAX_LINE_BYTES = 256 * 1024
 
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 512 * 1024
+SENT = ("room", "payload", "signature", "id", "author", "username", "text", "time_ms", "time")
+"""Of a line: what makes the message, and what it shows beside that, which the daemon compares with it."""
+
 MAX_PROBLEMS_SHOWN = 20
 FILE_MODE = 0o600
 
@@ -178,6 +181,8 @@ class _Line:
     number: int
     size: int
     message: dict[str, Any]
+    sent_size: int
+    """Of the message as it is sent, in bytes: letters beyond ASCII are longer there."""
 
 
 def _existing(path: str) -> BinaryIO:
@@ -198,11 +203,11 @@ def _batches(file: BinaryIO, outcome: _Outcome) -> Iterator[list[_Line]]:
     batch: list[_Line] = []
     size = 0
     for line in _lines(file, outcome):
-        if batch and (len(batch) >= MAX_BATCH or size + line.size > MAX_BATCH_BYTES):
+        if batch and (len(batch) >= MAX_BATCH or size + line.sent_size > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(line)
-        size += line.size
+        size += line.sent_size
     if batch:
         yield batch
 
@@ -226,10 +231,10 @@ def _lines(file: BinaryIO, outcome: _Outcome) -> Iterator[_Line]:
         if not isinstance(document, dict):
             outcome.refuse(number, "it is not a JSON object")
             continue
-        # What is no text the daemon could not take either; some of it, as 1e999, not even be sent.
-        found = ((name, document.get(name)) for name in ("room", "payload", "signature"))
-        message = {name: value for name, value in found if isinstance(value, str)}
-        yield _Line(number, len(data), message)
+        # What is neither text nor a whole number the daemon refuses; some, as 1e999, cannot even be sent.
+        found = ((name, document[name]) for name in SENT if name in document)
+        message = {name: value if type(value) in (str, int) else None for name, value in found}
+        yield _Line(number, len(data), message, len(json.dumps(message)))
 
 
 def _refuse(constant: str) -> None:

@@ -127,7 +127,9 @@ class SearchParams:
 
 @dataclass(frozen=True, slots=True)
 class ImportParams:
-    """Each as `message.history` gives it with `signed`: `room`, `payload` and `signature` count."""
+    """Each as `message.history` gives it with `signed`: `room`, `payload` and `signature` are needed. Of what
+    else it shows, `id`, `author`, `username`, `text`, `time_ms` and `time` have to be what was signed, where
+    they are there."""
 
     messages: list[Any] = field(metadata={"most_items": MAX_IMPORT})
 

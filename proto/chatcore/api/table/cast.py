@@ -51,7 +51,7 @@ LOST: dict[str, Any] = {
     "username": "cid",
     "address": CID_AT,
     "state": "lost",
-    "reason": "the node is stopping",
+    "reason": "the peer says: the node is stopping",
     "lost_s": 12.5,
 }
 

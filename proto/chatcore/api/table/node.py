@@ -16,7 +16,7 @@ from chatcore.api.node import (
 )
 from chatcore.api.table.cast import ANN, BACKUP, IDENTITY
 from chatcore.api.table.method import Example, Method
-from chatcore.errors import BackupFailed, BadName, RenamedTooOften, Stopping
+from chatcore.errors import AliasTaken, BackupFailed, BadName, RenamedTooOften, Stopping
 
 METHODS: dict[str, Method] = {
     "node.status": Method(
@@ -102,7 +102,7 @@ METHODS: dict[str, Method] = {
         "take another name, until it is started again",
         RenameParams,
         NameChange,
-        errors=(BadName, RenamedTooOften, Stopping),
+        errors=(BadName, AliasTaken, RenamedTooOften, Stopping),
         examples=(Example({"username": "anna"}, {"username": "anna", "changed": True}),),
     ),
     "node.backup": Method(

@@ -79,7 +79,8 @@ class Inbox:
     def admit_history(
         self, publishes: Iterable[Publish], rooms: Collection[RoomId], hops: int, now: Now
     ) -> list[Candidate]:
-        """Those of a page worth a signature check. Who brought them counts as nobody: nothing was pushed.
+        """Those of a page worth a signature check, by time: people are told of them in that order. Who
+        brought them counts as nobody: nothing was pushed.
 
         Raises Malformed.
         """
@@ -89,6 +90,7 @@ class Inbox:
             if not self._is_copy(item)
         ]
         durable = [item for item in fresh if item.envelope.durable]
+        durable.sort(key=lambda item: (item.envelope.stamp, item.envelope.id))
         known = self._index.known([item.envelope.id for item in durable])
         return [item for item in durable if self._admits(item, None, known, rooms, now, refused={})]
 

@@ -462,6 +462,34 @@ async def test_room_one_lands_in_is_opened_wherever_the_other_was_left(
     assert chat.conversation.room == "lobby"
 
 
+async def test_room_that_could_not_be_opened_is_opened_once_the_daemon_answers(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    """What waited there is neither shown without its older ones, nor counted as read."""
+    await chat.start()
+    daemon.history = [message(1, "must be seen", room="tea")["data"]]
+    await fake.push(message(1, "must be seen", room="tea"), message(2, "for here"))
+    await screen.wait_for("for here")
+    silent = {"message.history"}
+    fake.answer = lambda method, params: None if method in silent else daemon.answer(method, params)
+        None if method == "message.history" else daemon.answer(method, params)
+    )
+    chat.stream._timeout_s = 0.05
+    with pytest.raises(TimedOut):
+        await chat.go("tea")
+    assert chat.reading.unread.of("tea").messages == 1
+
+    chat.stream._timeout_s = DEADLINE_S
+    fake.answer = daemon.answer
+    daemon.history.append(message(3, "later", room="tea")["data"])
+    await fake.push(message(3, "later", room="tea"))
+    await screen.wait_for("later")
+    shown = "\n".join(screen.lines)
+    assert shown.index("must be seen") < shown.index("later")
+    assert shown.count("later") == shown.count("must be seen") == 1
+    assert chat.reading.unread.of("tea").messages == 0
+
+
 async def test_message_of_another_room_is_counted_and_shown_on_the_way_there(
     chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
 ) -> None:

@@ -161,9 +161,13 @@ def test_newcomer_gets_the_newest_first_and_everything_once() -> None:
     network, talk = pair([], spoken(2000))
     link_up(network)
     assert_same(network)
-    came = [item.envelope.stamp for item in network["ann"].stored]
-    assert came == sorted(came, reverse=True)
     pages = talk.of(History, "bob")
+    came = [item.envelope.stamp for item in network["ann"].stored]
+    for page in pages:
+        assert isinstance(page, History)
+        here, came = came[: len(page.messages)], came[len(page.messages) :]
+        assert here == sorted(here)  # people are told of a page in the order of its times
+        assert not came or came[0] < here[0]
     assert sum(len(page.messages) for page in pages if isinstance(page, History)) == 2000
     assert talk.size() < 1500
 
@@ -522,6 +526,16 @@ def test_pages_that_bring_nothing_new_are_not_asked_for_for_ever() -> None:
         pages += 1
     assert pages == reconcile.MAX_USELESS_PAGES
     assert book.refused["bad_history"] == 1
+
+
+def test_messages_of_a_page_are_told_in_the_order_of_their_times() -> None:
+    book = Playbook()
+    link = dialled(book)
+    question = open_session(book, link)
+    outputs = book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 10**9),),)))
+    ((_, wanted),) = sent(outputs, FetchRange)
+    book.settle(book.receive(link, page(wanted, spoken(5)[::-1], b"\x01")))
+    assert book.texts == [f"m{number}" for number in range(5)]
 
 
 def test_pages_overtaken_by_what_is_pushed_are_no_reason_to_stop() -> None:

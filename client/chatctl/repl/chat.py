@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatctl import render
 from chatctl.commands.answering import MISSHAPEN, misshapen
-from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, RpcRefused
+from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, RpcRefused, TimedOut
 from chatctl.options import suggestion
 from chatctl.repl.commands import COMMANDS
 from chatctl.repl.conversation import Conversation
@@ -93,7 +93,8 @@ class Chat:
         if room != self.conversation.room and room in self.conversation.rooms:
             self._turn_to(room)
             self.note(f"you talk in {render.room_label(room)} now")
-            await self.open_room()
+            self.conversation.to_open = True
+            await self.open_new_room()
 
     def _turn_to(self, room: str) -> None:
         self.movements.tell()
@@ -105,14 +106,14 @@ class Chat:
             await self.reading.open_room()
 
     async def open_new_room(self) -> None:
-        """The room that leaving one moved us to, from wherever it was left. Raises ClientFailure."""
+        """The room that we went to, or that leaving one moved us to. Raises ClientFailure."""
         if not self.conversation.to_open:
             return
         self.conversation.to_open = False
         try:
             await self.open_room()
-        except DaemonUnreachable:
-            self.conversation.to_open = True  # once it is back
+        except (DaemonUnreachable, TimedOut):
+            self.conversation.to_open = True  # once it is back, or says anything
             raise
 
     async def start(self) -> None:

@@ -135,7 +135,8 @@ class Reading:
         self.unread.heard(data["seq"])
         if self._visits.is_known(data["id"]) or self._visits.holds(data):
             return
-        if data["room"] == self._conversation.room or not self._screen.one_room:
+        is_here = data["room"] == self._conversation.room and not self._conversation.to_open
+        if is_here or not self._screen.one_room:
             self._show(data)
             return
         named = self._names_us(data)

@@ -51,7 +51,7 @@ class Person:
         return self.terminal.session.default_buffer.text
 
     async def recalls(self, start: str) -> None:
-        """With as many presses of Up as it takes: the lines before load beside the next turn of the prompt."""
+        """With as many presses of Up as it takes: the lines before load beside the next prompt."""
         async with asyncio.timeout(DEADLINE_S):
             while not self.line.startswith(start):
                 self.type(UP)
@@ -283,8 +283,7 @@ async def test_half_typed_line_of_a_room_that_is_left_meanwhile_is_kept(person: 
     await person.sees(lambda: person.terminal.prompt() == "#lobby> ")
     await person.fake.push({"seq": 0, "topic": "room", "data": {"room": "tea", "state": "left"}})
     await person.screen.wait_for("half typed for #tea; the Up key brings it back")
-    person.type(UP)
-    await person.sees(lambda: person.line == "for tea")
+    await person.recalls("for tea")
 
 
 async def test_alt_a_goes_where_something_is_new(person: Person) -> None:

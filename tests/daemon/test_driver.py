@@ -320,7 +320,7 @@ async def test_news_of_peers_are_told_and_logged() -> None:
         up, down = lines
         assert (up["event"], up["username"], up["direction"]) == ("peer_up", "peer", "in")
         assert "why" not in up
-        assert (down["event"], down["why"]) == ("peer_down", "lunch")
+        assert (down["event"], down["why"]) == ("peer_down", "the peer says: lunch")
 
 
 async def test_notices_of_one_kind_are_one_line_a_second() -> None:

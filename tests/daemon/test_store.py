@@ -564,7 +564,7 @@ def test_environment_of_another_program_is_refused(folder: Path) -> None:
 
 def test_folder_that_is_a_file_is_refused(folder: Path) -> None:
     folder.write_text("a file")
-    with pytest.raises(StoreUnusable, match="Not a directory"):
+    with pytest.raises(StoreUnusable, match="it is not a folder"):
         Store.open(folder)
 
 

@@ -15,6 +15,7 @@ from chatcore.identity import Identity
 from chatcore.messages import REFUSED_FUTURE, Neighbor, Publish, Receipt, Refused
 from chatcore.outbox import MAX_OFFERED
 from chatcore.recent import short_id
+from chatctl.failures import ExitStatus
 from tests.conftest import Spawn
 from tests.support.daemon import Daemon, RpcError, run, wait_until
 from tests.support.local import websocket
@@ -135,7 +136,7 @@ def test_daemon_whose_clock_is_an_hour_ahead_is_told_so(spawn: Spawn, ahead: Dae
     assert ahead.log.count("clock_apart") == 1 + ahead.log.count('"kind": "clock_apart"')
 
     waited = run(["chatctl", "--home", str(ahead.home), "send", "--wait", "and now?"])
-    assert waited.returncode == 1
+    assert waited.returncode == ExitStatus.UNDELIVERED
     assert "min ahead" in waited.stderr
 
 

@@ -20,6 +20,8 @@ DEADLINE_S = 120.0
 
 LOOK_S = 0.1
 
+PLACE = 4
+
 
 @dataclass(slots=True)
 class Phase:
@@ -109,6 +111,12 @@ async def parts(members: Sequence[Member]) -> int:
             }
             unseen -= edge
     return found - 1
+
+
+async def lonely(members: Sequence[Member]) -> int:
+    """How many have not found their place yet: with fewer than `PLACE` neighbours, where there are so many."""
+    neighbours = await asyncio.gather(*[member.neighbours() for member in members])
+    return sum(len(known) < min(PLACE, len(members) - 1) for known in neighbours)
 
 
 async def lacking(members: Sequence[Member], text: str) -> int:

@@ -41,7 +41,7 @@ async def halve(folder: Path, count: int, *, seed: int) -> Outcome:
     with daemons_that_know_one(folder, count, rng) as daemons:
         async with started(daemons) as members:
             formed = await until_none(lambda: parts(members), members)
-            # One network by a single link is one already; who knows nobody beyond that link cannot outlive it.
+            # A single link makes two networks one already, and who knows nobody beyond cannot outlive it.
             await until_none(lambda: lonely(members), members)
             killed = rng.sample(members, count // 2)
             left = [member for member in members if member not in killed]

@@ -114,7 +114,7 @@ async def parts(members: Sequence[Member]) -> int:
 
 
 async def lonely(members: Sequence[Member]) -> int:
-    """How many have not found their place yet: with fewer than `PLACE` neighbours, where there are so many."""
+    """How many have not found their place yet: with fewer than `PLACE` neighbours, as far as there are."""
     neighbours = await asyncio.gather(*[member.neighbours() for member in members])
     return sum(len(known) < min(PLACE, len(members) - 1) for known in neighbours)
 

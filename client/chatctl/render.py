@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
         Status,
     )
     from chatcore.words import Words
+    from chatctl.latecomers import Late
 
 MAX_MEMBERS_SHOWN = 12
 
@@ -87,6 +88,12 @@ def history(
         nicks.observe(item["author"], item["username"])
     pattern = "%Y-%m-%d %H:%M:%S"
     return [message(item, nicks, style, pattern=pattern, marked=False, zone=zone) for item in messages]
+
+
+def late(found: "Late") -> str:
+    """Of messages that are not shown one by one."""
+    named = f", {found.mentions:,} of them name you" if found.mentions else ""
+    return f"{found.count:,} older messages came in {room_label(found.room)}{named}"
 
 
 # Pins

@@ -533,6 +533,38 @@ async def test_late_message_that_is_not_among_the_last_is_told(
     assert screen.lines[-1] == "---- 1 new, from long ago; /history shows more ----"
 
 
+async def test_history_that_is_fetched_page_by_page_does_not_stand_below_what_was_said_after_it(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    noon_ms = message(1)["data"]["time_ms"]
+    page = [message(seq, f"said {seq}", time_ms=noon_ms - 900 + seq) for seq in range(2, 40)]
+    await fake.push(message(1, "newest"), *page, message(40, "ann, this is new", time_ms=noon_ms + 1))
+    await screen.wait_for("38 older messages came in #lobby; /history shows them in their place")
+    assert len(screen.lines) == 3 + 1
+    await fake.push(
+        message(41, "second", time_ms=noon_ms - 5), message(42, "first, ann", time_ms=noon_ms - 6)
+    )
+    await screen.wait_for("second")
+    assert screen.lines[-3] == "-- said before, and only here now:"
+    assert [line.rpartition(": ")[2] for line in screen.lines[-2:]] == ["first", "second"]
+
+
+async def test_late_mention_in_another_room_is_counted_and_not_quoted(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    noon_ms = message(1)["data"]["time_ms"]
+    await chat.take("/join tea")
+    await fake.push(message(1, "newest", room="tea"))
+    await screen.wait_for("newest")
+    await chat.take("/join lobby")
+    old = message(2, "ann?", room="tea", time_ms=noon_ms - 1)
+    await fake.push(old, message(3, "here"))
+    await screen.wait_for("here")
+    assert chat.reading.unread.of("tea").mentions == 1
+    assert "ann?" not in "".join(screen.lines)
+    assert screen.rang == 0
+
+
 async def test_message_that_comes_while_a_room_opens_is_shown_once_behind_its_history(
     chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
 ) -> None:

@@ -1,5 +1,6 @@
 """`chatctl tail -f` as a process: each message once, across a restart, until interrupted."""
 
+import asyncio
 import json
 import os
 import signal
@@ -160,3 +161,36 @@ def test_message_that_comes_by_history_and_by_event_is_shown_once(monkeypatch: p
         tail.show_new(message(seq)["data"])
     tail.show_new(message(4, room="tea")["data"])
     assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3]
+
+
+class Told(Invocation):
+    def __init__(self) -> None:
+        super().__init__("chatctl", Console(terminal=True).environment())
+        self.said: asyncio.Queue[str] = asyncio.Queue()
+
+    def say(self, text: str) -> None:
+        self.said.put_nowait(text)
+
+
+async def test_terminal_is_told_of_many_late_messages_together() -> None:
+    told = Told()
+    tail = Tail(told, "lobby")
+    noon_ms = message(1)["data"]["time_ms"]
+    tail.show_old([message(1, "newest")["data"]])
+    for seq in range(2, 40):
+        tail.show_new(message(seq, f"said {seq}", time_ms=noon_ms - 1)["data"])
+    telling = asyncio.create_task(tail.in_time.run())
+    said = await asyncio.wait_for(told.said.get(), DEADLINE_S)
+    telling.cancel()
+    assert said.startswith("38 older messages came in #lobby; chatctl history")
+    assert told.env.stdout.getvalue().count("\n") == 1  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_pipe_gets_late_messages_as_they_come() -> None:
+    env = Console().environment()
+    tail = Tail(Invocation("chatctl", env), "lobby")
+    noon_ms = message(1)["data"]["time_ms"]
+    tail.show_old([message(1, "newest")["data"]])
+    for seq in range(2, 40):
+        tail.show_new(message(seq, f"said {seq}", time_ms=noon_ms - 1)["data"])
+    assert env.stdout.getvalue().count("\n") == 39  # type: ignore[attr-defined]  # a StringIO

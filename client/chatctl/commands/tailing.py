@@ -4,8 +4,9 @@ import asyncio
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Coroutine
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from chatcore.errors import BadName
 from chatcore.names import room_name
@@ -13,18 +14,27 @@ from chatctl import render
 from chatctl.commands.answering import MISSHAPEN, misshapen
 from chatctl.commands.reading import page_of
 from chatctl.failures import BadUsage
+from chatctl.intime import InTime
 from chatctl.invocation import Invocation
+from chatctl.latecomers import Latecomers
 from chatctl.nicks import Nicks
+
+if TYPE_CHECKING:
+    from chatctl.stream import Update
 
 
 class Tail:
-    """Prints messages of one room, each once."""
+    """Prints messages of one room, each once. In a terminal those that come late are told of together; what
+    reads a pipe gets each as it comes."""
 
     def __init__(self, told: Invocation, room: str) -> None:
         self._told = told
         self._room = room
         self._nicks = Nicks()
         self._shown: set[str] = set()
+        self._late = Latecomers()
+        self._folds = told.env.stdout.isatty() and not told.as_json
+        self.in_time = InTime(lambda: self._late.due, self._tell_late, time.monotonic)
 
     def show_old(self, messages: Any) -> None:
         self._shown.update(message["id"] for message in messages)
@@ -35,11 +45,24 @@ class Tail:
 
     def show_new(self, message: Any) -> None:
         """What came in between subscribing and reading the history comes by both ways."""
-        if message["room"] == self._room and message["id"] not in self._shown:
+        if message["room"] != self._room or message["id"] in self._shown:
+            return
+        if self._folds and self._late.is_late(message, time.time_ns() // 1_000_000):
+            self._late.add(message, time.monotonic())
+            self.in_time.wake()
+        else:
             self._print(message)
+
+    def _tell_late(self) -> None:
+        for late in self._late.flush():
+            if not late.messages:
+                self._told.say(f"{render.late(late)}; chatctl history shows them in their place")
+            for message in late.messages:
+                self._print(message)
 
     def _print(self, message: Any) -> None:
         told = self._told
+        self._late.shown(message)
         told.out(
             told.to_json(message) if told.as_json else render.history([message], self._nicks, told.style)[0]
         )
@@ -105,7 +128,7 @@ def _pipe_of(stream: TextIO) -> int | None:
 
 
 async def _follow(told: Invocation, printer: Tail, room: str, limit: int) -> None:
-    from chatctl.stream import Away, Back, Event, Stream  # noqa: PLC0415 - asyncio, for -f only
+    from chatctl.stream import Stream  # noqa: PLC0415 - asyncio, for -f only
 
     async with Stream(told.place, told.timeout_s) as stream:
         snapshot = await stream.open()
@@ -114,13 +137,25 @@ async def _follow(told: Invocation, printer: Tail, room: str, limit: int) -> Non
         printer.show_old(found if limit else [])
         if room not in [entry["room"] for entry in snapshot["rooms"]]:
             told.say(f"this node has left #{room}; more comes once it is in there again")
-        async for update in stream.updates():
-            match update:
-                case Event("message", data):
-                    printer.show_new(data)
-                case Event():
-                    pass
-                case Away():
-                    told.say("the daemon went away; waiting for it to come back")
-                case Back():
-                    told.say("the daemon is back")
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(printer.in_time.run())
+            async for update in stream.updates():
+                _tell(told, printer, update)
+            telling.cancel()
+
+
+def _tell(told: Invocation, printer: Tail, update: "Update") -> None:
+    from chatctl.stream import Away, Back, Event  # noqa: PLC0415 - as above
+
+    try:
+        match update:
+            case Event("message", data):
+                printer.show_new(data)
+            case Event():
+                pass
+            case Away():
+                told.say("the daemon went away; waiting for it to come back")
+            case Back():
+                told.say("the daemon is back")
+    except MISSHAPEN as error:
+        raise misshapen("events.subscribe") from error

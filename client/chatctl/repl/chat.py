@@ -76,6 +76,11 @@ class Chat:
     def note(self, text: str) -> None:
         self.show(self.view.note(text))
 
+    def tell(self) -> None:
+        """What waits for more of its kind, now."""
+        self.movements.tell()
+        self.reading.tell_late()
+
     def attend(self) -> None:
         """A key was pressed."""
         self.reading.attention.key_pressed(self._clock())
@@ -97,7 +102,7 @@ class Chat:
             await self.open_new_room()
 
     def _turn_to(self, room: str) -> None:
-        self.movements.tell()
+        self.tell()
         self.conversation.enter(room)
 
     async def open_room(self) -> None:
@@ -132,7 +137,8 @@ class Chat:
 
     async def watch(self) -> None:
         """Shows what happens, for ever."""
-        beside = [asyncio.create_task(work) for work in (self.movements.tell_in_time(), self._ask_in_time())]
+        works = (self.movements.in_time.run(), self.reading.in_time.run(), self._ask_in_time())
+        beside = [asyncio.create_task(work) for work in works]
         try:
             async for update in self.stream.updates():
                 if self._early is None:

@@ -1,9 +1,12 @@
 """The messages before a person's eyes: a room's history when it is opened, then each as it comes, once."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from chatctl.intime import InTime
+from chatctl.latecomers import Latecomers
 from chatctl.repl.conversation import Conversation
 from chatctl.repl.unread import Attention, Unread
 from chatctl.repl.view import View
@@ -55,6 +58,7 @@ class Reading:
         *,
         unread: Unread,
         clock: Callable[[], float],
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._stream = stream
         self._screen = screen
@@ -63,7 +67,10 @@ class Reading:
         self.unread = unread
         self.attention = Attention(clock())
         self._clock = clock
+        self._wall_ms = wall_ms
         self._visits = Visits()
+        self._late = Latecomers()
+        self.in_time = InTime(lambda: self._late.due, self.tell_late, clock)
         self._asking = asyncio.Lock()
         """One history at a time."""
 
@@ -99,12 +106,14 @@ class Reading:
 
     async def _show_last(self, room: str, limit: int, told: "Callable[[list[Message]], list[str]]") -> None:
         """What comes meanwhile stands behind it, once."""
+        self.tell_late()
         self._visits.begin(room)
         found: list[Message] = []
         try:
             found = await self._stream.call("message.history", {"room": room, "limit": limit})
-            for line in told(found):
-                self._screen.show(line)
+            self._show_lines(told(found))
+            for message in found[-1:]:
+                self._late.shown(message)
             self._visits.opened(room)
             self.unread.opened(room, max((message["seq"] for message in found), default=0))
         finally:
@@ -130,31 +139,47 @@ class Reading:
     def _is_open(self, room: str) -> bool:
         return room == self._conversation.room or self._visits.was_opened(room)
 
-    def take(self, data: dict[str, Any]) -> None:
+    def take(self, data: Any) -> None:
         """A message has come."""
         self.unread.heard(data["seq"])
         if self._visits.is_known(data["id"]) or self._visits.holds(data):
             return
         is_here = data["room"] == self._conversation.room and not self._conversation.to_open
+        is_late = self._late.is_late(data, self._wall_ms())
         if is_here or not self._screen.one_room:
-            self._show(data)
+            if is_late:
+                self._late.add(data, self._clock(), names_us=self._names_us(data))
+                self.in_time.wake()
+            else:
+                self._show(data)
             return
         named = self._names_us(data)
         self.unread.arrived(data["room"], data["seq"], ours=self._is_ours(data), names_us=named)
-        if named:
-            for line in self._view.mentioned(data):  # type: ignore[arg-type]  # of that shape, or MISSHAPEN
-                self._screen.show(line)
+        if named and not is_late:
+            self._show_lines(self._view.mentioned(data))
             self._ring()
 
-    def _show(self, data: dict[str, Any]) -> None:
+    def _show(self, data: Any) -> None:
         seen = self._is_ours(data) or not self._screen.one_room
         if not seen and self.attention.is_first_unseen(self._clock()):
             self._screen.show(self._view.rule("new while you were away"))
-        for line in self._view.message(data):  # type: ignore[arg-type]  # of that shape, or MISSHAPEN
-            self._screen.show(line)
+        self._show_lines(self._view.message(data))
+        self._late.shown(data)
         self.unread.opened(data["room"])
         if self._names_us(data):
             self._ring()
+
+    def tell_late(self) -> None:
+        """What came late and waits, now."""
+        for late in self._late.flush():
+            self._show_lines(self._view.late(late))
+            self.unread.opened(late.room)
+            if late.mentions:
+                self._ring()
+
+    def _show_lines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._screen.show(line)
 
     def _is_ours(self, data: Any) -> bool:
         return bool(data["author"] == self._conversation.me["peer_id"])
@@ -178,4 +203,5 @@ class Reading:
     def start_over(self, seq: int) -> None:
         """Another store answers."""
         self._visits.forget()
+        self._late.forget()
         self.unread.start_over(seq)

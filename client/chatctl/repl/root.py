@@ -82,7 +82,7 @@ async def _chat(told: Invocation, wanted: ChatSettings, room: str | None, *, pla
             try:
                 return await (_in_terminal(chat, begin) if in_terminal else pipe.run(told, chat, begin))
             finally:
-                chat.movements.tell()  # what waits
+                chat.tell()
                 memory.save(path, chat.conversation.me["peer_id"], chat.reading.unread.seq)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatctl import render
 from chatctl.failures import ClientFailure, RpcRefused
+from chatctl.latecomers import Late
 from chatctl.repl.conversation import Conversation
 from chatctl.repl.folding import Movement
 from chatctl.repl.namesakes import Namesakes
@@ -112,6 +113,12 @@ class View:
             *warning,
             self.note(f"{nick} names you in {room}: {cut(clean_line(shown['text']), MAX_QUOTED_CELLS)}"),
         ]
+
+    def late(self, late: Late) -> list[str]:
+        """What was said before something that stands above."""
+        if not late.messages:
+            return [self.note(f"{render.late(late)}; /history shows them in their place")]
+        return [self.note("said before, and only here now:"), *self.messages(late.messages)]
 
     def _meet_ourselves(self) -> None:
         me = self._conversation.me

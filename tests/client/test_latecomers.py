@@ -1,0 +1,65 @@
+"""Messages that come long after they were said: few in their order, many as a number."""
+
+from typing import Any
+
+from chatctl.latecomers import LATE_MS, LONGEST_WAIT_S, MAX_SHOWN, QUIET_S, Latecomers
+from tests.client.fakechatd import message
+
+NOON_MS = 1_772_535_600_000
+
+
+def said(time_ms: int, room: str = "lobby") -> Any:
+    return message(time_ms % 1_000_000, id=f"id{time_ms}", time_ms=time_ms, room=room)["data"]
+
+
+def caught_up(newest_ms: int = NOON_MS) -> Latecomers:
+    late = Latecomers()
+    late.shown(said(newest_ms))
+    return late
+
+
+def test_late_is_what_was_said_a_while_ago_and_before_something_shown() -> None:
+    late = caught_up()
+    now_ms = NOON_MS + 2 * LATE_MS
+    assert late.is_late(said(NOON_MS - 1), now_ms)
+    assert not late.is_late(said(NOON_MS), now_ms)
+    assert not late.is_late(said(NOON_MS - 1, room="tea"), now_ms)
+
+
+def test_what_was_said_at_the_same_moment_is_not_late() -> None:
+    assert not caught_up().is_late(said(NOON_MS - 1), NOON_MS + LATE_MS - 1)
+
+
+def test_older_message_that_is_shown_makes_nothing_between_less_late() -> None:
+    late = caught_up()
+    late.shown(said(NOON_MS - 60_000))
+    assert late.is_late(said(NOON_MS - 30_000), NOON_MS + 60_000)
+
+
+def test_few_are_given_in_their_order_and_many_as_a_number() -> None:
+    late = caught_up()
+    times = [NOON_MS - at for at in range(MAX_SHOWN + 1, 0, -1)]
+    for time_ms in times[10:MAX_SHOWN] + times[:10]:
+        late.add(said(time_ms), 0.0)
+    (few,) = late.flush()
+    assert [item["time_ms"] for item in few.messages] == times[:MAX_SHOWN]
+    for time_ms in times:
+        late.add(said(time_ms), 0.0, names_us=time_ms == times[3])
+    late.add(said(NOON_MS, room="tea"), 0.0)
+    many, other = late.flush()
+    assert (many.room, many.count, many.mentions, many.messages) == ("lobby", MAX_SHOWN + 1, 1, [])
+    assert (other.room, other.count) == ("tea", 1)
+    assert late.flush() == []
+
+
+def test_it_is_told_once_no_more_come_and_in_the_end_anyway() -> None:
+    late = caught_up()
+    assert late.due is None
+    late.add(said(NOON_MS), 100.0)
+    assert late.due == 100.0 + QUIET_S
+    late.add(said(NOON_MS), 101.0)
+    assert late.due == 101.0 + QUIET_S
+    late.add(said(NOON_MS), 100.0 + LONGEST_WAIT_S)
+    assert late.due == 100.0 + LONGEST_WAIT_S
+    late.flush()
+    assert late.due is None

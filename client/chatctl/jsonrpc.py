@@ -7,7 +7,7 @@ from typing import Any
 from chatctl.failures import BadUsage, RpcRefused
 from chatctl.limits import MAX_REQUEST_BYTES
 
-Params = Mapping[str, Any] | list[Any]
+Params = Mapping[str, Any] | list[Any] | tuple[Any, ...]
 
 METHOD_NOT_FOUND = -32601  # JSON-RPC 2.0, section 5.1
 
@@ -19,9 +19,15 @@ class NotJsonRpc(ValueError):
 def request(number: int, method: str, params: Params | None) -> str:
     """Raises BadUsage for one that no daemon takes."""
     document: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
+    if not isinstance(params, Mapping | list | tuple | None):
+        raise BadUsage(f"the params of {method} are neither by name nor in order", "pass a dict or a list")
     if params:
-        document["params"] = params
-    text = json.dumps(document)  # ASCII: as many bytes as characters
+        document["params"] = dict(params) if isinstance(params, Mapping) else params
+    try:
+        text = json.dumps(document, allow_nan=False)  # ASCII: as many bytes as characters
+    except (TypeError, ValueError, RecursionError) as error:
+        why = f"the params of {method} cannot be written as JSON: {error}"
+        raise BadUsage(why, "pass texts, numbers, lists and dicts of them") from error
     if len(text) > MAX_REQUEST_BYTES:
         raise BadUsage(
             f"a call of {method} would have {len(text)} bytes, the daemon takes {MAX_REQUEST_BYTES}",

@@ -53,7 +53,7 @@ class Dispatcher:
             single = await self._answer_one(parsed)
             return None if single is None else await _encode_aside(single)
         if not parsed:
-            return _encode(_failure(api.INVALID_REQUEST, "Invalid request"))
+            return _encode(_failure(api.INVALID_REQUEST, "Invalid request: the batch is empty"))
         if len(parsed) > api.MAX_BATCH_REQUESTS:
             error = api.TooManyRequests(len(parsed))
             return _encode(_failure(api.INVALID_REQUEST, str(error), dict(api.error_data(error))))
@@ -99,6 +99,8 @@ class Dispatcher:
         error = response.get("error")
         if error is not None and not isinstance(error.get("data"), dict):
             error["data"] = _data(error["code"])
+            if error["code"] == api.INVALID_REQUEST:
+                error["message"] = f"Invalid request: {_flaw(request)}"
         return response
 
 
@@ -129,6 +131,21 @@ _BULKY = tuple(name for name, method in api.METHODS.items() if method.bulky)
 def _is_bulky(request: Any) -> bool:
     name = request.get("method") if isinstance(request, dict) else None
     return name in _BULKY
+
+
+def _flaw(request: Any) -> str:
+    """What keeps it from being one (JSON-RPC 2.0, section 4)."""
+    if not isinstance(request, dict):
+        return "it is not an object"
+    if request.get("jsonrpc") != "2.0":
+        return 'jsonrpc is not "2.0"'
+    if not isinstance(request.get("method"), str):
+        return "method is not a text"
+    if not isinstance(request.get("params", []), list | dict):
+        return "params are neither an object nor an array; leave them out for none"
+    if not isinstance(request.get("id"), str | int | float | None) or isinstance(request.get("id"), bool):
+        return "id is neither a text nor a number; leave it out for no answer"
+    return "it has other members than jsonrpc, method, params and id"
 
 
 def _failure(code: int, text: str, data: Json | None = None) -> Json:

@@ -249,6 +249,7 @@ async def _owner_only(request: web.Request, handler: Next) -> web.StreamResponse
 
 
 _HTTP_HINTS = {
+    400: "this is no opening of a WebSocket; use a WebSocket client for /ws, or POST /rpc",
     404: "no such path; use POST /rpc or the WebSocket /ws",
     405: "wrong HTTP method; use POST /rpc or the WebSocket /ws",
     413: f"a request may have {api.MAX_REQUEST_BYTES} bytes; split it",

@@ -166,26 +166,31 @@ async def test_text_that_is_not_json_is_a_parse_error(dispatcher: Dispatcher, te
 
 
 @pytest.mark.parametrize(
-    "request_",
+    ("request_", "flaw"),
     [
-        {},
-        1,
-        "hello",
-        None,
-        True,
-        {"jsonrpc": "1.0", "id": 1, "method": "node.status"},
-        {"id": 1, "method": "node.status"},
-        {"jsonrpc": "2.0", "id": 1},
-        {"jsonrpc": "2.0", "id": 1, "method": 5},
-        {"jsonrpc": "2.0", "id": 1, "method": "node.status", "params": 5},
-        {"jsonrpc": "2.0", "id": 1, "method": "node.status", "params": None},
-        {"jsonrpc": "2.0", "id": [1], "method": "node.status"},
-        {"jsonrpc": "2.0", "id": {}, "method": "node.status"},
-        {"jsonrpc": "2.0", "id": True, "method": "node.status"},
+        ({}, 'jsonrpc is not "2.0"'),
+        (1, "not an object"),
+        ("hello", "not an object"),
+        (None, "not an object"),
+        (True, "not an object"),
+        ({"jsonrpc": "1.0", "id": 1, "method": "node.status"}, 'jsonrpc is not "2.0"'),
+        ({"id": 1, "method": "node.status"}, 'jsonrpc is not "2.0"'),
+        ({"jsonrpc": "2.0", "id": 1}, "method is not a text"),
+        ({"jsonrpc": "2.0", "id": 1, "method": 5}, "method is not a text"),
+        ({"jsonrpc": "2.0", "id": 1, "method": "node.status", "params": 5}, "params are neither"),
+        ({"jsonrpc": "2.0", "id": 1, "method": "node.status", "params": None}, "params are neither"),
+        ({"jsonrpc": "2.0", "id": [1], "method": "node.status"}, "id is neither"),
+        ({"jsonrpc": "2.0", "id": {}, "method": "node.status"}, "id is neither"),
+        ({"jsonrpc": "2.0", "id": True, "method": "node.status"}, "id is neither"),
+        ({"jsonrpc": "2.0", "id": 1, "method": "node.status", "extra": 1}, "other members"),
     ],
 )
-async def test_json_that_is_no_request_is_refused(dispatcher: Dispatcher, request_: Any) -> None:
-    failure(await ask(dispatcher, json.dumps(request_)), -32600, "invalid_request")
+async def test_json_that_is_no_request_is_refused_with_what_is_wrong(
+    dispatcher: Dispatcher, request_: Any, flaw: str
+) -> None:
+    error = failure(await ask(dispatcher, json.dumps(request_)), -32600, "invalid_request")
+    assert error["message"].startswith("Invalid request: ")
+    assert flaw in error["message"]
 
 
 async def test_nesting_below_the_decoders_limit_is_refused_as_any_other_wrong_value(

@@ -131,10 +131,10 @@ def test_body_that_unpacks_to_far_more_is_refused_without_unpacking_it(daemon: D
         ("GET /rpc HTTP/1.1", 405, "POST /rpc"),
         ("PUT /rpc HTTP/1.1", 405, "POST /rpc"),
         ("POST /ws HTTP/1.1", 405, "POST /rpc"),
+        ("GET /ws HTTP/1.1", 400, "use a WebSocket client for /ws"),
         ("GET / HTTP/1.1", 404, "POST /rpc"),
         ("POST /rpc/ HTTP/1.1", 404, "POST /rpc"),
         ("GET /../../etc/passwd HTTP/1.1", 404, "POST /rpc"),
-        ("GET /ws HTTP/1.1", 400, ""),
     ],
 )
 def test_request_for_something_else_is_told_what_there_is(

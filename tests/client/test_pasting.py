@@ -22,3 +22,11 @@ def test_several_lines_are_asked_about(data: str) -> None:
 def test_file_dropped_by_mistake_is_refused() -> None:
     with pytest.raises(TooMuch):
         pasted("x" * (MAX_PASTE_CHARS + 1), "", "")
+
+
+def test_second_paste_before_the_answer_stands_behind_the_first() -> None:
+    pending = pasted("one\ntwo", "see: ", "!")
+    assert isinstance(pending, Pending)
+    assert pending.and_then("three\r\nfour\r\n") == Pending("see: ", "one\ntwo\nthree\nfour", "!")
+    with pytest.raises(TooMuch):
+        pending.and_then("x" * MAX_PASTE_CHARS)

@@ -305,7 +305,12 @@ async def test_paste_of_one_line_goes_into_the_line(person: Person) -> None:
 async def test_paste_of_several_lines_is_sent_after_a_yes(person: Person) -> None:
     person.type("/see: " + pasted("one\r\n/two\rthree"))
     await person.sees(lambda: person.terminal.prompt().startswith("3 lines pasted"))
-    person.type("xq" + pasted("more\nlines") + UP)
+    pressed = person.terminal.session.app.key_processor
+    counts: list[str | None] = []
+    pressed.after_key_press += lambda _: counts.append(pressed.arg)
+    person.type("xq" + UP + "\x1b2" + pasted("four\nfive"))
+    await person.sees(lambda: person.terminal.prompt().startswith("5 lines pasted"))
+    assert not any(counts)  # "(arg: 2)" would stand in place of the question
     person.type(CTRL_C)  # a no: the line is as it was
     await person.sees(lambda: person.line == "/see: ")
     person.type(CTRL_C + pasted("/one\ntwo\x07") + "y")

@@ -67,6 +67,7 @@ def bindings(deck: Deck) -> KeyBindings:
 
 def _add_answers(keys: KeyBindings, deck: Deck, asking: Filter) -> None:
     @keys.add(Keys.Any, filter=asking)
+    @keys.add("escape", Keys.Any, filter=asking, eager=True)
     def _(_event: KeyPressEvent) -> None:
         """No answer; the question stays."""
 

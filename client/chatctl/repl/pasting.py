@@ -1,6 +1,6 @@
 """A paste of several lines, asked about before it is one message. Knows texts, no keys and no terminal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_PASTE_CHARS = 64 * 1024
 """Over what a message may hold, which is for the daemon to say; this keeps a file dropped by mistake away."""
@@ -22,6 +22,10 @@ class Pending:
     def text(self) -> str:
         return f"{self.before}{self.pasted}{self.after}"
 
+    def and_then(self, data: str) -> "Pending":
+        """With another paste behind it, before there was an answer. Raises TooMuch."""
+        return replace(self, pasted=_text_of(f"{self.pasted}\n{data}"))
+
     @property
     def question(self) -> str:
         return (
@@ -31,7 +35,12 @@ class Pending:
 
 def pasted(data: str, before: str, after: str) -> Pending | str:
     """A text of one line as it goes into the line; of several, what is to be asked about. Raises TooMuch."""
+    text = _text_of(data)
+    return Pending(before, text, after) if "\n" in text else text
+
+
+def _text_of(data: str) -> str:
     text = data.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
     if len(text) > MAX_PASTE_CHARS:
         raise TooMuch
-    return Pending(before, text, after) if "\n" in text else text
+    return text

@@ -210,11 +210,12 @@ class Terminal:
         return self._pending is not None
 
     def paste(self, data: str) -> None:
-        if self._pending is not None:
-            return  # one after the other
         document = self.session.default_buffer.document
         try:
-            found = pasting.pasted(data, document.text_before_cursor, document.text_after_cursor)
+            if self._pending is not None:
+                found: pasting.Pending | str = self._pending.and_then(data)
+            else:
+                found = pasting.pasted(data, document.text_before_cursor, document.text_after_cursor)
         except pasting.TooMuch:
             self._chat.note(f"that is over {pasting.MAX_PASTE_CHARS:,} characters and was not pasted")
             return

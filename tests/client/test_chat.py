@@ -541,9 +541,7 @@ async def test_history_that_is_fetched_page_by_page_does_not_stand_below_what_wa
     await fake.push(message(1, "newest"), *page, message(40, "ann, this is new", time_ms=noon_ms + 1))
     await screen.wait_for("38 older messages came in #lobby; /history shows them in their place")
     assert len(screen.lines) == 3 + 1
-    await fake.push(
-        message(41, "second", time_ms=noon_ms - 5), message(42, "first, ann", time_ms=noon_ms - 6)
-    )
+    await fake.push(message(41, "second", time_ms=noon_ms - 5), message(42, "first", time_ms=noon_ms - 6))
     await screen.wait_for("second")
     assert screen.lines[-3] == "-- said before, and only here now:"
     assert [line.rpartition(": ")[2] for line in screen.lines[-2:]] == ["first", "second"]
@@ -637,6 +635,27 @@ async def test_plain_screen_shows_all_rooms_as_it_comes(fake: FakeChatd, daemon:
         await fake.push(message(1, "hello", room="tea"))
         await screen.wait_for("#tea bob: hello")
         watching.cancel()
+
+
+async def test_plain_screen_shows_nothing_again_when_its_room_is_opened(
+    fake: FakeChatd, daemon: Daemon
+) -> None:
+    screen = FakeScreen(one_room=False)
+    fake.snapshot["seq"] = 1
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen)
+        watching = asyncio.create_task(chat.watch())
+        await fake.push(message(2, "as it came", room="tea"))
+        await screen.wait_for("as it came")
+        daemon.history = [
+            message(seq, text, room="tea")["data"] for seq, text in ((1, "old"), (2, "as it came"))
+        ]
+        await chat.take("/join tea")
+        await screen.wait_for("old")
+        await chat.take("/history 1")
+        watching.cancel()
+    said = [line.rpartition(": ")[2] for line in screen.lines if "bob: " in line]
+    assert said == ["as it came", "old", "as it came"]  # the last one because it was asked for
 
 
 async def test_who_and_what_is_there_is_asked_for_after_a_gap(

@@ -1,5 +1,6 @@
 """`chat` as a person uses it: a real terminal, a real daemon, and somebody to talk to on another node."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,26 @@ def test_chat_opened_again_shows_what_is_new_under_a_rule(ann: Daemon, bob: Daem
         assert seen.endswith("bob: seen")
         assert rule == "---- 1 new ----"
         assert unseen.endswith("bob: unseen")
+
+
+def test_what_was_read_is_not_new_after_the_chat_was_killed(ann: Daemon, bob: Daemon) -> None:
+    bob.call("message.send", text="from before")
+    ann.wait_text("from before")
+    with chat(ann) as terminal:
+        terminal.wait_for("bob: from before")
+        bob.call("message.send", text="seen")
+        terminal.wait_for("bob: seen")
+        mark = ann.call("message.history", limit=1)[0]["seq"]
+        marks = ann.home / "chat.json"
+        wait_until(
+            lambda: marks.exists() and f'"lobby": {mark}}}' in marks.read_text(),
+            "the mark",
+        )
+        terminal.child.kill(signal.SIGKILL)
+    with chat(ann) as terminal:
+        terminal.wait_for("bob: seen")
+        terminal.wait_for("#lobby>")
+        assert "new ----" not in terminal.text
 
 
 def test_plain_chat_writes_lines_and_nothing_else(ann: Daemon, bob: Daemon) -> None:

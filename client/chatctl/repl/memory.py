@@ -39,7 +39,8 @@ class Memory:
         last one of this store."""
         if path is None:
             return
-        document = _document(path)
+        there = _document(path)
+        document = dict(there)
         before = _of_json(document.pop(peer_id, {}))
         read = {room: mark for room, mark in before.read.items() if mark <= seq}
         for room, mark in self.read.items():
@@ -49,7 +50,9 @@ class Memory:
             others = [key for key in names.pop(name, []) if key not in keys]
             names[name] = [*keys, *others][:MAX_KEYS_A_NAME]
         document[peer_id] = {"read": _last(read, MAX_ROOMS), "names": _last(names, MAX_NAMES)}
-        _write(Path(path), json.dumps(_last(document, MAX_IDENTITIES), ensure_ascii=False))
+        document = _last(document, MAX_IDENTITIES)
+        if document != there:
+            _write(Path(path), json.dumps(document, ensure_ascii=False))
 
 
 def _last(entries: dict[str, Any], most: int) -> dict[str, Any]:

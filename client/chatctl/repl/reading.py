@@ -95,22 +95,27 @@ class Reading:
             return self._view.news(shown, mark, count.messages, whole=whole)
 
         if first or count.lines:
-            await self._show_last(room, wanted, told)
+            await self._show_last(room, wanted, told, again=self._screen.one_room)
         else:
             self.unread.opened(room)
 
     async def show_history(self, limit: int) -> None:
         """Raises ClientFailure."""
         async with self._asking:
-            await self._show_last(self._conversation.room, limit, self._view.messages)
+            await self._show_last(self._conversation.room, limit, self._view.messages, again=True)
 
-    async def _show_last(self, room: str, limit: int, told: "Callable[[list[Message]], list[str]]") -> None:
-        """What comes meanwhile stands behind it, once."""
+    async def _show_last(
+        self, room: str, limit: int, told: "Callable[[list[Message]], list[str]]", *, again: bool
+    ) -> None:
+        """What comes meanwhile stands behind it, once. Not `again`: without what came since the events began,
+        where a screen shows those of all rooms."""
         self.tell_late()
         self._visits.begin(room)
         found: list[Message] = []
         try:
             found = await self._stream.call("message.history", {"room": room, "limit": limit})
+            if not again:
+                found = [message for message in found if message["seq"] <= self._start_seq]
             self._show_lines(told(found))
             for message in found[-1:]:
                 self._late.shown(message)
@@ -204,4 +209,5 @@ class Reading:
         """Another store answers."""
         self._visits.forget()
         self._late.forget()
+        self._start_seq = seq
         self.unread.start_over(seq)

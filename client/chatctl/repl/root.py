@@ -19,6 +19,9 @@ from chatctl.repl.settings import ChatSettings
 from chatctl.stream import Stream
 from chatctl.style import PLAIN, Style
 
+SAVE_EVERY_S = 5.0
+"""What has been read meanwhile is new again in the next chat after a kill."""
+
 
 class ChatCommand(Command):
     def shared_options(self) -> list[click.Parameter]:
@@ -79,11 +82,21 @@ async def _chat(told: Invocation, wanted: ChatSettings, room: str | None, *, pla
             memory = Memory.load(path, snapshot["identity"]["peer_id"])
             chat = Chat(stream, snapshot, style, screen, memory=memory)
             begin = functools.partial(_begin, told, chat, room, in_terminal=in_terminal)
-            try:
-                return await (_in_terminal(chat, begin) if in_terminal else pipe.run(told, chat, begin))
-            finally:
-                chat.tell()
+
+            def save() -> None:
                 memory.save(path, chat.conversation.me["peer_id"], chat.reading.unread.seq)
+
+            stack.callback(save)
+            stack.callback(chat.tell)
+            stack.callback(asyncio.create_task(_now_and_then(save)).cancel)
+            return await (_in_terminal(chat, begin) if in_terminal else pipe.run(told, chat, begin))
+
+
+async def _now_and_then(save: Callable[[], None]) -> None:
+    """Nobody is asked before a process is killed, or a machine goes down."""
+    while True:
+        await asyncio.sleep(SAVE_EVERY_S)
+        save()
 
 
 async def _begin(told: Invocation, chat: Chat, room: str | None, *, in_terminal: bool) -> None:

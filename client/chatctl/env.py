@@ -3,16 +3,26 @@
 Read once and passed down, so that tests run a whole client in-process with streams of their own.
 """
 
+import errno
 import io
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 COLOURS_256 = 256
 COLOURS_8 = 8
 FALLBACK_COLUMNS = 80
+
+
+class Closed(io.TextIOBase):
+    """A standard output that is none: what is written to it is not written."""
+
+    def write(self, text: str) -> int:
+        if text:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,7 @@ class Environment:
     def of_process(cls) -> "Environment":
         # A stream that the caller closed (`>&-`) is None here.
         stdin = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
-        stdout = sys.stdout if sys.stdout is not None else io.StringIO()
+        stdout: Any = sys.stdout if sys.stdout is not None else Closed()
         stderr = sys.stderr if sys.stderr is not None else io.StringIO()
         if isinstance(stdout, io.TextIOWrapper):
             stdout.reconfigure(errors="backslashreplace")  # a Latin-1 terminal still gets the rest

@@ -268,9 +268,41 @@ def test_process_is_quiet_when_its_reader_leaves(daemon: Daemon) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_process_without_streams_works(daemon: Daemon) -> None:
-    command = f"{BIN}/chatctl --home {daemon.home} stats >&- 2>&- <&-"
+def test_process_without_streams_does_what_it_is_told(daemon: Daemon) -> None:
+    command = f"{BIN}/chatctl --home {daemon.home} join without >&- 2>&- <&-"
     assert subprocess.run(["bash", "-c", command], env=environment(), check=False).returncode == 0
+    assert "without" in [room["room"] for room in daemon.call("room.list")]
+
+
+@pytest.mark.parametrize("command", ["stats", "stats --json", "export", "--version"])
+def test_answer_that_nobody_can_get_is_no_success(daemon: Daemon, command: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{BIN}/chatctl --home {daemon.home} {command} >&-"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Bad file descriptor" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["send 'out of paper'", "send - --lines <<< 'out of paper'"])
+def test_message_that_was_sent_is_said_to_be_though_its_id_cannot_be_written(
+    daemon: Daemon, command: str
+) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{BIN}/chatctl --home {daemon.home} {command} >/dev/full"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "the message was sent; cannot write" in done.stderr
+    assert "do not send it again" in done.stderr
+    assert daemon.texts[-1] == "out of paper"
 
 
 def test_process_reports_a_full_disk(daemon: Daemon) -> None:

@@ -1,5 +1,7 @@
 """`send` and `tail`: what is said."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -7,7 +9,7 @@ import click
 from chatctl import candidates, render
 from chatctl.commands import standard_input
 from chatctl.commands.answering import MISSHAPEN, answer, misshapen
-from chatctl.failures import BadUsage
+from chatctl.failures import BadUsage, OutputFailed
 from chatctl.invocation import Invocation
 from chatctl.options import Command, utf8
 
@@ -53,16 +55,26 @@ def send_command(told: Invocation, *, text: str, room: str | None, wait: bool, l
     standard_input.check_size(message)
     sent = _send(told, message, room)
     if not (wait and told.as_json):  # then there is one document, of how it went
-        answer(told, "message.send", sent, lambda shown: _show(told, shown, quiet=wait))
+        with _said_already():
+            answer(told, "message.send", sent, lambda shown: _show(told, shown, quiet=wait))
+            told.flush()
     if wait:
         from chatctl.commands.delivery import wait_until_delivered  # noqa: PLC0415 - seldom asked for
 
-        told.flush()
         wait_until_delivered(told, sent)
 
 
 def _send(told: Invocation, text: str, room: str | None) -> Any:
     return told.rpc().call("message.send", {"text": text} | ({"room": room} if room is not None else {}))
+
+
+@contextlib.contextmanager
+def _said_already() -> Iterator[None]:
+    """Within it standard output may fail, and who sends again would say it twice."""
+    try:
+        yield
+    except OutputFailed as failure:
+        raise OutputFailed(f"the message was sent; {failure}", "do not send it again") from failure
 
 
 def _show(told: Invocation, sent: Any, *, quiet: bool) -> None:
@@ -81,12 +93,13 @@ def _send_lines(told: Invocation, text: str, room: str | None, *, wait: bool) ->
         with standard_input.at_line(number):
             sent = _send(told, line, room)
         try:
-            if heard and told.as_json:
-                told.out(told.to_json(sent))
-            elif heard:
-                _show(told, sent, quiet=queued)  # once is enough
-            if heard:
-                told.flush()
+            with standard_input.at_line(number), _said_already():
+                if heard and told.as_json:
+                    told.out(told.to_json(sent))
+                elif heard:
+                    _show(told, sent, quiet=queued)  # once is enough
+                if heard:
+                    told.flush()
             queued = sent["state"] == "queued"
         except MISSHAPEN as error:
             raise misshapen("message.send") from error

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from chatctl.repl.chat import Chat
 
 DEFAULT_LINES = 20
+MAX_LINES = 1000
+"""As many as the daemon gives at a time."""
+
 ROOM, PERSON = "room", "person"
 
 
@@ -52,7 +55,10 @@ async def _history(chat: "Chat", argument: str) -> None:
 def _number(argument: str, hint: str) -> int:
     if argument and not (argument.isascii() and argument.isdigit() and int(argument[:9]) > 0):
         raise BadUsage(f"{argument!r} is not a number of messages", hint)
-    return int(argument[:9] or DEFAULT_LINES)
+    number = int(argument[:9] or DEFAULT_LINES)
+    if number > MAX_LINES:
+        raise BadUsage(f"{argument} messages are too many at once", f"at most {MAX_LINES}, or /search WORDS")
+    return number
 
 
 async def _ids(chat: "Chat", argument: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from chatctl.failures import BadUsage, ClientFailure, ExitStatus, exit_status
 from chatctl.invocation import Invocation
+from chatctl.repl.hints import hint_of
 from chatctl.repl.linereader import LineReader
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ async def _take_all(told: Invocation, chat: "Chat") -> ExitStatus:
             await chat.take(_decoded(line))
         except ClientFailure as failure:
             status = exit_status(failure)
-            told.say(f"{failure}; {failure.hint}" if failure.hint else str(failure))
+            hint = hint_of(failure)
+            told.say(f"{failure}; {hint}" if hint else str(failure))
     await _wait_for_echoes(chat)
     return status
 

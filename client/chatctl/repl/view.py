@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from chatctl import render
-from chatctl.failures import ClientFailure, RpcRefused
+from chatctl.failures import ClientFailure
 from chatctl.latecomers import Late
 from chatctl.repl.conversation import Conversation
 from chatctl.repl.folding import Movement
+from chatctl.repl.hints import hint_of
 from chatctl.repl.namesakes import Namesakes
 from chatctl.safetext import clean_line
 from chatctl.stream import Away, Back, Event, Update
@@ -17,9 +18,6 @@ from chatctl.table import cut
 
 if TYPE_CHECKING:
     from chatcore.api import Message, SearchPage
-
-_HINTS = {"not_in_room": "come into one with /join ROOM"}
-"""Where the daemon's own hint names a command of chatctl."""
 
 _NOTE = "-- "
 MAX_QUOTED_CELLS = 60
@@ -58,8 +56,7 @@ class View:
         return self._style.unread(f"---- {text} ----")
 
     def error(self, failure: ClientFailure) -> str:
-        kind = failure.kind if isinstance(failure, RpcRefused) else ""
-        hint = _HINTS.get(kind, failure.hint)
+        hint = hint_of(failure)
         return self._style.warning(clean_line(f"!! {failure}" + (f"; {hint}" if hint else "")))
 
     # Messages

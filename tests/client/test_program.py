@@ -276,6 +276,7 @@ def test_process_without_streams_does_what_it_is_told(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("command", ["stats", "stats --json", "export", "--version"])
 def test_answer_that_nobody_can_get_is_no_success(daemon: Daemon, command: str) -> None:
+    daemon.call("message.send", text="for the record")
     done = subprocess.run(
         ["bash", "-c", f"{BIN}/chatctl --home {daemon.home} {command} >&-"],
         capture_output=True,

@@ -154,7 +154,8 @@ class Chatd:
         own: bool = False,
         since: int | None = None,
     ) -> "AsyncGenerator[Message, None]":
-        """Each message from now on, or after the one numbered `since` (a message's `seq`), once each.
+        """Each message from now on, or after the one numbered `since` (a message's `seq`), once each, in the
+        order in which they came to the node: while it catches up, older ones (`time_ms`) follow newer ones.
 
         Those of one `room` if it is named; only what names this node with `mentions`; what this node says
         itself only with `own`, so that a bot does not answer itself. Raises as `events`, and BadName.

@@ -119,7 +119,7 @@ GAP = "gap"
 
 @dataclass(frozen=True, slots=True)
 class SubscribeParams:
-    """`since`: the last `seq` the client has seen; messages that came after it are told again, oldest first.
+    """`since`: the last `seq` the client has seen; messages that came after it are told again, in that order.
     `topics`: what to tell of; everything where it is left out. A second call on a WebSocket replaces the
     first."""
 
@@ -130,7 +130,11 @@ class SubscribeParams:
 
 
 class Event(TypedDict):
-    """`seq` rises with each stored message, across restarts too; other events carry the last message's."""
+    """`seq` rises with each stored message, across restarts too; other events carry the last message's.
+
+    It is the order in which messages came here: a node that was away gets the newest first, then what was
+    said before. `time_ms` tells when each was said.
+    """
 
     seq: int
     topic: str

@@ -5,8 +5,10 @@ Never a message's text, never a key.
 
 import io
 import logging
+import math
 import os
 import sys
+from dataclasses import dataclass
 from typing import TextIO
 
 import structlog
@@ -89,18 +91,34 @@ def _escape(text: str) -> str:
     )
 
 
-class Limiter:
-    """At most one log line of a kind each `every_s`; the next one says how many it stands for."""
+@dataclass(slots=True)
+class _Told:
+    at: float
+    pause_s: float
+    held: int = 0
 
-    def __init__(self, every_s: float = 1.0) -> None:
-        self._every_s = every_s
-        self._last: dict[str, float] = {}
-        self._held: dict[str, int] = {}
+
+class Limiter:
+    """Fewer and fewer log lines of a kind while it goes on; each says how many it stands for.
+
+    The pause between two begins with `first_s` and doubles up to `longest_s`; after a time as long as that
+    it begins anew.
+    """
+
+    def __init__(self, first_s: float = 1.0, longest_s: float = 60.0) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._told: dict[str, _Told] = {}
 
     def admit(self, kind: str, mono: float) -> int | None:
         """None to stay silent, or how many lines of this kind were held back since the last."""
-        if mono - self._last.get(kind, -self._every_s) < self._every_s:
-            self._held[kind] = self._held.get(kind, 0) + 1
+        told = self._told.setdefault(kind, _Told(-math.inf, self._first_s))
+        since = mono - told.at
+        if since < told.pause_s:
+            told.held += 1
             return None
-        self._last[kind] = mono
-        return self._held.pop(kind, 0)
+        going_on = since < 2 * self._longest_s
+        told.pause_s = min(2 * told.pause_s, self._longest_s) if going_on else self._first_s
+        told.at = mono
+        held, told.held = told.held, 0
+        return held

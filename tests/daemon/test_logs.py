@@ -103,13 +103,20 @@ def test_people_log_shows_other_scripts_as_they_are() -> None:
 
 
 def test_limiter_lets_one_line_of_a_kind_through_and_counts_the_rest() -> None:
-    limiter = Limiter(every_s=1.0)
+    limiter = Limiter(first_s=1.0, longest_s=8.0)
     assert limiter.admit("a", 10.0) == 0
     assert [limiter.admit("a", 10.0 + step / 10) for step in range(1, 10)] == [None] * 9
     assert limiter.admit("b", 10.5) == 0
     assert limiter.admit("a", 11.0) == 9
-    assert limiter.admit("a", 12.5) == 0
+
+
+def test_limiter_says_less_and_less_of_what_goes_on_and_begins_anew_after_it() -> None:
+    limiter = Limiter(first_s=1.0, longest_s=8.0)
+    told = [at for at in range(40) if limiter.admit("a", float(at)) is not None]
+    assert told == [0, 1, 3, 7, 15, 23, 31, 39]
+    assert limiter.admit("a", 39.0 + 16.0) == 0
+    assert limiter.admit("a", 39.0 + 17.0) == 0
 
 
 def test_limiter_admits_the_first_line_right_after_boot() -> None:
-    assert Limiter(every_s=1.0).admit("a", 0.0) == 0
+    assert Limiter().admit("a", 0.0) == 0

@@ -71,7 +71,7 @@ class Chatd:
     async def call(self, method: str, params: Params | None = None) -> Any:
         """Any method of docs/rpc.md. Waits for a daemon that is away, and does nothing twice.
 
-        Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut, and BadUsage for what is too long.
+        Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut, and BadUsage for what no daemon takes.
         """
         return await self._ask(method, params, again=False)
 

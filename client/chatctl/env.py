@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TextIO
+from typing import BinaryIO, TextIO, cast
 
 COLOURS_256 = 256
 COLOURS_8 = 8
@@ -38,7 +38,7 @@ class Environment:
     def of_process(cls) -> "Environment":
         # A stream that the caller closed (`>&-`) is None here.
         stdin = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
-        stdout: Any = sys.stdout if sys.stdout is not None else Closed()
+        stdout = sys.stdout if sys.stdout is not None else cast("TextIO", Closed())
         stderr = sys.stderr if sys.stderr is not None else io.StringIO()
         if isinstance(stdout, io.TextIOWrapper):
             stdout.reconfigure(errors="backslashreplace")  # a Latin-1 terminal still gets the rest

@@ -1,6 +1,7 @@
 """Something done whenever it is due, where the time for it may change while one waits."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 
@@ -13,20 +14,21 @@ class InTime:
         self._due = due
         self._act = act
         self._clock = clock
-        self._some = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """There is something to do now, or later."""
-        self._some.set()
+        """The time has changed: there is something to do, or sooner than before."""
+        self._changed.set()
 
     async def run(self) -> None:
-        """For ever."""
+        """For ever; raises what `act` raises."""
         while True:
             due = self._due()
-            if due is None:
-                self._some.clear()
-                await self._some.wait()
-            elif (left := due - self._clock()) > 0:
-                await asyncio.sleep(left)
-            else:
+            left = None if due is None else due - self._clock()
+            if left is not None and left <= 0:
                 self._act()
+                continue
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._changed.wait()

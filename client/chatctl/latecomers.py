@@ -1,7 +1,8 @@
 """Messages that come long after they were said: a few are shown in their order, of many it is told how many.
 
 A node that was away gets the newest messages of a room first and then page after page of what was before. On
-a screen each page would stand below what was said after it. Knows times only as numbers it is given.
+a screen each page would stand below what was said after it. Knows times only as numbers it is given; with a
+clock that is ahead, what was said at one moment may be taken for late, and is told a little later.
 """
 
 from dataclasses import dataclass, field
@@ -13,13 +14,16 @@ if TYPE_CHECKING:
 LATE_MS = 10_000
 """Younger than this, a message that stands before one already shown was said at the same moment."""
 
+OLD_MS = 600_000
+"""As far as clocks may differ (docs/protocol.md). What is older was not said just now, whatever they show."""
+
 QUIET_S = 1.5
 """Without another one for so long, what came is told."""
 
 LONGEST_WAIT_S = 30.0
 MAX_SHOWN = 20
 MAX_ROOMS = 4096
-"""Of which the newest message is kept; beyond, those shown longest ago are forgotten, and show what comes."""
+"""Of which the newest message is known; beyond, those heard of longest ago are forgotten."""
 
 
 @dataclass(slots=True)
@@ -43,16 +47,24 @@ class Latecomers:
         """When to flush; None while nothing waits."""
         return min(self._first + LONGEST_WAIT_S, self._last + QUIET_S) if self._waiting else None
 
-    def shown(self, message: "Message") -> None:
-        """It stands on the screen."""
+    def passed(self, message: "Message") -> None:
+        """It stands on the screen, or was counted."""
         room, said_ms = message["room"], message["time_ms"]
         self._newest[room] = max(self._newest.pop(room, 0), said_ms)
         if len(self._newest) > MAX_ROOMS:
             del self._newest[next(iter(self._newest))]
 
     def is_late(self, message: "Message", wall_ms: int) -> bool:
-        """Whether it was said a while ago, and before something that stands on the screen."""
+        """Whether it was said a while ago, and before something that has passed."""
         return message["time_ms"] < min(self._newest.get(message["room"], 0), wall_ms - LATE_MS)
+
+    def is_old(self, message: "Message", wall_ms: int) -> bool:
+        """Whether it is late, or would be if this were not the first of its room."""
+        return self.is_late(message, wall_ms) or message["time_ms"] < wall_ms - OLD_MS
+
+    def has(self, room: str) -> bool:
+        """Whether something of this room waits to be told."""
+        return room in self._waiting
 
     def add(self, message: "Message", now: float, *, names_us: bool = False) -> None:
         if not self._waiting:

@@ -9,6 +9,9 @@ MAX_REQUEST_BYTES = 1024 * 1024
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 """A thousand texts of 16 KiB, each character escaped to six."""
 
+MAX_PAGE = 1000
+"""Messages the daemon gives at a time."""
+
 POLL_S = 0.05
 """Between two looks of a command that waits for something to come true."""
 

@@ -65,7 +65,7 @@ class Link:
         await self._socket.close()
 
     async def send(self, number: int, method: str, params: Params | None = None) -> None:
-        """`number` is what its answer will bear. Raises BadUsage for one too long, or as `receive`."""
+        """`number` is what its answer will bear. Raises BadUsage for one that none takes, or as `receive`."""
         text = jsonrpc.request(number, method, params)
         with _talking(self._place):
             await self._socket.send(text)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
     from chatctl.latecomers import Late
 
 MAX_MEMBERS_SHOWN = 12
+AFTER_THEM = 60
+"""Messages that a node fetches before older ones (docs/protocol.md), and some that were said meanwhile."""
 
 
 def short_id(full: str) -> str:
@@ -94,6 +96,11 @@ def late(found: "Late") -> str:
     """Of messages that are not shown one by one."""
     named = f", {found.mentions:,} of them name you" if found.mentions else ""
     return f"{found.count:,} older messages came in {room_label(found.room)}{named}"
+
+
+def enough(found: "Late") -> int:
+    """How many of the last messages are to be asked for to see these, if little came after them."""
+    return -(-(found.count + AFTER_THEM) // 100) * 100
 
 
 # Pins

@@ -26,7 +26,7 @@ class Rpc:
         self._timeout_s = timeout_s
 
     def call(self, method: str, params: Params | None = None) -> Any:
-        """Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut, and BadUsage for what is too long."""
+        """Raises RpcRefused, DaemonUnreachable, BadAnswer, TimedOut, or BadUsage for what none takes."""
         status, body = self._post(jsonrpc.request(1, method, params).encode())
         try:
             return jsonrpc.result_of(jsonrpc.parse(body))

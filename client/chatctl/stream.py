@@ -118,7 +118,7 @@ class Stream:
             yield update
 
     async def call(self, method: str, params: Params | None = None) -> Any:
-        """Raises RpcRefused, DaemonUnreachable, BadAnswer or TimedOut, and BadUsage for what is too long."""
+        """Raises RpcRefused, DaemonUnreachable, BadAnswer, TimedOut, or BadUsage for what none takes."""
         if self._link is None:
             raise DaemonUnreachable(
                 self._place.socket, "the daemon is away", f"start it: {self._place.start}"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import io
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,16 @@ from tests.client.fakechatd import (
 NOT_IN_ROOM = {
     "code": 1006,
     "message": "this node is not in #x",
-    "data": {"kind": "not_in_room", "hint": "join"},
+    "data": {"kind": "not_in_room", "hint": "join it first: chatctl join '#x'"},
 }
 
 
 class FakeScreen:
-    def __init__(self, *, one_room: bool = True) -> None:
+    def __init__(self, *, one_room: bool = True, folds: bool = True) -> None:
         self.lines: list[str] = []
         self.columns: int | None = 80
         self.one_room = one_room
+        self.folds = folds
         self.refreshed = 0
         self.rang = 0
         self._changed = asyncio.Event()
@@ -262,7 +264,7 @@ async def test_room_that_cannot_be_read_is_an_error_and_not_the_end(
 ) -> None:
     fake.answer = lambda _m, _p: Refusal(NOT_IN_ROOM)
     await chat.start()
-    assert screen.lines == ["!! this node is not in #x; come into one with /join ROOM"]
+    assert screen.lines == ["!! this node is not in #x; come into it with /join #x"]
     fake.answer = lambda _m, _p: Refusal(NOT_IN_ROOM)
     with pytest.raises(RpcRefused):
         await chat.take("hello")
@@ -539,7 +541,7 @@ async def test_history_that_is_fetched_page_by_page_does_not_stand_below_what_wa
     noon_ms = message(1)["data"]["time_ms"]
     page = [message(seq, f"said {seq}", time_ms=noon_ms - 900 + seq) for seq in range(2, 40)]
     await fake.push(message(1, "newest"), *page, message(40, "ann, this is new", time_ms=noon_ms + 1))
-    await screen.wait_for("38 older messages came in #lobby; /history shows them in their place")
+    await screen.wait_for("38 older messages came in #lobby; /history 100 shows them in their place")
     assert len(screen.lines) == 3 + 1
     await fake.push(message(41, "second", time_ms=noon_ms - 5), message(42, "first", time_ms=noon_ms - 6))
     await screen.wait_for("second")
@@ -563,6 +565,62 @@ async def test_late_mention_in_another_room_is_counted_and_not_quoted(
     assert screen.rang == 0
 
 
+async def test_mentions_of_last_night_in_a_room_not_opened_yet_are_counted(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    await fake.push(*(message(seq, "ann?", room="tea") for seq in range(1, 51)), message(51, "here"))
+    await screen.wait_for("here")
+    assert chat.reading.unread.of("tea").mentions == 50
+    assert "ann?" not in "".join(screen.lines)
+
+
+async def test_what_waits_to_be_told_is_not_read_yet(chat: Chat, fake: FakeChatd, screen: FakeScreen) -> None:
+    noon_ms = message(1)["data"]["time_ms"]
+    old = message(2, "old", time_ms=noon_ms - 1)
+    await fake.push(message(1, "newest"), old, message(3, "newer", time_ms=noon_ms + 1))
+    await screen.wait_for("newer")
+    assert chat.reading.unread.mark("lobby") == 1
+    chat.tell()
+    assert chat.reading.unread.mark("lobby") == 3
+
+
+async def test_history_that_is_fetched_while_a_room_opens_is_folded_too(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    newest = message(1, "newest", room="tea")["data"]
+    asked = asyncio.Event()
+
+    def answer(method: str, params: Json) -> Any:
+        asked.set()
+        return None if method == "message.history" else daemon.answer(method, params)
+
+    fake.answer = answer
+    going = asyncio.create_task(chat.go("tea"))
+    await asked.wait()
+    before_ms = newest["time_ms"] - 1
+    await fake.push(*(message(seq, "before", room="tea", time_ms=before_ms) for seq in range(2, 40)))
+    await fake.sockets[0].send_json({"jsonrpc": "2.0", "id": fake.last_id, "result": [newest]})
+    await going
+    await screen.wait_for("38 older messages came in #tea")
+    assert "before" not in "".join(screen.lines).replace("-- said before", "")
+
+
+async def test_failure_of_what_is_told_in_time_ends_the_watch(fake: FakeChatd, screen: FakeScreen) -> None:
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen)
+        watching = asyncio.create_task(chat.watch())
+        await fake.push(message(1, "newest"))
+        await screen.wait_for("newest")
+
+        def full(_: str) -> None:
+            raise OSError("no space left")
+
+        screen.show = full  # type: ignore[assignment, method-assign]
+        await fake.push(message(2, "old", time_ms=message(1)["data"]["time_ms"] - 1))
+        with pytest.raises(OSError, match="no space left"):
+            await asyncio.wait_for(watching, DEADLINE_S)
+
+
 async def test_message_that_comes_while_a_room_opens_is_shown_once_behind_its_history(
     chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
 ) -> None:
@@ -584,7 +642,9 @@ async def test_message_that_comes_while_a_room_opens_is_shown_once_behind_its_hi
 
 
 async def test_mention_elsewhere_is_told_and_rings(chat: Chat, fake: FakeChatd, screen: FakeScreen) -> None:
-    await fake.push(message(1, "hi @Ann, tea?", room="tea"), message(2, "annoying", room="tea"))
+    now_ms = time.time_ns() // 1_000_000
+    asked = message(1, "hi @Ann, tea?", room="tea", time_ms=now_ms)
+    await fake.push(asked, message(2, "annoying", room="tea", time_ms=now_ms))
     await screen.wait_for("names you")
     assert screen.lines == ["-- bob names you in #tea: hi @Ann, tea?"]
     assert screen.rang == 1
@@ -656,6 +716,41 @@ async def test_plain_screen_shows_nothing_again_when_its_room_is_opened(
         watching.cancel()
     said = [line.rpartition(": ")[2] for line in screen.lines if "bob: " in line]
     assert said == ["as it came", "old", "as it came"]  # the last one because it was asked for
+
+
+async def test_program_gets_each_late_message_and_a_reader_of_plain_lines_their_number(
+    fake: FakeChatd, daemon: Daemon
+) -> None:
+    noon_ms = message(1)["data"]["time_ms"]
+    late = [message(seq, f"said {seq}", room="tea", time_ms=noon_ms - 1) for seq in range(2, 40)]
+    for screen in (FakeScreen(one_room=False, folds=False), FakeScreen(one_room=False)):
+        async with Stream(Place(str(fake.path), ("chatd",))) as stream:
+            chat = Chat(stream, await stream.open(), PLAIN, screen)
+            watching = asyncio.create_task(chat.watch())
+            await fake.push(message(1, "newest", room="tea"), *late, message(40, "end"))
+            await screen.wait_for("end")
+            chat.tell()
+            watching.cancel()
+        text = "\n".join(screen.lines)
+        assert text.count(": said ") == (0 if screen.folds else 38)
+        told = "-- 38 older messages came in #tea; /join tea and /history 100 shows them in their place"
+        assert (told in screen.lines) is screen.folds
+
+
+async def test_plain_screen_takes_nothing_for_read_that_came_before_it(
+    fake: FakeChatd, daemon: Daemon
+) -> None:
+    screen = FakeScreen(one_room=False)
+    fake.snapshot = snapshot(seq=40, rooms=("lobby", "tea", "rust"))
+    memory = Memory({"tea": 5, "rust": 40})
+    async with Stream(Place(str(fake.path), ("chatd",))) as stream:
+        chat = Chat(stream, await stream.open(), PLAIN, screen, memory=memory)
+        watching = asyncio.create_task(chat.watch())
+        await fake.push(message(41, "more", room="tea"), message(42, "first", room="rust"))
+        await screen.wait_for("first")
+        watching.cancel()
+    assert memory.read["tea"] == 5
+    assert memory.read["rust"] == 42
 
 
 async def test_who_and_what_is_there_is_asked_for_after_a_gap(

@@ -12,7 +12,7 @@ from chatctl.repl.hints import hint_of
         (RpcRefused(1, "no", "unknown_peer", "as chatctl peers shows them"), "as /peers shows them"),
         (
             RpcRefused(1, "no", "not_in_room", "join it first: chatctl join '#tea'"),
-            "come into one with /join ROOM",
+            "come into it with /join #tea",
         ),
         (RpcRefused(1, "no", "outbox_full", "chatctl connect HOST:PORT"), "chatctl connect HOST:PORT"),
         (BadUsage("no", "chatctl doctor; chatctl status"), "/doctor; /status"),

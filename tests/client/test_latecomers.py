@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chatctl.latecomers import LATE_MS, LONGEST_WAIT_S, MAX_SHOWN, QUIET_S, Latecomers
+from chatctl.latecomers import LATE_MS, LONGEST_WAIT_S, MAX_ROOMS, MAX_SHOWN, OLD_MS, QUIET_S, Latecomers
 from tests.client.fakechatd import message
 
 NOON_MS = 1_772_535_600_000
@@ -14,7 +14,7 @@ def said(time_ms: int, room: str = "lobby") -> Any:
 
 def caught_up(newest_ms: int = NOON_MS) -> Latecomers:
     late = Latecomers()
-    late.shown(said(newest_ms))
+    late.passed(said(newest_ms))
     return late
 
 
@@ -32,7 +32,7 @@ def test_what_was_said_at_the_same_moment_is_not_late() -> None:
 
 def test_older_message_that_is_shown_makes_nothing_between_less_late() -> None:
     late = caught_up()
-    late.shown(said(NOON_MS - 60_000))
+    late.passed(said(NOON_MS - 60_000))
     assert late.is_late(said(NOON_MS - 30_000), NOON_MS + 60_000)
 
 
@@ -63,3 +63,36 @@ def test_it_is_told_once_no_more_come_and_in_the_end_anyway() -> None:
     assert late.due == 100.0 + LONGEST_WAIT_S
     late.flush()
     assert late.due is None
+
+
+def test_old_is_what_no_difference_of_clocks_explains() -> None:
+    late = Latecomers()
+    assert not late.is_old(said(NOON_MS), NOON_MS + OLD_MS)
+    assert late.is_old(said(NOON_MS), NOON_MS + OLD_MS + 1)
+    assert caught_up().is_old(said(NOON_MS - 1), NOON_MS + LATE_MS)
+
+
+def test_what_waits_is_known_by_its_room_until_it_is_told() -> None:
+    late = caught_up()
+    late.add(said(NOON_MS - 1), 0.0)
+    assert late.has("lobby")
+    assert not late.has("tea")
+    late.flush()
+    assert not late.has("lobby")
+
+
+def test_another_store_begins_with_nothing() -> None:
+    late = caught_up()
+    late.add(said(NOON_MS - 1), 0.0)
+    late.forget()
+    assert late.due is None
+    assert not late.is_late(said(NOON_MS - 1), NOON_MS + LATE_MS)
+
+
+def test_rooms_heard_of_longest_ago_are_forgotten() -> None:
+    late = caught_up()
+    for number in range(MAX_ROOMS - 1):
+        late.passed(said(NOON_MS, room=f"r{number}"))
+    assert late.is_late(said(NOON_MS - 1), NOON_MS + LATE_MS)
+    late.passed(said(NOON_MS, room="one too many"))
+    assert not late.is_late(said(NOON_MS - 1), NOON_MS + LATE_MS)

@@ -289,7 +289,14 @@ def test_answer_that_nobody_can_get_is_no_success(daemon: Daemon, command: str) 
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["send 'out of paper'", "send - --lines <<< 'out of paper'"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "send 'out of paper'",
+        "send - --lines <<< 'out of paper'",
+        "send --wait --timeout 0.1 --json 'out of paper'",
+    ],
+)
 def test_message_that_was_sent_is_said_to_be_though_its_id_cannot_be_written(
     daemon: Daemon, command: str
 ) -> None:

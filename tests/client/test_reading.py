@@ -13,6 +13,7 @@ from chatcore.api import MAX_HISTORY, SearchPage
 from chatctl import render
 from chatctl.commands import reading
 from chatctl.failures import BadUsage, RpcRefused
+from chatctl.limits import MAX_PAGE
 from chatctl.moments import moment
 from chatctl.nicks import Nicks
 from chatctl.style import Style
@@ -257,3 +258,7 @@ def test_search_notes_say_what_was_not_looked_at() -> None:
     page = {"messages": [shown], "next": None, "incomplete": True, "unindexed": 0}
     (note,) = render.search_notes(page)
     assert note.startswith("older messages may be missing")
+
+
+def test_page_is_as_large_as_the_daemon_gives() -> None:
+    assert MAX_PAGE == MAX_HISTORY

@@ -182,8 +182,21 @@ async def test_terminal_is_told_of_many_late_messages_together() -> None:
     telling = asyncio.create_task(tail.in_time.run())
     said = await asyncio.wait_for(told.said.get(), DEADLINE_S)
     telling.cancel()
-    assert said.startswith("38 older messages came in #lobby; chatctl history")
+    assert said.startswith("38 older messages came in #lobby; chatctl history lobby -n 100 shows them")
     assert told.env.stdout.getvalue().count("\n") == 1  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_what_waits_is_told_at_the_end_and_nothing_of_another_store_is_late() -> None:
+    told = Told()
+    tail = Tail(told, "lobby")
+    noon_ms = message(1)["data"]["time_ms"]
+    tail.show_old([message(1, "newest")["data"]])
+    tail.show_new(message(2, "a little late", time_ms=noon_ms - 1)["data"])
+    tail.tell_late()
+    tail.start_over()
+    tail.show_new(message(1, "of the other", time_ms=noon_ms - 5)["data"])
+    lines = told.env.stdout.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
+    assert [line.rpartition(": ")[2] for line in lines] == ["newest", "a little late", "of the other"]
 
 
 def test_pipe_gets_late_messages_as_they_come() -> None:

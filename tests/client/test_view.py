@@ -178,8 +178,8 @@ def test_events_of_a_newer_daemon_are_left_out_and_a_gap_is_told(view: View) -> 
 
 def test_error_is_one_line_with_what_to_do(view: View) -> None:
     assert view.error(BadUsage("what\nis wrong\x1b", "what to do")) == "!! what is wrong; what to do"
-    refused = RpcRefused(1006, "this node is not in #x", "not_in_room", "chatctl join '#x'")
-    assert view.error(refused) == "!! this node is not in #x; come into one with /join ROOM"
+    refused = RpcRefused(1006, "this node is not in #x", "not_in_room", "join it first: chatctl join '#x'")
+    assert view.error(refused) == "!! this node is not in #x; come into it with /join #x"
 
 
 def test_conversation_without_the_lobby_starts_in_another_room() -> None:

@@ -26,6 +26,7 @@ def wait_until_delivered(told: Invocation, sent: Any) -> None:
         message = _wait(told, str(sent["id"]))
         if told.as_json:
             told.document(message)
+            told.flush()
         undelivered = _why_undelivered(message, told.timeout_s)
         if undelivered is None and not told.as_json:
             told.say(render.delivery(message))

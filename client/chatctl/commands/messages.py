@@ -11,6 +11,7 @@ from chatctl.commands import standard_input
 from chatctl.commands.answering import MISSHAPEN, answer, misshapen
 from chatctl.failures import BadUsage, OutputFailed
 from chatctl.invocation import Invocation
+from chatctl.limits import MAX_PAGE
 from chatctl.options import Command, utf8
 
 ROOM = click.Option(
@@ -21,7 +22,6 @@ ROOM = click.Option(
     shell_complete=candidates.known_rooms,
 )
 TAIL_LINES = 10
-MAX_TAIL_LINES = 1000
 KEPT = "it is kept here, and goes out once somebody is"
 
 
@@ -61,7 +61,8 @@ def send_command(told: Invocation, *, text: str, room: str | None, wait: bool, l
     if wait:
         from chatctl.commands.delivery import wait_until_delivered  # noqa: PLC0415 - seldom asked for
 
-        wait_until_delivered(told, sent)
+        with _said_already():
+            wait_until_delivered(told, sent)
 
 
 def _send(told: Invocation, text: str, room: str | None) -> Any:
@@ -123,11 +124,11 @@ def _send_lines(told: Invocation, text: str, room: str | None, *, wait: bool) ->
 @click.option(
     "--limit",
     "-n",
-    type=click.IntRange(0, MAX_TAIL_LINES),
+    type=click.IntRange(0, MAX_PAGE),
     default=TAIL_LINES,
     show_default=True,
     metavar="N",
-    help="Old ones, at most 1000.",
+    help=f"Old ones, at most {MAX_PAGE}.",
 )
 @click.pass_obj
 def tail_command(told: Invocation, room: str | None, follow: bool, limit: int) -> None:

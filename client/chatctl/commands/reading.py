@@ -10,12 +10,10 @@ from chatctl.commands.answering import MISSHAPEN, answer, misshapen
 from chatctl.commands.messages import ROOM
 from chatctl.failures import BadUsage, RpcRefused
 from chatctl.invocation import Invocation
+from chatctl.limits import MAX_PAGE
 from chatctl.moments import moment_type
 from chatctl.nicks import Nicks
 from chatctl.options import Command, utf8
-
-MAX_PAGE = 1000
-"""Messages the daemon gives at a time."""
 
 MUCH_NOT_SHOWN = "much_not_shown"
 

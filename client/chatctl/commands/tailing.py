@@ -34,7 +34,7 @@ class Tail:
         self._shown: set[str] = set()
         self._late = Latecomers()
         self._folds = told.env.stdout.isatty() and not told.as_json
-        self.in_time = InTime(lambda: self._late.due, self._tell_late, time.monotonic)
+        self.in_time = InTime(lambda: self._late.due, self.tell_late, time.monotonic)
 
     def show_old(self, messages: Any) -> None:
         self._shown.update(message["id"] for message in messages)
@@ -53,16 +53,23 @@ class Tail:
         else:
             self._print(message)
 
-    def _tell_late(self) -> None:
+    def start_over(self) -> None:
+        """Another store answers."""
+        self._shown.clear()
+        self._late.forget()
+
+    def tell_late(self) -> None:
+        """What waits to be told, now."""
         for late in self._late.flush():
             if not late.messages:
-                self._told.say(f"{render.late(late)}; chatctl history shows them in their place")
+                asked = f"chatctl history {late.room} -n {render.enough(late)}"
+                self._told.say(f"{render.late(late)}; {asked} shows them in their place")
             for message in late.messages:
                 self._print(message)
 
     def _print(self, message: Any) -> None:
         told = self._told
-        self._late.shown(message)
+        self._late.passed(message)
         told.out(
             told.to_json(message) if told.as_json else render.history([message], self._nicks, told.style)[0]
         )
@@ -137,11 +144,14 @@ async def _follow(told: Invocation, printer: Tail, room: str, limit: int) -> Non
         printer.show_old(found if limit else [])
         if room not in [entry["room"] for entry in snapshot["rooms"]]:
             told.say(f"this node has left #{room}; more comes once it is in there again")
-        async with asyncio.TaskGroup() as tasks:
-            telling = tasks.create_task(printer.in_time.run())
-            async for update in stream.updates():
-                _tell(told, printer, update)
-            telling.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                telling = tasks.create_task(printer.in_time.run())
+                async for update in stream.updates():
+                    _tell(told, printer, update)
+                telling.cancel()
+        finally:
+            printer.tell_late()
 
 
 def _tell(told: Invocation, printer: Tail, update: "Update") -> None:
@@ -155,7 +165,10 @@ def _tell(told: Invocation, printer: Tail, update: "Update") -> None:
                 pass
             case Away():
                 told.say("the daemon went away; waiting for it to come back")
-            case Back():
+            case Back(resumed=True):
                 told.say("the daemon is back")
+            case Back():
+                printer.start_over()
+                told.say("another daemon answers now, or another store; what comes now is from there")
     except MISSHAPEN as error:
         raise misshapen("events.subscribe") from error

@@ -46,7 +46,7 @@ class Chat:
         memory: Memory | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        memory = memory or Memory()
+        self._memory = memory = memory or Memory()
         self.stream = stream
         self.style = style
         self.screen = screen
@@ -136,20 +136,25 @@ class Chat:
     # What happens
 
     async def watch(self) -> None:
-        """Shows what happens, for ever."""
+        """Shows what happens, for ever. Raises what showing it raises."""
         works = (self.movements.in_time.run(), self.reading.in_time.run(), self._ask_in_time())
-        beside = [asyncio.create_task(work) for work in works]
         try:
-            async for update in self.stream.updates():
-                if self._early is None:
-                    self._hear(update)
-                    continue
-                self._early.append(update)
-                if len(self._early) > MAX_EARLY:
-                    self._hear_early()
-        finally:
-            for task in beside:
-                task.cancel()
+            async with asyncio.TaskGroup() as tasks:
+                beside = [tasks.create_task(work) for work in works]
+                await self._watch()
+                for task in beside:
+                    task.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+
+    async def _watch(self) -> None:
+        async for update in self.stream.updates():
+            if self._early is None:
+                self._hear(update)
+                continue
+            self._early.append(update)
+            if len(self._early) > MAX_EARLY:
+                self._hear_early()
 
     @contextlib.contextmanager
     def beginning(self) -> Iterator[None]:
@@ -170,7 +175,7 @@ class Chat:
         try:
             self._update(update)
         except MISSHAPEN:
-            self.note("something happened that this client cannot show; update it")
+            self.show(self.view.beyond_us())
         if self.conversation.to_open or self._stale:
             self._due.set()
         self.screen.refresh()
@@ -210,6 +215,7 @@ class Chat:
             case Event("gap"):
                 self._stale = True
             case Back(snapshot, resumed=False):
+                self._memory.start_over(snapshot["seq"])
                 self.reading.start_over(snapshot["seq"])
         self.show(*self.view.update(update))
 

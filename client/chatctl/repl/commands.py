@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chatctl import checkup, render, render_peers
 from chatctl.failures import BadUsage
+from chatctl.limits import MAX_PAGE
 from chatctl.render_text import ACTION
 from chatctl.table import pairs
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from chatctl.repl.chat import Chat
 
 DEFAULT_LINES = 20
-MAX_LINES = 1000
-"""As many as the daemon gives at a time."""
-
 ROOM, PERSON = "room", "person"
 
 
@@ -56,8 +54,8 @@ def _number(argument: str, hint: str) -> int:
     if argument and not (argument.isascii() and argument.isdigit() and int(argument[:9]) > 0):
         raise BadUsage(f"{argument!r} is not a number of messages", hint)
     number = int(argument[:9] or DEFAULT_LINES)
-    if number > MAX_LINES:
-        raise BadUsage(f"{argument} messages are too many at once", f"at most {MAX_LINES}, or /search WORDS")
+    if number > MAX_PAGE:
+        raise BadUsage(f"{argument} messages are too many at once", f"at most {MAX_PAGE}, or /search WORDS")
     return number
 
 

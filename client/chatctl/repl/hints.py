@@ -2,15 +2,15 @@
 
 import re
 
-from chatctl.failures import ClientFailure, RpcRefused, TimedOut
+from chatctl.failures import ClientFailure, TimedOut
 from chatctl.repl.commands import COMMANDS
 
 _OURS = {
-    "not_in_room": "come into one with /join ROOM",
-    "unknown_message": "/ids shows the ids; ten digits are enough",
-    "no_such_message": "/ids shows the ids; ten digits are enough",
+    re.compile(r"join it first: chatctl join '(\S+)'"): r"come into it with /join \1",
+    re.compile(r"chatctl history --json shows ids"): "/ids shows ids",
+    re.compile(r"the id that send printed"): "the id that /ids shows",
 }
-"""By the kind of refusal, where a command of another form is meant than the hint names."""
+"""Where the command of the chat has another form."""
 
 _COMMAND = re.compile(r"\bchatctl (\w+)")
 
@@ -18,8 +18,10 @@ _COMMAND = re.compile(r"\bchatctl (\w+)")
 def hint_of(failure: ClientFailure) -> str:
     if isinstance(failure, TimedOut):
         return "it may still do it; /status tells how it is doing"
-    ours = _OURS.get(failure.kind) if isinstance(failure, RpcRefused) else None
-    return ours or _COMMAND.sub(_in_the_chat, failure.hint)
+    hint = failure.hint
+    for theirs, ours in _OURS.items():
+        hint = theirs.sub(ours, hint)
+    return _COMMAND.sub(_in_the_chat, hint)
 
 
 def _in_the_chat(found: re.Match[str]) -> str:

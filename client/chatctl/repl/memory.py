@@ -28,21 +28,35 @@ class Memory:
 
     read: dict[str, int] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
+    limit: int | None = None
+    """Marks in the file above this `seq` are of another store, and say nothing."""
+
+    saved: str = field(default="", compare=False)
+    """What was written last; empty where nothing was."""
 
     @classmethod
-    def load(cls, path: str | None, peer_id: str) -> "Memory":
+    def load(cls, path: str | None, peer_id: str, seq: int) -> "Memory":
+        """`seq` is the last message there is in this store."""
         found = _document(path).get(peer_id)
-        return _of_json(found) if isinstance(found, dict) else cls()
+        memory = _of_json(found) if isinstance(found, dict) else cls()
+        if any(mark > seq for mark in memory.read.values()):
+            memory.read, memory.limit = _upto(memory.read, seq), seq
+        return memory
 
-    def save(self, path: str | None, peer_id: str, seq: int) -> None:
-        """Beside what another chat has written meanwhile: the further mark holds, but none above `seq`, the
-        last one of this store."""
-        if path is None:
+    def start_over(self, seq: int) -> None:
+        """Another store answers, whose last message this is."""
+        self.read.clear()
+        self.limit = seq
+
+    def save(self, path: str | None, peer_id: str) -> None:
+        """Beside what another chat has written meanwhile: the further mark holds. Nothing, where nothing has
+        changed since."""
+        ours = json.dumps([peer_id, self.read, self.names])
+        if path is None or ours == self.saved:
             return
-        there = _document(path)
-        document = dict(there)
+        document = _document(path)
         before = _of_json(document.pop(peer_id, {}))
-        read = {room: mark for room, mark in before.read.items() if mark <= seq}
+        read = before.read if self.limit is None else _upto(before.read, self.limit)
         for room, mark in self.read.items():
             read[room] = max(mark, read.pop(room, 0))
         names = dict(before.names)
@@ -50,9 +64,12 @@ class Memory:
             others = [key for key in names.pop(name, []) if key not in keys]
             names[name] = [*keys, *others][:MAX_KEYS_A_NAME]
         document[peer_id] = {"read": _last(read, MAX_ROOMS), "names": _last(names, MAX_NAMES)}
-        document = _last(document, MAX_IDENTITIES)
-        if document != there:
-            _write(Path(path), json.dumps(document, ensure_ascii=False))
+        _write(Path(path), json.dumps(_last(document, MAX_IDENTITIES)))
+        self.saved, self.limit = ours, None
+
+
+def _upto(read: dict[str, int], seq: int) -> dict[str, int]:
+    return {room: mark for room, mark in read.items() if mark <= seq}
 
 
 def _last(entries: dict[str, Any], most: int) -> dict[str, Any]:
@@ -90,7 +107,7 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
+            with os.fdopen(handle, "w", encoding="ascii") as file:
                 file.write(text)
             Path(new).replace(path)
         except OSError:

@@ -27,6 +27,7 @@ class PipeScreen:
     columns = None
 
     def __init__(self, told: Invocation, *, bell: bool = False) -> None:
+        self.folds = told.env.stdout.isatty()
         self._told = told
         self._bell = bell
 

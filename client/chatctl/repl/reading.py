@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from chatctl.commands.answering import MISSHAPEN
 from chatctl.intime import InTime
 from chatctl.latecomers import Latecomers
 from chatctl.repl.conversation import Conversation
@@ -32,6 +33,9 @@ class Screen(Protocol):
 
     one_room: bool
     """Whether only what is said in the room we talk in is shown; else all, each line with its room."""
+
+    folds: bool
+    """Whether a person looks at it, who need not see each of many messages that come late."""
 
     def show(self, text: str) -> None: ...
 
@@ -107,23 +111,22 @@ class Reading:
     async def _show_last(
         self, room: str, limit: int, told: "Callable[[list[Message]], list[str]]", *, again: bool
     ) -> None:
-        """What comes meanwhile stands behind it, once. Not `again`: without what came since the events began,
-        where a screen shows those of all rooms."""
+        """What comes meanwhile stands behind it, once. Not `again`: without what was shown as it came."""
         self.tell_late()
         self._visits.begin(room)
         found: list[Message] = []
         try:
             found = await self._stream.call("message.history", {"room": room, "limit": limit})
             if not again:
-                found = [message for message in found if message["seq"] <= self._start_seq]
+                found = [message for message in found if not self._visits.has_passed(message["id"])]
             self._show_lines(told(found))
             for message in found[-1:]:
-                self._late.shown(message)
+                self._late.passed(message)
             self._visits.opened(room)
             self.unread.opened(room, max((message["seq"] for message in found), default=0))
         finally:
             for data in self._visits.end([message["id"] for message in found]):
-                self._show(data)
+                self._pass_on(data)
 
     async def count_unread(self) -> None:
         """What came in the other rooms since they were last looked at. Raises ClientFailure."""
@@ -147,38 +150,55 @@ class Reading:
     def take(self, data: Any) -> None:
         """A message has come."""
         self.unread.heard(data["seq"])
-        if self._visits.is_known(data["id"]) or self._visits.holds(data):
-            return
+        if not self._visits.is_known(data["id"]) and not self._visits.holds(data):
+            self._pass_on(data)
+
+    def _pass_on(self, data: Any) -> None:
         is_here = data["room"] == self._conversation.room and not self._conversation.to_open
-        is_late = self._late.is_late(data, self._wall_ms())
-        if is_here or not self._screen.one_room:
-            if is_late:
-                self._late.add(data, self._clock(), names_us=self._names_us(data))
-                self.in_time.wake()
-            else:
-                self._show(data)
-            return
+        if not is_here and self._screen.one_room:
+            self._count(data)
+        elif self._screen.folds and self._late.is_late(data, self._wall_ms()):
+            self._late.add(data, self._clock(), names_us=self._names_us(data))
+            self.in_time.wake()
+        else:
+            self._show(data)
+
+    def _count(self, data: Any) -> None:
+        """It is shown on the way to its room; who is named there is told now, unless that is long ago."""
         named = self._names_us(data)
         self.unread.arrived(data["room"], data["seq"], ours=self._is_ours(data), names_us=named)
-        if named and not is_late:
+        if named and not self._late.is_old(data, self._wall_ms()):
             self._show_lines(self._view.mentioned(data))
             self._ring()
+        self._late.passed(data)
 
     def _show(self, data: Any) -> None:
         seen = self._is_ours(data) or not self._screen.one_room
         if not seen and self.attention.is_first_unseen(self._clock()):
             self._screen.show(self._view.rule("new while you were away"))
         self._show_lines(self._view.message(data))
-        self._late.shown(data)
-        self.unread.opened(data["room"])
+        self._late.passed(data)
+        self._visits.passed(data["id"])
+        self._read(data["room"])
         if self._names_us(data):
             self._ring()
+
+    def _read(self, room: str) -> None:
+        """All that came in this room was shown, unless something waits, or came before and was not opened."""
+        before = self._start_seq if self._is_open(room) else self.unread.mark(room)
+        if before >= self._start_seq and not self._late.has(room):
+            self.unread.opened(room)
 
     def tell_late(self) -> None:
         """What came late and waits, now."""
         for late in self._late.flush():
-            self._show_lines(self._view.late(late))
-            self.unread.opened(late.room)
+            try:
+                self._show_lines(self._view.late(late))
+            except MISSHAPEN:
+                self._screen.show(self._view.beyond_us())
+            for message in late.messages:
+                self._visits.passed(message["id"])
+            self._read(late.room)
             if late.mentions:
                 self._ring()
 

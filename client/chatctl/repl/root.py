@@ -79,12 +79,12 @@ async def _chat(told: Invocation, wanted: ChatSettings, room: str | None, *, pla
                 screen = stack.enter_context(terminal_screen(bell=wanted.bell))
             # What a program saw on its way through a pipe, nobody has read.
             path = told.place.chat if told.env.stdin.isatty() else None
-            memory = Memory.load(path, snapshot["identity"]["peer_id"])
+            memory = Memory.load(path, snapshot["identity"]["peer_id"], snapshot["seq"])
             chat = Chat(stream, snapshot, style, screen, memory=memory)
             begin = functools.partial(_begin, told, chat, room, in_terminal=in_terminal)
 
             def save() -> None:
-                memory.save(path, chat.conversation.me["peer_id"], chat.reading.unread.seq)
+                memory.save(path, chat.conversation.me["peer_id"])
 
             stack.callback(save)
             stack.callback(chat.tell)

@@ -13,6 +13,7 @@ REDRAW_PAUSE_S = 0.02
 
 class TerminalScreen:
     one_room = True
+    folds = True
 
     def __init__(self, proxy: StdoutProxy, *, bell: bool) -> None:
         self._proxy = proxy

@@ -24,19 +24,16 @@ class Count:
 class Unread:
     """`read` are the marks: the `seq` of the last message read in each room; kept up to date in place.
 
-    `seq` is the last one there is: a mark above it is of another store and says nothing.
+    `seq` is the last one there is.
     """
 
     def __init__(self, read: dict[str, int], seq: int) -> None:
         self._read = read
         self._counts: dict[str, Count] = {}
         self.seq = seq
-        for room in [room for room, mark in read.items() if mark > seq]:
-            del read[room]
 
     def start_over(self, seq: int) -> None:
-        """Another store answers."""
-        self._read.clear()
+        """Another store answers, and there are no marks any more."""
         self._counts.clear()
         self.seq = seq
 

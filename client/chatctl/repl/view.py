@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chatctl import render
 from chatctl.failures import ClientFailure
 from chatctl.latecomers import Late
+from chatctl.limits import MAX_PAGE
 from chatctl.repl.conversation import Conversation
 from chatctl.repl.folding import Movement
 from chatctl.repl.hints import hint_of
@@ -114,8 +115,14 @@ class View:
     def late(self, late: Late) -> list[str]:
         """What was said before something that stands above."""
         if not late.messages:
-            return [self.note(f"{render.late(late)}; /history shows them in their place")]
+            there = "" if late.room == self._conversation.room else f"/join {late.room} and "
+            least = min(render.enough(late), MAX_PAGE)
+            return [self.note(f"{render.late(late)}; {there}/history {least} shows them in their place")]
         return [self.note("said before, and only here now:"), *self.messages(late.messages)]
+
+    def beyond_us(self) -> str:
+        """Of what a newer daemon tells."""
+        return self.note("something happened that this client cannot show; update it")
 
     def _meet_ourselves(self) -> None:
         me = self._conversation.me

@@ -6,7 +6,8 @@ Knows ids and rooms; asks nobody and prints nothing.
 from typing import Any
 
 MAX_KNOWN = 8192
-"""Ids of messages shown from a history whose events are still to come: more than a stream holds back."""
+"""Ids of messages shown from a history whose events are still to come: more than a stream holds back. As many
+of those shown as they came; what is forgotten may be shown again with its room's history."""
 
 MAX_HELD = 1024
 """Messages that come while the history of their room is asked for; beyond, they stand before it."""
@@ -16,6 +17,7 @@ class Visits:
     def __init__(self) -> None:
         self._opened: set[str] = set()
         self._known: dict[str, None] = {}
+        self._passed: dict[str, None] = {}
         self._opening: str | None = None
         self._held: list[dict[str, Any]] = []
 
@@ -29,9 +31,7 @@ class Visits:
     def end(self, shown: list[str]) -> list[dict[str, Any]]:
         """The history came, with these ids, or failed, with none. What came meanwhile and is not in it."""
         for message_id in shown:
-            self._known[message_id] = None
-        while len(self._known) > MAX_KNOWN:
-            del self._known[next(iter(self._known))]
+            _remember(self._known, message_id)
         held, self._opening, self._held = self._held, None, []
         return [data for data in held if not self.is_known(data["id"])]
 
@@ -41,6 +41,13 @@ class Visits:
     def is_known(self, message_id: str) -> bool:
         """Whether it was shown from a history; asked once, when its event comes."""
         return self._known.pop(message_id, message_id) is None
+
+    def passed(self, message_id: str) -> None:
+        """It was shown as it came."""
+        _remember(self._passed, message_id)
+
+    def has_passed(self, message_id: str) -> bool:
+        return message_id in self._passed
 
     def holds(self, data: dict[str, Any]) -> bool:
         """Whether it is kept until the history of its room is there."""
@@ -54,5 +61,12 @@ class Visits:
         if room is None:
             self._opened.clear()
             self._known.clear()
+            self._passed.clear()
         else:
             self._opened.discard(room)
+
+
+def _remember(ids: dict[str, None], message_id: str) -> None:
+    ids[message_id] = None
+    if len(ids) > MAX_KNOWN:
+        del ids[next(iter(ids))]

@@ -15,7 +15,7 @@ from tests.sim.attackers import LOBBY, Attacker
 from tests.sim.hosts import PORT, Host, hello_of, rng_for
 from tests.sim.network import WALL_START_MS, World
 from tests.sim.overlay import Plan, bring_up
-from tests.sim.results import Result
+from tests.sim.results import Result, one_trace
 
 NODES = 150
 SETTLE_S = 120.0
@@ -38,7 +38,7 @@ def small_world(plan: Plan) -> Plan:
 def poisoned(world: World, plan: Plan) -> Result:
     """From one group, from four, from sixteen; each time in a world that knows nothing of the others."""
     figures: dict[str, float] = {}
-    events = 0
+    events, traces = 0, []
     for groups in (1, 4, 16):
         if figures:
             world = bring_up(plan)
@@ -47,7 +47,8 @@ def poisoned(world: World, plan: Plan) -> Result:
         poison(world, victim, groups)
         figures[f"dials_{groups}"] = 100 * share_of_dials(world, victim, ear)
         events += world.events
-    return Result(figures, events=events)
+        traces.append(world.trace)
+    return Result(figures, events=events, trace=one_trace(traces))
 
 
 def poison(world: World, victim: Host, groups: int) -> None:

@@ -1,5 +1,6 @@
 """What a row gives, and how figures are made of many messages."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,11 @@ class Result:
     notes: dict[str, float] = field(default_factory=dict)
     events: int = 0
     trace: str = ""
+
+
+def one_trace(traces: Iterable[str]) -> str:
+    """Of a row that runs several worlds."""
+    return hashlib.blake2b("".join(traces).encode(), digest_size=16).hexdigest()
 
 
 def with_fanout(plan: Plan, fanout: int) -> Plan:

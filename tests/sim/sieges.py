@@ -1,6 +1,5 @@
 """Many strangers against one node: they beg, and bring news, until it should have lost its own choices."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from chatcore.events import ShuffleDue
@@ -10,7 +9,7 @@ from tests.sim.attackers import LOBBY, Attacker
 from tests.sim.hosts import Host
 from tests.sim.network import World
 from tests.sim.overlay import Plan, active_links, bring_up, chosen_links
-from tests.sim.results import Result
+from tests.sim.results import Result, one_trace
 
 NODES = 30
 SETTLE_S = 90.0
@@ -27,6 +26,9 @@ BATCH = 50
 ROUND_S = URGENT_EVERY_S + 0.1
 """In every round somebody may be pushed out."""
 
+DIAL_S = 0.5
+"""Of a round: enough for a handshake."""
+
 
 def small_world(plan: Plan) -> Plan:
     return replace(plan, seed=plan.seed * SIEGES, nodes=NODES, join_s=5.0, settle_s=SETTLE_S)
@@ -34,7 +36,7 @@ def small_world(plan: Plan) -> Plan:
 
 def begged(world: World, plan: Plan) -> Result:
     """Once in each of many small worlds, of which `world` is the first."""
-    events, lost, answered, taken = 0, 0, 0, 0.0
+    events, lost, requests, answered, taken, traces = 0, 0, 0, 0, 0.0, []
     for number in range(SIEGES):
         if number:
             world = bring_up(replace(plan, seed=plan.seed + number))
@@ -42,31 +44,59 @@ def begged(world: World, plan: Plan) -> Result:
             host.timers.pop(ShuffleDue(), None)
         victim = world.hosts[number % NODES]
         before = chosen_links(victim)
-        crowd = [Attacker(world, f"m{place}") for place in range(ATTACKERS)]
-        _beg(world, victim, crowd)
+        siege = _Siege(world, victim)
+        siege.run()
         lost += len(before.difference(active_links(victim)))
-        strangers = {attacker.host for attacker in crowd}
+        strangers = {attacker.host for attacker in siege.all}
         active = [victim.ends[link].other.host in strangers for link in active_links(victim)]
         taken = max(taken, sum(active) / max(1, len(active)))
-        answered += sum(isinstance(message, NeighborReply) for item in crowd for message in item.heard)
+        answered += sum(isinstance(message, NeighborReply) for item in siege.all for message in item.heard)
+        requests += siege.requests
         events += world.events
-    figures = {"lost": lost, "taken": 100 * taken, "answered": answered / SIEGES}
-    return Result(figures, events=events)
+        traces.append(world.trace)
+    figures = {
+        "lost": lost,
+        "taken": 100 * taken,
+        "requests": requests / SIEGES,
+        "answered": answered / SIEGES,
+    }
+    return Result(figures, events=events, trace=one_trace(traces))
 
 
-def _beg(world: World, victim: Host, crowd: Sequence[Attacker]) -> None:
-    for attacker in crowd:
-        attacker.dial(victim)
-    world.run_for(1.0)
-    for place in range(ROUNDS):
-        for attacker, other in zip(crowd, [*crowd[1:], crowd[0]], strict=True):
-            if victim.peer_id not in attacker.links:
-                attacker.dial(victim)
-                continue
-            attacker.send(victim, *[Neighbor(LOBBY, urgent=number % 2 == 0) for number in range(BATCH)])
-            # And what would make a good neighbour: news, its own and others', that nobody else has.
-            news = other.write(f"told {place}", world.clock())
-            attacker.hoard[news.id[:SHORT_ID_BYTES]] = news
-            own = attacker.write(f"own {place}", world.clock())
-            attacker.send(victim, own, Ihave((news.id[:SHORT_ID_BYTES],)))
-        world.run_for(ROUND_S)
+class _Siege:
+    """Who is let go of for what it did comes back as somebody else: keys cost nothing."""
+
+    def __init__(self, world: World, victim: Host) -> None:
+        self._world = world
+        self._victim = victim
+        self.all: list[Attacker] = []
+        self.requests = 0
+
+    def run(self) -> None:
+        crowd = [self._another() for _ in range(ATTACKERS)]
+        for place in range(ROUNDS):
+            crowd = [item if self._is_linked(item) else self._another() for item in crowd]
+            for attacker in crowd:
+                if not self._is_linked(attacker):
+                    attacker.dial(self._victim)
+            self._world.run_for(DIAL_S)
+            for attacker, other in zip(crowd, [*crowd[1:], crowd[0]], strict=True):
+                if self._is_linked(attacker):
+                    self._beg(attacker, other, place)
+            self._world.run_for(ROUND_S - DIAL_S)
+
+    def _another(self) -> Attacker:
+        self.all.append(Attacker(self._world, f"m{len(self.all)}"))
+        return self.all[-1]
+
+    def _is_linked(self, attacker: Attacker) -> bool:
+        return self._victim.peer_id in attacker.links
+
+    def _beg(self, attacker: Attacker, other: Attacker, place: int) -> None:
+        self.requests += BATCH
+        attacker.send(self._victim, *[Neighbor(LOBBY, urgent=number % 2 == 0) for number in range(BATCH)])
+        # And what would make a good neighbour: news, its own and others', that nobody else has.
+        news = other.write(f"told {place}", self._world.clock())
+        attacker.hoard[news.id[:SHORT_ID_BYTES]] = news
+        own = attacker.write(f"own {place}", self._world.clock())
+        attacker.send(self._victim, own, Ihave((news.id[:SHORT_ID_BYTES],)))

@@ -11,5 +11,6 @@ def test_beggars_are_heard_and_take_no_choice_of_our_own(monkeypatch: pytest.Mon
     monkeypatch.setattr(sieges, "ROUNDS", 2)
     plan = sieges.small_world(Plan(50, 1))
     figures = sieges.begged(bring_up(plan), plan).figures
+    assert figures["requests"] == sieges.ATTACKERS * 2 * sieges.BATCH
     assert figures["answered"] > 0
     assert figures["lost"] == 0

@@ -1,13 +1,24 @@
-"""What our own people ask, and what is on its way to disk: nothing is acknowledged before its commit.
+"""What our own people ask: nothing is acknowledged before its commit.
 
 Knows nothing of links: swarms and gossip say who is told.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from chatcore.clock import Now
+from chatcore.commits import (
+    Commits,
+    Discouraging,
+    Importing,
+    Keeping,
+    Moving,
+    Noting,
+    Pinning,
+    Sending,
+    Settling,
+)
 from chatcore.counters import Counters
 from chatcore.discouraged import Discouraged, DiscouragedList, over
 from chatcore.envelopes import Chat, Envelope, check_text
@@ -26,7 +37,6 @@ from chatcore.events import (
     Committed,
     ImportMessages,
     ImportReply,
-    JobId,
     JoinRoom,
     LeaveRoom,
     MessageAdded,
@@ -36,11 +46,9 @@ from chatcore.events import (
     Persist,
     PersonReply,
     PinMessage,
-    PinRecord,
     PinReply,
     Rejected,
     Replied,
-    RequestId,
     RoomChanged,
     RoomRecord,
     RoomReply,
@@ -72,75 +80,6 @@ STATES_WAIT_S = 0.25
 STATES_RETRY_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """A message of ours on its way to disk. Who asks again with the same client id waits for it as well."""
-
-    requests: list[RequestId]
-    room: Room
-    envelope: Envelope
-    own: OwnMessage
-
-
-@dataclass(frozen=True, slots=True)
-class _Keeping:
-    """Messages of others on their way to disk."""
-
-    envelopes: tuple[Envelope, ...]
-    history: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Moving:
-    """Coming into a room, or leaving it, once that is on disk."""
-
-    request: RequestId | None
-    record: RoomRecord
-
-
-@dataclass(frozen=True, slots=True)
-class _Importing:
-    """Messages from a file on their way to disk, and the names of rooms nobody here has been in."""
-
-    request: RequestId
-    envelopes: tuple[Envelope, ...]
-    rooms: tuple[RoomRecord, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pinning:
-    """A pin set or taken away, on its way to disk."""
-
-    request: RequestId
-    record: PinRecord
-
-
-@dataclass(frozen=True, slots=True)
-class _Noting:
-    """What is known of our own messages on its way to disk."""
-
-    own: tuple[OwnMessage, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Settling:
-    """What the owner settled about somebody, on its way to disk."""
-
-    request: RequestId
-    person: Person
-    forgiven: tuple[Discouraged, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Discouraging:
-    """It is in force already."""
-
-    records: tuple[Discouraged, ...]
-
-
-_Commit = _Sending | _Keeping | _Moving | _Importing | _Pinning | _Noting | _Settling | _Discouraging
-
-
 class Requests:
     def __init__(
         self,
@@ -167,9 +106,8 @@ class Requests:
         self._discouraged = discouraged
         self._shunned = shunned
         self._counters = counters
-        self._last_job = 0
-        self._commits: dict[JobId, _Commit] = {}
-        self._by_client: dict[tuple[RoomId, str], _Sending] = {}
+        self._commits = Commits()
+        self._by_client: dict[tuple[RoomId, str], Sending] = {}
         self._sending = 0
         self._noting = False
         self._states_timed = False
@@ -194,7 +132,7 @@ class Requests:
                 case ImportMessages():
                     return self._handle_import(event)
                 case PinMessage(request, record):
-                    return [self._persist(_Pinning(request, record))]
+                    return [self._commits.persist(Pinning(request, record))]
                 case BlockPeer() | NamePeer():
                     return self._handle_settle(event, now)
         except LocalError as error:
@@ -221,10 +159,10 @@ class Requests:
         self._sending += 1
         envelope = room.seal(Chat(event.text), now)
         own = OwnMessage(envelope.id, room.id, client_id=event.client_id or "")
-        sending = _Sending([event.request], room, envelope, own)
+        sending = Sending([event.request], room, envelope, own)
         if own.client_id:
             self._by_client[room.id, own.client_id] = sending
-        return self._persist(sending)
+        return self._commits.persist(sending)
 
     def _joined(self, text: str, *, leaving: bool = False) -> Room:
         name = room_name(text)
@@ -240,24 +178,24 @@ class Requests:
             return [Replied(event.request, RoomReply(name, changed=False))]
         if len(self._rooms) + self._joins_under_way() >= MAX_ROOMS:
             raise TooManyRooms(MAX_ROOMS)
-        return [self._persist(_Moving(event.request, record))]
+        return [self._commits.persist(Moving(event.request, record))]
 
     def _joins_under_way(self) -> int:
-        return sum(isinstance(commit, _Moving) and commit.record.joined for commit in self._commits.values())
+        return sum(commit.record.joined for commit in self._commits.under_way(Moving))
 
     def _handle_leave(self, event: LeaveRoom) -> list[Output]:
         room = self._joined(event.room, leaving=True)
-        return [self._persist(_Moving(event.request, RoomRecord(room.id, room.name, joined=False)))]
+        return [self._commits.persist(Moving(event.request, RoomRecord(room.id, room.name, joined=False)))]
 
     def _handle_import(self, event: ImportMessages) -> list[Output]:
         """A room we are coming into meanwhile must not be noted as one we are not in."""
-        moving = {commit.record.room for commit in self._commits.values() if isinstance(commit, _Moving)}
+        moving = {commit.record.room for commit in self._commits.under_way(Moving)}
         rooms = [record for record in event.rooms if record.room not in self._rooms.keys() | moving]
-        return [self._persist(_Importing(event.request, event.messages, tuple(rooms)))]
+        return [self._commits.persist(Importing(event.request, event.messages, tuple(rooms)))]
 
     def people_to_be(self) -> Mapping[PeerId, Person]:
         """Once all is on disk that the owner settled."""
-        under_way = [commit.person for commit in self._commits.values() if isinstance(commit, _Settling)]
+        under_way = [commit.person for commit in self._commits.under_way(Settling)]
         return self._people.with_also(under_way)
 
     def _handle_settle(self, event: BlockPeer | NamePeer, now: Now) -> list[Output]:
@@ -270,71 +208,47 @@ class Requests:
             person = blocking(known, event.peer_id, event.username, blocked=event.blocked)
             found = None if event.blocked else self._discouraged.find(event.peer_id, now.mono)
             forgiven = () if found is None else (over(found[0]),)
-        return [self._persist(_Settling(event.request, person, forgiven))]
+        return [self._commits.persist(Settling(event.request, person, forgiven))]
 
     # On their way to disk
 
     def discourage(self, records: Iterable[Discouraged]) -> Persist:
-        return self._persist(_Discouraging(tuple(records)))
+        return self._commits.persist(Discouraging(tuple(records)))
 
     def remember(self, record: RoomRecord) -> Persist:
         """A room nobody asked for: note that we are in it."""
-        return self._persist(_Moving(None, record))
+        return self._commits.persist(Moving(None, record))
 
     def keep(self, envelopes: tuple[Envelope, ...], *, history: bool = False) -> Persist:
         """Messages of others, to be stored."""
-        return self._persist(_Keeping(envelopes, history))
-
-    def _persist(self, commit: _Commit) -> Persist:
-        self._last_job += 1
-        job = JobId(self._last_job)
-        self._commits[job] = commit
-        match commit:
-            case _Sending():
-                return Persist(job, messages=(commit.envelope,), own=(commit.own,))
-            case _Keeping(envelopes, history):
-                return Persist(job, messages=envelopes, history=history)
-            case _Moving():
-                return Persist(job, rooms=(commit.record,))
-            case _Importing(_, envelopes, rooms):
-                return Persist(job, messages=envelopes, rooms=rooms)
-            case _Pinning(_, record):
-                return Persist(job, pins=(record,))
-            case _Noting(own):
-                return Persist(job, own=own)
-            case _Settling(_, person, forgiven):
-                return Persist(job, people=(person,), discouraged=forgiven)
-            case _Discouraging(records):
-                return Persist(job, discouraged=records)
-            case _:
-                assert_never(commit)
+        return self._commits.persist(Keeping(envelopes, history))
 
     def handle_committed(self, event: Committed, now: Now) -> list[Output]:
-        commit = self._commits.pop(event.job)
+        commit = self._commits.done(event.job)
         match commit:
-            case _Keeping(envelopes):
+            case Keeping(envelopes):
                 self._counters.received += len(event.stored)
                 return [*self._news(event.stored), *self._gossip.handle_kept(envelopes, now)]
-            case _Sending():
+            case Sending():
                 return self._handle_sent(commit, event.stored, now)
-            case _Moving():
+            case Moving():
                 return self._handle_moved(commit, now)
-            case _Importing(request, envelopes):
+            case Importing(request, envelopes):
                 self._gossip.witness(envelopes)
                 reply = ImportReply(len(event.stored))
                 return [Replied(request, reply), *self._news(event.stored)]
-            case _Pinning(request, record):
+            case Pinning(request, record):
                 return [Replied(request, PinReply(record))]
-            case _Noting(own):
+            case Noting(own):
                 return self._handle_noted(own)
-            case _Settling():
+            case Settling():
                 return self._handle_settled(commit)
-            case _Discouraging():
+            case Discouraging():
                 return []
             case _:
                 assert_never(commit)
 
-    def _handle_settled(self, commit: _Settling) -> list[Output]:
+    def _handle_settled(self, commit: Settling) -> list[Output]:
         person = commit.person
         before = self._people.get(person.peer_id)
         self._people.put(person)
@@ -350,7 +264,7 @@ class Requests:
             if isinstance(item.envelope.body, Chat) and item.envelope.room in self._rooms
         ]
 
-    def _handle_sent(self, commit: _Sending, stored: tuple[StoredMessage, ...], now: Now) -> list[Output]:
+    def _handle_sent(self, commit: Sending, stored: tuple[StoredMessage, ...], now: Now) -> list[Output]:
         self._counters.sent += 1
         self._sending -= 1
         copies = self._gossip.publish(commit.envelope, commit.room, now)
@@ -364,7 +278,7 @@ class Requests:
         news = [replace(item, own=own) for item in self._news(stored)]
         return [*copies, *replies, *news]
 
-    def _handle_moved(self, commit: _Moving, now: Now) -> list[Output]:
+    def _handle_moved(self, commit: Moving, now: Now) -> list[Output]:
         """Membership as the disk has it now; two requests at once may have asked for the same."""
         record = commit.record
         changed = record.joined != (record.room in self._rooms)
@@ -404,7 +318,7 @@ class Requests:
         if self._outbox.urgent or at_once:
             changes = self._outbox.take_changes()
             self._noting = bool(changes)
-            return [self._persist(_Noting(changes))] if changes else []
+            return [self._commits.persist(Noting(changes))] if changes else []
         if self._states_timed:
             return []
         self._states_timed = True
@@ -420,29 +334,29 @@ class Requests:
         return [StateChanged(self._rooms[own.room].name, own) for own in raised if own.room in self._rooms]
 
     def handle_commit_failed(self, event: CommitFailed, now: Now) -> list[Output]:
-        commit = self._commits.pop(event.job)
+        commit = self._commits.done(event.job)
         error = StoreFailed(event.why, event.hint)
         notice = Notice("commit_failed", "", error)
         match commit:
-            case _Keeping(envelopes):
+            case Keeping(envelopes):
                 for envelope in envelopes:
                     self._gossip.forget(envelope.id)
                 return [notice]
-            case _Importing(request) | _Pinning(request):
+            case Importing(request) | Pinning(request):
                 return [notice, Rejected(request, error)]
-            case _Sending(requests, own=own):
+            case Sending(requests, own=own):
                 self._sending -= 1
                 self._by_client.pop((own.room, own.client_id), None)
                 return [notice, *[Rejected(request, error) for request in requests]]
-            case _Noting():
+            case Noting():
                 self._noting, self._states_timed = False, True
                 self._states_not_before = now.mono + STATES_RETRY_S
                 return [notice, SetTimer(StatesDue(), self._states_not_before)]
-            case _Settling(request):
+            case Settling(request):
                 return [notice, Rejected(request, error)]
-            case _Discouraging():
+            case Discouraging():
                 return [notice]
-            case _Moving(request):
+            case Moving(request):
                 return [notice] if request is None else [notice, Rejected(request, error)]
             case _:
                 assert_never(commit)

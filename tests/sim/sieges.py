@@ -26,6 +26,9 @@ BATCH = 50
 ROUND_S = URGENT_EVERY_S + 0.1
 """In every round somebody may be pushed out."""
 
+NEWS_EVERY = 4
+"""In each round one attacker of so many brings news, in turn."""
+
 DIAL_S = 0.5
 """Of a round: enough for a handshake."""
 
@@ -80,9 +83,11 @@ class _Siege:
                 if not self._is_linked(attacker):
                     attacker.dial(self._victim)
             self._world.run_for(DIAL_S)
-            for attacker, other in zip(crowd, [*crowd[1:], crowd[0]], strict=True):
+            for number, (attacker, other) in enumerate(zip(crowd, [*crowd[1:], crowd[0]], strict=True)):
                 if self._is_linked(attacker):
-                    self._beg(attacker, other, place)
+                    self._beg(attacker)
+                    if number % NEWS_EVERY == place % NEWS_EVERY:
+                        self._tell(attacker, other, place)
             self._world.run_for(ROUND_S - DIAL_S)
 
     def _another(self) -> Attacker:
@@ -92,10 +97,12 @@ class _Siege:
     def _is_linked(self, attacker: Attacker) -> bool:
         return self._victim.peer_id in attacker.links
 
-    def _beg(self, attacker: Attacker, other: Attacker, place: int) -> None:
+    def _beg(self, attacker: Attacker) -> None:
         self.requests += BATCH
         attacker.send(self._victim, *[Neighbor(LOBBY, urgent=number % 2 == 0) for number in range(BATCH)])
-        # And what would make a good neighbour: news, its own and others', that nobody else has.
+
+    def _tell(self, attacker: Attacker, other: Attacker, place: int) -> None:
+        """What would make a good neighbour: news, its own and others', that nobody else has."""
         news = other.write(f"told {place}", self._world.clock())
         attacker.hoard[news.id[:SHORT_ID_BYTES]] = news
         own = attacker.write(f"own {place}", self._world.clock())

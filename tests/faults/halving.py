@@ -23,8 +23,8 @@ class Outcome:
     daemons: int
     formed: Phase
     settled: Phase
-    """Then, until everybody has a second link. A single one makes two networks one already, and who knows nobody
-    beyond it cannot outlive it."""
+    """Then, until everybody has a second link. A single one makes two networks one already, and who knows
+    nobody beyond it cannot outlive it."""
 
     whole: Phase
     spread: Phase

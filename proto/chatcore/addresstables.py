@@ -123,18 +123,19 @@ class AddressTables:
         return [self.entries[address] for address in self._tests]
 
     def settle_test(self, gone: Address, linked: Collection[PeerId]) -> None:
-        """Nobody answered: who waits for the place gets it."""
+        """Nobody answered: who waits for the place gets it, unless it is gone itself by now."""
         if gone.address not in self._tests:
             return
         newcomer = self.entries.get(self._tests.pop(gone.address))
         if newcomer is None or newcomer.address in self._tried:
             return
+        if newcomer.poor and newcomer.peer_id not in linked:
+            return
         self._tried.remove(gone.address)
         self._unsaved.add(gone.address)
+        self._move_to_tried(newcomer)  # first: among new ones it could be who makes way
         if not self._put_new(gone, linked) and not gone.kept:
             self.delete(gone)
-        if not self._tried.crowd(self._places.tried(newcomer.address)):
-            self._move_to_tried(newcomer)
 
     def settle_peer(self, entry: Address, peer_id: PeerId) -> None:
         """Who answered lives there; what somebody else has signed of it does not hold."""

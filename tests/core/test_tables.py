@@ -111,7 +111,7 @@ def a_full_tried_bucket() -> tuple[AddressBook, str, str]:
     book = a_book()
     for number in range(400):
         address = f"20.20.{number // 250}.{number % 250 + 1}:1"
-        book.learn(signed(identity(number + 1), address), bytes([number % 250]))
+        book.learn(signed(identity(number + 1), address), TELLER)
         book.handle_linked(address, identity(number + 1).peer_id, float(number))
         tested = book.feel(0.0, [identity(other + 1).peer_id for other in range(number, number + 1)])
         if tested is not None and book._tables._tests:
@@ -131,6 +131,45 @@ def test_full_bucket_of_tried_ones_tests_its_oldest_before_it_goes() -> None:
     assert not is_tried(book, oldest)
     assert is_tried(book, newcomer)
     assert book.peer_at(oldest) is not None
+
+
+def fail_often(book: AddressBook, address: str) -> None:
+    for number in range(POOR_AFTER):
+        book.handle_failed(address, 10.0 * number, "no")
+
+
+def test_newcomer_that_is_gone_too_by_now_gets_no_place() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+    fail_often(book, newcomer)
+    learned(book, range(1000, 1000 + BUCKET - 1), spread=False)  # the bucket of new ones is full
+
+    book.handle_failed(oldest, 0.0, "no")
+
+    assert is_tried(book, oldest)
+    assert not is_tried(book, newcomer)
+    for _ in range(50):
+        book.pick(1e9, ())
+
+
+def test_newcomer_that_failed_before_and_is_linked_gets_the_place() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+    fail_often(book, newcomer)
+    linked = book.peer_at(newcomer)
+    assert linked is not None
+
+    book.handle_failed(oldest, 0.0, "no", [linked])
+
+    assert is_tried(book, newcomer)
+
+
+def test_one_that_is_gone_takes_the_place_of_who_came_for_its_own() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+    others = learned(book, range(1000, 1000 + BUCKET - 1), spread=False)
+
+    book.handle_failed(oldest, 0.0, "no")
+
+    assert is_tried(book, newcomer)
+    assert [address for address in (oldest, *others) if book.peer_at(address) is None] == []
 
 
 def test_one_that_is_tested_is_who_answered_longest_ago() -> None:

@@ -18,7 +18,7 @@ import structlog
 from chatcore import PROTOCOL_MINOR
 from chatcore.clock import Now
 from chatcore.envelopes import Envelope
-from chatcore.errors import HandshakeFailed, LocalError, StoreFailed, Unreachable
+from chatcore.errors import HandshakeFailed, LocalError, SelfDialed, StoreFailed, Unreachable
 from chatcore.events import (
     CaughtUp,
     CloseLink,
@@ -258,7 +258,7 @@ class Driver:
             fields["and_as_many_before"] = str(held)
         if isinstance(notice.error, StoreFailed):
             log.error(notice.what, **fields)
-        elif isinstance(notice.error, Unreachable | HandshakeFailed):
+        elif isinstance(notice.error, Unreachable | HandshakeFailed | SelfDialed):
             log.info(notice.what, **fields)
         else:
             log.warning(notice.what, **fields)

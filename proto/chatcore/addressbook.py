@@ -273,7 +273,7 @@ class AddressBook:
             self._tables.delete(entry)
 
     def handle_self(self, address: str) -> None:
-        """The address turned out to be our own: never dial it again."""
+        """An IP address turned out to be our own: never dial it again."""
         entry = self._book.get(address)
         if entry is not None:
             self._tables.delete(entry)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from chatcore.addressbook import ANCHORS, AddressBook
 from chatcore.addressentry import Address
-from chatcore.addresses import scope_at
+from chatcore.addresses import host_at, host_bytes, scope_at
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
@@ -178,7 +178,8 @@ class Dialler:
 
     def handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
         address, reason, kind = event.address, str(event.error), event.error.kind
-        if isinstance(event.error, SelfDialed):
+        # A name that leads here may lead elsewhere one day, when its owner or a name server is put right.
+        if isinstance(event.error, SelfDialed) and host_bytes(host_at(address)) is not None:
             self._book.handle_self(address)
             self._lan.handle_answered(address)
         elif isinstance(event.error, WrongPeer):

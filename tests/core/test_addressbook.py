@@ -112,22 +112,22 @@ def test_own_address_is_forgotten_and_refused() -> None:
 
 def test_addresses_are_counted_by_who_named_them() -> None:
     book = a_book()
-    book.keep("a.example:1")
-    book.note("192.0.2.1:1")
+    book.keep(THERE)
+    book.note(HERE)
     assert (book.asked_for, book.heard_of) == (1, 1)
-    book.handle_self("a.example:1")
+    book.handle_self(THERE)
     assert (book.asked_for, book.heard_of) == (0, 1)
-    assert book.is_own("a.example:1")
-    assert not book.is_own("192.0.2.1:1")
+    assert book.is_own(THERE)
+    assert not book.is_own(HERE)
 
 
 def test_memory_of_own_addresses_is_bounded() -> None:
     book = a_book()
     for number in range(MAX_KEPT + 1):
-        book.handle_self(f"me{number}.example:1")
+        book.handle_self(f"192.0.2.{number}:1")
 
-    book.keep(f"me{MAX_KEPT}.example:1")
-    assert due(book, 0.0, (), 8) == [f"me{MAX_KEPT}.example:1"]
+    book.keep(f"192.0.2.{MAX_KEPT}:1")
+    assert due(book, 0.0, (), 8) == [f"192.0.2.{MAX_KEPT}:1"]
 
 
 def test_kept_addresses_are_bounded() -> None:

@@ -130,7 +130,8 @@ class AddressBook:
         for entry in chosen:
             entry.dialling = True
         if wanted > 0:
-            under_way = sum(entry.dialling for entry in self._book.values())
+            # Those dialled anyway take no place: behind a firewall they would hold up all others.
+            under_way = sum(entry.dialling and not entry.standing for entry in self._book.values())
             for _ in range(wanted - under_way):
                 learned = self.pick(mono, linked)
                 if learned is None:
@@ -143,7 +144,7 @@ class AddressBook:
         """A random learned address that may be dialled."""
 
         def fits(entry: Address) -> bool:
-            idle = not entry.dialling and not entry.kept and not entry.lost
+            idle = not entry.dialling and not entry.standing
             return idle and entry.next_try <= mono and entry.peer_id not in linked
 
         return self._tables.pick(fits)

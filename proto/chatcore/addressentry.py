@@ -34,6 +34,11 @@ class Address:
     anchor: bool = False
 
     @property
+    def standing(self) -> bool:
+        """Dialled whatever else is: the operator asked for it, we miss who was there, or it is nearby."""
+        return self.kept or self.lost or self.noted
+
+    @property
     def poor(self) -> bool:
         """Worth no more than an address nobody has tried."""
         return not self.kept and not self.dialling and (not self.answered or self.failures >= POOR_AFTER)

@@ -30,12 +30,33 @@ def test_kept_address_is_dialled_however_many_links_there_are() -> None:
     assert due(book, 0.0, (), -5) == [HERE]
 
 
-def test_kept_addresses_are_dialled_before_learned_ones() -> None:
+def test_kept_addresses_are_dialled_before_learned_ones_and_take_none_of_their_places() -> None:
     book = a_book()
     book.learn(signed(BOB, THERE), TELLER)
     book.keep(HERE)
 
-    assert due(book, 0.0, (), 1) == [HERE]
+    assert due(book, 0.0, (), 1) == [HERE, THERE]
+
+
+def test_dials_of_lost_and_nearby_addresses_take_no_places_of_learned_ones() -> None:
+    book = a_book()
+    lost, nearby = "198.51.100.7:1", "10.0.0.1:1"
+    book.learn(signed(CARL, lost), TELLER)
+    book.handle_linked(lost, CARL.peer_id)
+    book.handle_lost(lost, 0.0, 100.0, "no word", wordless=True)
+    book.note(nearby)
+    assert book.take(nearby, 0.0)
+    assert due(book, 10.0, (), 0) == [lost]
+    book.learn(signed(BOB, THERE), TELLER)
+
+    assert due(book, 10.0, (), 1) == [THERE]
+
+
+def test_learned_addresses_that_are_being_dialled_hold_their_places() -> None:
+    book = a_book()
+    learned(book, range(3))
+
+    assert [len(due(book, 0.0, (), wanted)) for wanted in (1, 2, 2, 3)] == [1, 1, 0, 1]
 
 
 def test_learned_address_that_is_kept_later_is_dialled_for_ever() -> None:

@@ -310,3 +310,7 @@ class AddressBook:
     def unsaved(self) -> tuple[tuple[KnownAddress, ...], tuple[str, ...]]:
         """What has changed since this was last asked: addresses as they are now, and those forgotten."""
         return self._tables.unsaved()
+
+    def handle_not_saved(self, addresses: Iterable[str]) -> None:
+        """What was told of them as unsaved still is."""
+        self._tables.handle_not_saved(addresses)

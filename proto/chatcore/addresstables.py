@@ -20,6 +20,10 @@ answering is seen to be gone. Those beyond stay new, and may try again."""
 MAX_LOST = 16
 """Beyond it the first is no longer looked for."""
 
+MAX_UNSAVED = 8192
+"""While nothing can be written: more than the tables hold. What is forgotten beyond it stays on the disk,
+and is known again after the next start."""
+
 
 class AddressTables:
     def __init__(self, rng: Rng, secret: bytes) -> None:
@@ -212,3 +216,8 @@ class AddressTables:
                 )
         self._unsaved.clear()
         return tuple(known), tuple(gone)
+
+    def handle_not_saved(self, addresses: Iterable[str]) -> None:
+        """What was told of them as unsaved still is."""
+        room = max(0, MAX_UNSAVED - len(self._unsaved))
+        self._unsaved.update(list(addresses)[:room])

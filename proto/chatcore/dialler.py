@@ -275,6 +275,11 @@ class Dialler:
         known, forgotten = self._book.unsaved()
         return [SaveAddresses(known, forgotten)] if known or forgotten else []
 
+    def handle_not_saved(self, addresses: Iterable[str]) -> list[Output]:
+        """The next save tries again."""
+        self._book.handle_not_saved(addresses)
+        return []
+
     def _place(self, link: Link) -> str | None:
         if link.dialled is not None and scope_at(link.dialled) is not None:
             return link.dialled

@@ -5,6 +5,7 @@ from collections.abc import Collection
 import pytest
 
 from chatcore.addressbook import MAX_KEPT, AddressBook
+from chatcore.addresstables import MAX_UNSAVED
 from chatcore.config import LinkConfig
 from chatcore.errors import OwnAddress, TooManyAddresses
 from chatcore.ids import PeerId
@@ -206,6 +207,29 @@ def test_only_what_changed_is_written() -> None:
     record = signed(CARL, THERE)
     assert known == (KnownAddress(THERE, CARL.peer_id, record, TELLER, tried=False, anchor=True),)
     assert forgotten == (HERE,)
+
+
+def test_what_could_not_be_written_is_written_the_next_time() -> None:
+    book = a_book()
+    book.learn(signed(BOB, HERE), TELLER)
+    book.learn(signed(CARL, THERE), TELLER)
+    book.unsaved()
+    book.handle_wrong_peer(HERE, BOB.peer_id, 0.0, "somebody else")
+    book.set_anchors([THERE])
+    known, forgotten = unsaved = book.unsaved()
+    assert book.unsaved() == ((), ())
+
+    book.handle_not_saved([*(item.address for item in known), *forgotten])
+
+    assert book.unsaved() == unsaved == (known, (HERE,))
+
+
+def test_memory_of_what_could_not_be_written_is_bounded() -> None:
+    book = a_book()
+    for number in range(3):
+        book.handle_not_saved(f"192.0.2.{number}:{port}" for port in range(1, MAX_UNSAVED))
+
+    assert len(book.unsaved()[1]) == MAX_UNSAVED
 
 
 # Found on the local network

@@ -4,7 +4,16 @@ from collections.abc import Iterable
 
 from chatcore.addressbook import ANCHORS
 from chatcore.dialler import DIALS_WHEN_ALONE, FEW_LINKS
-from chatcore.events import AddressesDue, Dial, Output, SaveAddresses, SetTimer, Started, Stop
+from chatcore.events import (
+    AddressesDue,
+    AddressesNotSaved,
+    Dial,
+    Output,
+    SaveAddresses,
+    SetTimer,
+    Started,
+    Stop,
+)
 from chatcore.messages import PeerResponse
 from chatcore.records import KnownAddress
 from tests.support.core import BOB, Playbook, identity, of, signed
@@ -85,6 +94,17 @@ def test_addresses_are_saved_ever_less_often_and_when_the_node_stops() -> None:
     book.link_up(identity(111), dialled=where(11), port=1)
 
     assert where(11) in saved(book.handle(Stop()))
+
+
+def test_addresses_that_could_not_be_saved_are_saved_the_next_time() -> None:
+    book = linked([10])
+    first = saved(book.fire(AddressesDue()))
+    assert saved(book.fire(AddressesDue())) == {}
+
+    assert book.handle(AddressesNotSaved(tuple(first))) == []
+
+    assert list(first) == [where(10)]
+    assert saved(book.fire(AddressesDue())) == first
 
 
 def test_anchors_are_dialled_first_after_a_restart_and_for_as_long_as_lost_peers() -> None:

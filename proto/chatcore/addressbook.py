@@ -34,6 +34,8 @@ class AddressBook:
         self._book = self._tables.entries
         self._kept: dict[str, Address] = {}
         self._own: set[str] = set()
+        self._withdrawn: set[str] = set()
+        """Found on the local network once, and still linked or looked for."""
 
     # Told by the operator
 
@@ -89,14 +91,21 @@ class AddressBook:
 
     def note(self, address: str) -> None:
         """Somebody is said to be there, nobody knows who: in no table, and dialled by `take` alone."""
+        self._withdrawn.discard(address)
         if address not in self._book and address not in self._own:
             self._book[address] = Address(address, kept=False, noted=True)
 
-    def withdraw(self, address: str) -> None:
-        """It is no longer said. Where somebody has answered, or says that it lives, the address stays."""
-        entry = self._book.get(address)
-        if entry is not None and entry.noted and not entry.kept and entry.peer_id is None:
-            self._tables.delete(entry)
+    def withdraw(self, addresses: Iterable[str], linked: Collection[PeerId] = ()) -> None:
+        """They are no longer said, and forgotten but for those in a table, which have a bound of their own.
+        What is linked or looked for is forgotten with the first call after that."""
+        self._withdrawn.update(addresses)
+        for address in list(self._withdrawn):
+            entry = self._book.get(address)
+            if entry is None or not entry.noted or entry.kept:
+                self._withdrawn.discard(address)
+            elif not entry.lost and entry.peer_id not in linked:
+                self._withdrawn.discard(address)
+                self._tables.delete(entry)
 
     # Heard of
 

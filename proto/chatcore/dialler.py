@@ -147,8 +147,7 @@ class Dialler:
     # The local network
 
     def handle_discovered(self, event: Discovered, now: Now) -> list[Output]:
-        for address in self._lan.handle_discovered(event.nodes):
-            self._book.withdraw(address)
+        self._book.withdraw(self._lan.handle_discovered(event.nodes), self._links.peer_ids)
         return self.handle_dial_due(now)
 
     def _dial_lan(self, now: Now) -> list[Output]:

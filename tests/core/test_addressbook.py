@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import pytest
 
-from chatcore.addressbook import MAX_KEPT, AddressBook
+from chatcore.addressbook import LOST_FAILURES, MAX_KEPT, AddressBook
 from chatcore.addresstables import MAX_UNSAVED
 from chatcore.config import LinkConfig
 from chatcore.errors import OwnAddress, TooManyAddresses
@@ -250,7 +250,7 @@ def test_noted_address_never_reaches_the_disk() -> None:
     book.note(HERE)
     book.take(HERE, 0.0)
     book.handle_failed(HERE, 0.0, "no")
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert book.unsaved() == ((), ())
     assert book.next_try(HERE) is None
@@ -260,7 +260,7 @@ def test_note_changes_nothing_of_a_known_address() -> None:
     book = a_book()
     book.learn(signed(BOB, HERE), TELLER)
     book.note(HERE)
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert book.knows(signed(BOB, HERE))
     assert due(book, 0.0, (), 1) == [HERE]
@@ -271,7 +271,7 @@ def test_noted_address_where_somebody_answered_is_one_like_any_other() -> None:
     book.note(HERE)
     book.handle_linked(HERE, BOB.peer_id)
     book.learn(signed(BOB, HERE), TELLER)
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert is_tried(book, HERE)
     assert book.proven() == [signed(BOB, HERE)]
@@ -282,18 +282,59 @@ def test_noted_address_that_somebody_signs_keeps_what_became_of_its_dials() -> N
     book.note(HERE)
     book.handle_failed(HERE, 100.0, "no")
     book.learn(signed(BOB, HERE), TELLER)
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert book.peer_at(HERE) == BOB.peer_id
     assert pause(book, 100.0) > 0.0
     assert [item.address for item in book.unsaved()[0]] == [HERE]
 
 
+NEAR = "[fe80::8%2]:8080"
+
+
+def test_withdrawn_address_in_no_table_is_forgotten_though_somebody_answered_there() -> None:
+    book = a_book()
+    book.note(NEAR)
+    book.handle_linked(NEAR, BOB.peer_id)
+
+    book.withdraw([NEAR], [BOB.peer_id])
+    assert book.peer_at(NEAR) == BOB.peer_id
+    book.withdraw([], [CARL.peer_id])
+
+    assert book.peer_at(NEAR) is None
+
+
+def test_withdrawn_address_in_no_table_stays_for_as_long_as_it_is_looked_for() -> None:
+    book = a_book()
+    book.note(NEAR)
+    book.handle_linked(NEAR, BOB.peer_id)
+    book.handle_lost(NEAR, 0.0, 100.0, "no word", wordless=True)
+
+    book.withdraw([NEAR])
+    assert due(book, 1e6, (), 0) == [NEAR]
+    for _ in range(LOST_FAILURES):
+        book.handle_failed(NEAR, 0.0, "no")
+    book.withdraw([])
+
+    assert book.peer_at(NEAR) is None
+
+
+def test_withdrawn_address_that_is_noted_again_stays() -> None:
+    book = a_book()
+    book.note(NEAR)
+    book.handle_linked(NEAR, BOB.peer_id)
+    book.withdraw([NEAR], [BOB.peer_id])
+    book.note(NEAR)
+    book.withdraw([])
+
+    assert book.peer_at(NEAR) == BOB.peer_id
+
+
 def test_withdrawn_address_that_the_operator_asked_for_stays() -> None:
     book = a_book()
     book.note(HERE)
     book.keep(HERE)
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert due(book, 0.0, (), 0) == [HERE]
 

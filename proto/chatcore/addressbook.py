@@ -230,16 +230,24 @@ class AddressBook:
             self._tables.settle_test(entry, linked)
 
     def handle_lost(
-        self, address: str, mono: float, lived_s: float, reason: str, *, wordless: bool = False
+        self,
+        address: str,
+        mono: float,
+        lived_s: float,
+        reason: str,
+        *,
+        wordless: bool = False,
+        called: bool = False,
     ) -> None:
-        """A link is no more. `wordless`: nobody wanted it to end, so far as we know."""
+        """A link is no more. `wordless`: nobody wanted it to end, so far as we know; `called`: they had
+        dialled us."""
         entry = self._book.get(address)
         if entry is None:
             return
         if lived_s >= self._config.good_after_s:
             entry.failures = 0
         if wordless:
-            self._tables.look_for(entry)
+            self._tables.look_for(entry, called=called)
         self._put_off(entry, mono, reason)  # somebody was there: a test of it is still to come
 
     def _put_off(self, entry: Address, mono: float, reason: str, kind: str | None = None) -> None:

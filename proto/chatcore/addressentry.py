@@ -31,6 +31,9 @@ class Address:
     answered: bool = False
     answered_at: float = 0.0
     lost: bool = False
+    called: bool = False
+    """While it is looked for: who was there last had called us."""
+
     anchor: bool = False
 
     @property

@@ -150,11 +150,22 @@ class AddressTables:
 
     # Looked for
 
-    def look_for(self, entry: Address) -> None:
-        entry.lost = True
+    def look_for(self, entry: Address, *, called: bool) -> None:
+        """`called`: who was there had called us, and only says that it lives there. That is looked for where
+        somebody has answered before, and makes way for anchors and those we had dialled, never they for
+        it."""
+        if entry.lost:
+            entry.called = entry.called and called
+            return
+        if called and not entry.answered:
+            return
+        if len(self.lost) >= MAX_LOST:
+            claims = [item for item in self.lost.values() if item.called]
+            if called and not claims:
+                return
+            self.find(next(iter(claims or self.lost.values())))
+        entry.lost, entry.called = True, called
         self.lost[entry.address] = entry
-        if len(self.lost) > MAX_LOST:
-            self.find(next(iter(self.lost.values())))
 
     def find(self, entry: Address) -> None:
         """No longer looked for."""
@@ -192,7 +203,7 @@ class AddressTables:
             else:
                 continue
             if item.anchor:
-                self.look_for(entry)
+                self.look_for(entry, called=False)
         self._unsaved.clear()
 
     def set_anchors(self, addresses: Collection[str]) -> None:

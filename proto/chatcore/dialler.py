@@ -206,9 +206,10 @@ class Dialler:
             self._book.learn(record, link.group, self._links.peer_ids)
         address = link.dialled or (record and record.address)
         # Who called only says where it listens: that must not spoil somebody else's address.
-        if address and (link.dialled is not None or self._book.peer_at(address) == link.peer_id):
+        called = link.dialled is None
+        if address and (not called or self._book.peer_at(address) == link.peer_id):
             lived_s = now.mono - link.since
-            self._book.handle_lost(address, now.mono, lived_s, str(error), wordless=wordless)
+            self._book.handle_lost(address, now.mono, lived_s, str(error), wordless=wordless, called=called)
 
     # Where to dial
 

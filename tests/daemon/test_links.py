@@ -21,6 +21,7 @@ from chatcore.events import (
     LinkDown,
     LinkUp,
     Priority,
+    ReadingPaused,
     Received,
     Send,
     StrangerRefused,
@@ -250,6 +251,24 @@ async def test_link_that_is_paused_is_not_read_until_it_goes_on() -> None:
         await held.send(Ping(2))
         node.links.pause_all(paused=False)
         assert (await node.expect(Received)).messages == (Ping(2),)
+
+
+async def test_link_that_comes_while_nobody_is_read_is_told_as_paused() -> None:
+    async with listening() as (node, address):
+        node.links.pause_all(paused=True)
+        async with Peer.dial(address):
+            link = (await node.expect(LinkUp)).link
+            assert await node.expect(ReadingPaused) == ReadingPaused(link, paused=True)
+            node.links.pause_all(paused=False)
+            assert await node.expect(ReadingPaused) == ReadingPaused(link, paused=False)
+
+
+async def test_link_that_comes_while_all_are_read_is_not_told_as_paused() -> None:
+    async with listening() as (node, address), Peer.dial(address) as peer:
+        await node.expect(LinkUp)
+        await peer.send(Ping(1))
+        await node.until(lambda: any(isinstance(event, Received) for event in node.inputs))
+        assert [event for event in node.inputs if isinstance(event, ReadingPaused)] == []
 
 
 # Slow readers

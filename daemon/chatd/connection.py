@@ -16,6 +16,7 @@ from chatcore.events import (
     Input,
     LinkDown,
     LinkUp,
+    ReadingPaused,
     Received,
     StrangerRefused,
     WritingPaused,
@@ -216,6 +217,8 @@ class Connection(asyncio.Protocol):
                 local=self._own_name()[0],
             )
         )
+        if not self._pool.reading:  # or it would be dropped as silent
+            self._pool.post(ReadingPaused(self.link, paused=True))
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:

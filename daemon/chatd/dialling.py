@@ -14,7 +14,8 @@ NEXT_AFTER_S = 0.25
 """Before the next address is tried beside one that has not answered (RFC 8305, section 5)."""
 
 MAX_ADDRESSES = 16
-"""Of one name, a random choice: a name of many nodes shows other ones each time."""
+"""Of one name, at once or one after the other, a random choice: a name of many nodes shows other ones each
+time."""
 
 _Info = aiohappyeyeballs.AddrInfoType
 

@@ -18,8 +18,9 @@ import structlog
 from chatcore import PROTOCOL_MINOR
 from chatcore.clock import Now
 from chatcore.envelopes import Envelope
-from chatcore.errors import HandshakeFailed, LocalError, StoreFailed, Unreachable
+from chatcore.errors import HandshakeFailed, LocalError, SelfDialed, StoreFailed, Unreachable
 from chatcore.events import (
+    AddressesNotSaved,
     CaughtUp,
     CloseLink,
     CommitFailed,
@@ -72,9 +73,6 @@ three times as much of it."""
 MAX_STORE_BACKLOG_BYTES = 16 * 1024 * 1024
 """What may wait for the disk; beyond, no socket is read."""
 
-UNANSWERED = -1
-"""The job of what nobody waits for."""
-
 log = structlog.get_logger()
 
 
@@ -100,6 +98,10 @@ class Driver:
         self._requests: dict[RequestId, asyncio.Future[Reply]] = {}
         self._last_request = 0
         self._checks: Counter[LinkId] = Counter()
+        self._saves: dict[int, tuple[str, ...]] = {}
+        """Addresses on their way to the disk, by jobs below zero: those of the node are above."""
+
+        self._last_save = 0
         self._limiter = Limiter()
         self.write_error: str | None = None
         """Why the last commit failed; None when it did not."""
@@ -186,8 +188,8 @@ class Driver:
                     self._verify(output)
                 case Persist():
                     self._persist(output)
-                case SaveAddresses(known, forgotten):
-                    self._store.submit(Batch(UNANSWERED, addresses=known, forgotten=forgotten))
+                case SaveAddresses():
+                    self._save_addresses(output)
                 case Replied(request, reply):
                     self._answer(request, reply)
                 case Rejected(request, error):
@@ -258,7 +260,7 @@ class Driver:
             fields["and_as_many_before"] = str(held)
         if isinstance(notice.error, StoreFailed):
             log.error(notice.what, **fields)
-        elif isinstance(notice.error, Unreachable | HandshakeFailed):
+        elif isinstance(notice.error, Unreachable | HandshakeFailed | SelfDialed):
             log.info(notice.what, **fields)
         else:
             log.warning(notice.what, **fields)
@@ -308,6 +310,17 @@ class Driver:
         if self._store.backlog_bytes > MAX_STORE_BACKLOG_BYTES:
             self.links.pause_all(paused=True)
 
+    def _save_addresses(self, output: SaveAddresses) -> None:
+        self._last_save -= 1
+        self._saves[self._last_save] = (*(item.address for item in output.known), *output.forgotten)
+        self._store.submit(Batch(self._last_save, addresses=output.known, forgotten=output.forgotten))
+
+    def _addresses_written(self, result: BatchResult) -> None:
+        addresses = self._saves.pop(result.job)
+        if result.error is not None:
+            log.warning("addresses_not_saved", why=result.error)
+            self.post(AddressesNotSaved(addresses))
+
     def take_results(self, results: list[BatchResult]) -> None:
         """Called by the store's writer thread, once for every group it commits."""
         self._loop.call_soon_threadsafe(self._committed, results)
@@ -315,9 +328,8 @@ class Driver:
     def _committed(self, results: list[BatchResult]) -> None:
         for result in results:
             self.write_error, self.write_hint = result.error, result.hint
-            if result.job == UNANSWERED:
-                if result.error is not None:
-                    log.warning("addresses_not_saved", why=result.error)
+            if result.job in self._saves:
+                self._addresses_written(result)
                 continue
             job = JobId(result.job)
             if result.error is not None:

@@ -17,7 +17,7 @@ from chatcore.ids import LinkId
 from chatcore.messages import Hello
 from chatcore.names import join_address, split_address
 from chatd.connection import Connection
-from chatd.dialling import NoneLeft, connect
+from chatd.dialling import MAX_ADDRESSES, NoneLeft, connect
 
 MAX_CALLERS = 128
 """Callers that have not yet proved who they are; the oldest makes way for a new one. Whom we call is not
@@ -125,7 +125,8 @@ class Links:
     def handle_dial_failed(self, output: Dial, there: str, error: RemoteError) -> None:
         """Somebody answered at `there` and it is no link.
 
-        Of a name, the other addresses are tried at once: one of them may be our own, another an old one.
+        Of a name, the other addresses are tried at once, `MAX_ADDRESSES` in all: one of them may be our own,
+        another an old one, and a name server may have new ones each time.
         """
         tried = self._tried.setdefault(output.address, {})
         is_name = host_bytes(host_at(output.address)) is None
@@ -133,7 +134,10 @@ class Links:
             self._end_dial(output, error)
         else:
             tried[there] = error
-            self.dial(output)
+            if len(tried) < MAX_ADDRESSES:
+                self.dial(output)
+            else:
+                self._end_dial(output, self._last_of_others(output.address) or error)
 
     def _end_dial(self, output: Dial, error: RemoteError) -> None:
         self._tried.pop(output.address, None)

@@ -34,6 +34,8 @@ class AddressBook:
         self._book = self._tables.entries
         self._kept: dict[str, Address] = {}
         self._own: set[str] = set()
+        self._withdrawn: set[str] = set()
+        """Found on the local network once, and still linked or looked for."""
 
     # Told by the operator
 
@@ -89,14 +91,21 @@ class AddressBook:
 
     def note(self, address: str) -> None:
         """Somebody is said to be there, nobody knows who: in no table, and dialled by `take` alone."""
+        self._withdrawn.discard(address)
         if address not in self._book and address not in self._own:
             self._book[address] = Address(address, kept=False, noted=True)
 
-    def withdraw(self, address: str) -> None:
-        """It is no longer said. Where somebody has answered, or says that it lives, the address stays."""
-        entry = self._book.get(address)
-        if entry is not None and entry.noted and not entry.kept and entry.peer_id is None:
-            self._tables.delete(entry)
+    def withdraw(self, addresses: Iterable[str], linked: Collection[PeerId] = ()) -> None:
+        """They are no longer said, and forgotten but for those in a table, which have a bound of their own.
+        What is linked or looked for is forgotten with the first call after that."""
+        self._withdrawn.update(addresses)
+        for address in list(self._withdrawn):
+            entry = self._book.get(address)
+            if entry is None or not entry.noted or entry.kept:
+                self._withdrawn.discard(address)
+            elif not entry.lost and entry.peer_id not in linked:
+                self._withdrawn.discard(address)
+                self._tables.delete(entry)
 
     # Heard of
 
@@ -130,7 +139,8 @@ class AddressBook:
         for entry in chosen:
             entry.dialling = True
         if wanted > 0:
-            under_way = sum(entry.dialling for entry in self._book.values())
+            # Those dialled anyway take no place: behind a firewall they would hold up all others.
+            under_way = sum(entry.dialling and not entry.standing for entry in self._book.values())
             for _ in range(wanted - under_way):
                 learned = self.pick(mono, linked)
                 if learned is None:
@@ -143,7 +153,7 @@ class AddressBook:
         """A random learned address that may be dialled."""
 
         def fits(entry: Address) -> bool:
-            idle = not entry.dialling and not entry.kept and not entry.lost
+            idle = not entry.dialling and not entry.standing
             return idle and entry.next_try <= mono and entry.peer_id not in linked
 
         return self._tables.pick(fits)
@@ -220,16 +230,24 @@ class AddressBook:
             self._tables.settle_test(entry, linked)
 
     def handle_lost(
-        self, address: str, mono: float, lived_s: float, reason: str, *, wordless: bool = False
+        self,
+        address: str,
+        mono: float,
+        lived_s: float,
+        reason: str,
+        *,
+        wordless: bool = False,
+        called: bool = False,
     ) -> None:
-        """A link is no more. `wordless`: nobody wanted it to end, so far as we know."""
+        """A link is no more. `wordless`: nobody wanted it to end, so far as we know; `called`: they had
+        dialled us."""
         entry = self._book.get(address)
         if entry is None:
             return
         if lived_s >= self._config.good_after_s:
             entry.failures = 0
         if wordless:
-            self._tables.look_for(entry)
+            self._tables.look_for(entry, called=called)
         self._put_off(entry, mono, reason)  # somebody was there: a test of it is still to come
 
     def _put_off(self, entry: Address, mono: float, reason: str, kind: str | None = None) -> None:
@@ -273,7 +291,7 @@ class AddressBook:
             self._tables.delete(entry)
 
     def handle_self(self, address: str) -> None:
-        """The address turned out to be our own: never dial it again."""
+        """An IP address turned out to be our own: never dial it again."""
         entry = self._book.get(address)
         if entry is not None:
             self._tables.delete(entry)
@@ -309,3 +327,7 @@ class AddressBook:
     def unsaved(self) -> tuple[tuple[KnownAddress, ...], tuple[str, ...]]:
         """What has changed since this was last asked: addresses as they are now, and those forgotten."""
         return self._tables.unsaved()
+
+    def handle_not_saved(self, addresses: Iterable[str]) -> None:
+        """What was told of them as unsaved still is."""
+        self._tables.handle_not_saved(addresses)

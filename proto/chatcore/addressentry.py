@@ -31,7 +31,15 @@ class Address:
     answered: bool = False
     answered_at: float = 0.0
     lost: bool = False
+    called: bool = False
+    """While it is looked for: who was there last had called us."""
+
     anchor: bool = False
+
+    @property
+    def standing(self) -> bool:
+        """Dialled whatever else is: the operator asked for it, we miss who was there, or it is nearby."""
+        return self.kept or self.lost or self.noted
 
     @property
     def poor(self) -> bool:

@@ -20,6 +20,10 @@ answering is seen to be gone. Those beyond stay new, and may try again."""
 MAX_LOST = 16
 """Beyond it the first is no longer looked for."""
 
+MAX_UNSAVED = 8192
+"""While nothing can be written: more than the tables hold. What is forgotten beyond it stays on the disk,
+and is known again after the next start."""
+
 
 class AddressTables:
     def __init__(self, rng: Rng, secret: bytes) -> None:
@@ -123,18 +127,19 @@ class AddressTables:
         return [self.entries[address] for address in self._tests]
 
     def settle_test(self, gone: Address, linked: Collection[PeerId]) -> None:
-        """Nobody answered: who waits for the place gets it."""
+        """Nobody answered: who waits for the place gets it, unless it is gone itself by now."""
         if gone.address not in self._tests:
             return
         newcomer = self.entries.get(self._tests.pop(gone.address))
         if newcomer is None or newcomer.address in self._tried:
             return
+        if newcomer.poor and newcomer.peer_id not in linked:
+            return
         self._tried.remove(gone.address)
         self._unsaved.add(gone.address)
+        self._move_to_tried(newcomer)  # first: among new ones it could be who makes way
         if not self._put_new(gone, linked) and not gone.kept:
             self.delete(gone)
-        if not self._tried.crowd(self._places.tried(newcomer.address)):
-            self._move_to_tried(newcomer)
 
     def settle_peer(self, entry: Address, peer_id: PeerId) -> None:
         """Who answered lives there; what somebody else has signed of it does not hold."""
@@ -145,11 +150,22 @@ class AddressTables:
 
     # Looked for
 
-    def look_for(self, entry: Address) -> None:
-        entry.lost = True
+    def look_for(self, entry: Address, *, called: bool) -> None:
+        """`called`: who was there had called us, and only says that it lives there. That is looked for where
+        somebody has answered before, and makes way for anchors and those we had dialled, never they for
+        it."""
+        if entry.lost:
+            entry.called = entry.called and called
+            return
+        if called and not entry.answered:
+            return
+        if len(self.lost) >= MAX_LOST:
+            claims = [item for item in self.lost.values() if item.called]
+            if called and not claims:
+                return
+            self.find(next(iter(claims or self.lost.values())))
+        entry.lost, entry.called = True, called
         self.lost[entry.address] = entry
-        if len(self.lost) > MAX_LOST:
-            self.find(next(iter(self.lost.values())))
 
     def find(self, entry: Address) -> None:
         """No longer looked for."""
@@ -187,7 +203,7 @@ class AddressTables:
             else:
                 continue
             if item.anchor:
-                self.look_for(entry)
+                self.look_for(entry, called=False)
         self._unsaved.clear()
 
     def set_anchors(self, addresses: Collection[str]) -> None:
@@ -211,3 +227,8 @@ class AddressTables:
                 )
         self._unsaved.clear()
         return tuple(known), tuple(gone)
+
+    def handle_not_saved(self, addresses: Iterable[str]) -> None:
+        """What was told of them as unsaved still is."""
+        room = max(0, MAX_UNSAVED - len(self._unsaved))
+        self._unsaved.update(list(addresses)[:room])

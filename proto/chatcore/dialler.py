@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from chatcore.addressbook import ANCHORS, AddressBook
 from chatcore.addressentry import Address
-from chatcore.addresses import scope_at
+from chatcore.addresses import host_at, host_bytes, scope_at
 from chatcore.clock import Now
 from chatcore.config import NodeConfig
 from chatcore.counters import Counters
@@ -147,8 +147,7 @@ class Dialler:
     # The local network
 
     def handle_discovered(self, event: Discovered, now: Now) -> list[Output]:
-        for address in self._lan.handle_discovered(event.nodes):
-            self._book.withdraw(address)
+        self._book.withdraw(self._lan.handle_discovered(event.nodes), self._links.peer_ids)
         return self.handle_dial_due(now)
 
     def _dial_lan(self, now: Now) -> list[Output]:
@@ -178,7 +177,8 @@ class Dialler:
 
     def handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
         address, reason, kind = event.address, str(event.error), event.error.kind
-        if isinstance(event.error, SelfDialed):
+        # A name that leads here may lead elsewhere one day, when its owner or a name server is put right.
+        if isinstance(event.error, SelfDialed) and host_bytes(host_at(address)) is not None:
             self._book.handle_self(address)
             self._lan.handle_answered(address)
         elif isinstance(event.error, WrongPeer):
@@ -206,9 +206,10 @@ class Dialler:
             self._book.learn(record, link.group, self._links.peer_ids)
         address = link.dialled or (record and record.address)
         # Who called only says where it listens: that must not spoil somebody else's address.
-        if address and (link.dialled is not None or self._book.peer_at(address) == link.peer_id):
+        called = link.dialled is None
+        if address and (not called or self._book.peer_at(address) == link.peer_id):
             lived_s = now.mono - link.since
-            self._book.handle_lost(address, now.mono, lived_s, str(error), wordless=wordless)
+            self._book.handle_lost(address, now.mono, lived_s, str(error), wordless=wordless, called=called)
 
     # Where to dial
 
@@ -273,6 +274,11 @@ class Dialler:
             self._book.set_anchors(anchors)
         known, forgotten = self._book.unsaved()
         return [SaveAddresses(known, forgotten)] if known or forgotten else []
+
+    def handle_not_saved(self, addresses: Iterable[str]) -> list[Output]:
+        """The next save tries again."""
+        self._book.handle_not_saved(addresses)
+        return []
 
     def _place(self, link: Link) -> str | None:
         if link.dialled is not None and scope_at(link.dialled) is not None:

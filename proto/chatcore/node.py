@@ -27,6 +27,7 @@ from chatcore.errors import (
 )
 from chatcore.events import (
     AddressesDue,
+    AddressesNotSaved,
     BlockPeer,
     CatchUpDone,
     CatchUpDue,
@@ -332,6 +333,8 @@ class Node:
             case CommitFailed(job):
                 notices = self._requests.handle_commit_failed(event, now)
                 return [*notices, *self._repair.handle_commit_failed(job, now)]
+            case AddressesNotSaved(addresses):
+                return self._dialler.handle_not_saved(addresses)
             case TimerFired():
                 return self._handle_timer(event, now)
             case (

@@ -11,7 +11,7 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId
 from chatcore.links import Link
 from chatcore.names import join_address
-from chatcore.records import MAX_TIME, PeerRecord, sign_record
+from chatcore.records import MAX_AHEAD_S, MAX_TIME, PeerRecord, sign_record
 
 SIGN_AGAIN_S = 6 * 3600.0
 """A record lives for a day, so a peer hears of each of us several times before the last one is too old."""
@@ -63,14 +63,15 @@ class Whereabouts:
             self._seen[link.link] = (link.group, host)
 
     def update(self, now: Now) -> bool:
-        """Sign what has changed or grown old. Whether there is anything new to tell."""
+        """Sign what has changed, grown old, or is of the future. Whether there is anything new to tell."""
         time = min(max(now.wall_ms // 1000, 0), MAX_TIME)  # a clock out of its mind still has to fit
         changed = False
         for scope in Scope:
             address = self._address(scope)
             old = self._records.get(scope)
+            # One signed while our clock was ahead is refused by everybody, for as long as it was ahead.
             if address is None or (
-                old is not None and old.address == address and abs(time - old.time) < SIGN_AGAIN_S
+                old is not None and old.address == address and -MAX_AHEAD_S <= time - old.time < SIGN_AGAIN_S
             ):
                 continue
             if now.mono - self._signed_at.get(scope, -MOVE_EVERY_S) < MOVE_EVERY_S:

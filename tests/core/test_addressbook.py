@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 import pytest
 
-from chatcore.addressbook import MAX_KEPT, AddressBook
+from chatcore.addressbook import LOST_FAILURES, MAX_KEPT, AddressBook
+from chatcore.addresstables import MAX_UNSAVED
 from chatcore.config import LinkConfig
 from chatcore.errors import OwnAddress, TooManyAddresses
 from chatcore.ids import PeerId
@@ -30,12 +31,33 @@ def test_kept_address_is_dialled_however_many_links_there_are() -> None:
     assert due(book, 0.0, (), -5) == [HERE]
 
 
-def test_kept_addresses_are_dialled_before_learned_ones() -> None:
+def test_kept_addresses_are_dialled_before_learned_ones_and_take_none_of_their_places() -> None:
     book = a_book()
     book.learn(signed(BOB, THERE), TELLER)
     book.keep(HERE)
 
-    assert due(book, 0.0, (), 1) == [HERE]
+    assert due(book, 0.0, (), 1) == [HERE, THERE]
+
+
+def test_dials_of_lost_and_nearby_addresses_take_no_places_of_learned_ones() -> None:
+    book = a_book()
+    lost, nearby = "198.51.100.7:1", "10.0.0.1:1"
+    book.learn(signed(CARL, lost), TELLER)
+    book.handle_linked(lost, CARL.peer_id)
+    book.handle_lost(lost, 0.0, 100.0, "no word", wordless=True)
+    book.note(nearby)
+    assert book.take(nearby, 0.0)
+    assert due(book, 10.0, (), 0) == [lost]
+    book.learn(signed(BOB, THERE), TELLER)
+
+    assert due(book, 10.0, (), 1) == [THERE]
+
+
+def test_learned_addresses_that_are_being_dialled_hold_their_places() -> None:
+    book = a_book()
+    learned(book, range(3))
+
+    assert [len(due(book, 0.0, (), wanted)) for wanted in (1, 2, 2, 3)] == [1, 1, 0, 1]
 
 
 def test_learned_address_that_is_kept_later_is_dialled_for_ever() -> None:
@@ -112,22 +134,22 @@ def test_own_address_is_forgotten_and_refused() -> None:
 
 def test_addresses_are_counted_by_who_named_them() -> None:
     book = a_book()
-    book.keep("a.example:1")
-    book.note("192.0.2.1:1")
+    book.keep(THERE)
+    book.note(HERE)
     assert (book.asked_for, book.heard_of) == (1, 1)
-    book.handle_self("a.example:1")
+    book.handle_self(THERE)
     assert (book.asked_for, book.heard_of) == (0, 1)
-    assert book.is_own("a.example:1")
-    assert not book.is_own("192.0.2.1:1")
+    assert book.is_own(THERE)
+    assert not book.is_own(HERE)
 
 
 def test_memory_of_own_addresses_is_bounded() -> None:
     book = a_book()
     for number in range(MAX_KEPT + 1):
-        book.handle_self(f"me{number}.example:1")
+        book.handle_self(f"192.0.2.{number}:1")
 
-    book.keep(f"me{MAX_KEPT}.example:1")
-    assert due(book, 0.0, (), 8) == [f"me{MAX_KEPT}.example:1"]
+    book.keep(f"192.0.2.{MAX_KEPT}:1")
+    assert due(book, 0.0, (), 8) == [f"192.0.2.{MAX_KEPT}:1"]
 
 
 def test_kept_addresses_are_bounded() -> None:
@@ -187,6 +209,29 @@ def test_only_what_changed_is_written() -> None:
     assert forgotten == (HERE,)
 
 
+def test_what_could_not_be_written_is_written_the_next_time() -> None:
+    book = a_book()
+    book.learn(signed(BOB, HERE), TELLER)
+    book.learn(signed(CARL, THERE), TELLER)
+    book.unsaved()
+    book.handle_wrong_peer(HERE, BOB.peer_id, 0.0, "somebody else")
+    book.set_anchors([THERE])
+    known, forgotten = unsaved = book.unsaved()
+    assert book.unsaved() == ((), ())
+
+    book.handle_not_saved([*(item.address for item in known), *forgotten])
+
+    assert book.unsaved() == unsaved == (known, (HERE,))
+
+
+def test_memory_of_what_could_not_be_written_is_bounded() -> None:
+    book = a_book()
+    for number in range(3):
+        book.handle_not_saved(f"192.0.2.{number}:{port}" for port in range(1, MAX_UNSAVED))
+
+    assert len(book.unsaved()[1]) == MAX_UNSAVED
+
+
 # Found on the local network
 
 
@@ -205,7 +250,7 @@ def test_noted_address_never_reaches_the_disk() -> None:
     book.note(HERE)
     book.take(HERE, 0.0)
     book.handle_failed(HERE, 0.0, "no")
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert book.unsaved() == ((), ())
     assert book.next_try(HERE) is None
@@ -215,7 +260,7 @@ def test_note_changes_nothing_of_a_known_address() -> None:
     book = a_book()
     book.learn(signed(BOB, HERE), TELLER)
     book.note(HERE)
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert book.knows(signed(BOB, HERE))
     assert due(book, 0.0, (), 1) == [HERE]
@@ -226,7 +271,7 @@ def test_noted_address_where_somebody_answered_is_one_like_any_other() -> None:
     book.note(HERE)
     book.handle_linked(HERE, BOB.peer_id)
     book.learn(signed(BOB, HERE), TELLER)
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert is_tried(book, HERE)
     assert book.proven() == [signed(BOB, HERE)]
@@ -237,18 +282,59 @@ def test_noted_address_that_somebody_signs_keeps_what_became_of_its_dials() -> N
     book.note(HERE)
     book.handle_failed(HERE, 100.0, "no")
     book.learn(signed(BOB, HERE), TELLER)
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert book.peer_at(HERE) == BOB.peer_id
     assert pause(book, 100.0) > 0.0
     assert [item.address for item in book.unsaved()[0]] == [HERE]
 
 
+NEAR = "[fe80::8%2]:8080"
+
+
+def test_withdrawn_address_in_no_table_is_forgotten_though_somebody_answered_there() -> None:
+    book = a_book()
+    book.note(NEAR)
+    book.handle_linked(NEAR, BOB.peer_id)
+
+    book.withdraw([NEAR], [BOB.peer_id])
+    assert book.peer_at(NEAR) == BOB.peer_id
+    book.withdraw([], [CARL.peer_id])
+
+    assert book.peer_at(NEAR) is None
+
+
+def test_withdrawn_address_in_no_table_stays_for_as_long_as_it_is_looked_for() -> None:
+    book = a_book()
+    book.note(NEAR)
+    book.handle_linked(NEAR, BOB.peer_id)
+    book.handle_lost(NEAR, 0.0, 100.0, "no word", wordless=True)
+
+    book.withdraw([NEAR])
+    assert due(book, 1e6, (), 0) == [NEAR]
+    for _ in range(LOST_FAILURES):
+        book.handle_failed(NEAR, 0.0, "no")
+    book.withdraw([])
+
+    assert book.peer_at(NEAR) is None
+
+
+def test_withdrawn_address_that_is_noted_again_stays() -> None:
+    book = a_book()
+    book.note(NEAR)
+    book.handle_linked(NEAR, BOB.peer_id)
+    book.withdraw([NEAR], [BOB.peer_id])
+    book.note(NEAR)
+    book.withdraw([])
+
+    assert book.peer_at(NEAR) == BOB.peer_id
+
+
 def test_withdrawn_address_that_the_operator_asked_for_stays() -> None:
     book = a_book()
     book.note(HERE)
     book.keep(HERE)
-    book.withdraw(HERE)
+    book.withdraw([HERE])
 
     assert due(book, 0.0, (), 0) == [HERE]
 

@@ -3,8 +3,19 @@
 from collections.abc import Iterable
 
 from chatcore.addressbook import ANCHORS
+from chatcore.addresstables import MAX_LOST
 from chatcore.dialler import DIALS_WHEN_ALONE, FEW_LINKS
-from chatcore.events import AddressesDue, Dial, Output, SaveAddresses, SetTimer, Started, Stop
+from chatcore.events import (
+    AddressesDue,
+    AddressesNotSaved,
+    Dial,
+    DialDue,
+    Output,
+    SaveAddresses,
+    SetTimer,
+    Started,
+    Stop,
+)
 from chatcore.messages import PeerResponse
 from chatcore.records import KnownAddress
 from tests.support.core import BOB, Playbook, identity, of, signed
@@ -87,6 +98,17 @@ def test_addresses_are_saved_ever_less_often_and_when_the_node_stops() -> None:
     assert where(11) in saved(book.handle(Stop()))
 
 
+def test_addresses_that_could_not_be_saved_are_saved_the_next_time() -> None:
+    book = linked([10])
+    first = saved(book.fire(AddressesDue()))
+    assert saved(book.fire(AddressesDue())) == {}
+
+    assert book.handle(AddressesNotSaved(tuple(first))) == []
+
+    assert list(first) == [where(10)]
+    assert saved(book.fire(AddressesDue())) == first
+
+
 def test_anchors_are_dialled_first_after_a_restart_and_for_as_long_as_lost_peers() -> None:
     others = [known(number, tried=True) for number in range(30)]
     both = [known(40, anchor=True, tried=True), known(41, anchor=True)]
@@ -94,6 +116,17 @@ def test_anchors_are_dialled_first_after_a_restart_and_for_as_long_as_lost_peers
     dialled = restarted(*others, *both)
 
     assert dialled[:ANCHORS] == [where(40), where(41)]
+
+
+def test_callers_that_go_without_a_word_are_not_dialled_and_who_was_dialled_is() -> None:
+    book = linked(range(10, 10 + FEW_LINKS + 1))
+    book.link_down(next(iter(book.node.links)).link)
+    for number in range(20, 20 + 2 * MAX_LOST):
+        book.link_up(identity(100 + number), address=where(number), rooms=(), port=1)
+        book.link_down(book.newest)
+    book.wait(600.0)
+
+    assert [dial.address for dial in of(book.fire(DialDue()), Dial)] == [where(10)]
 
 
 def test_node_without_a_link_dials_eight_and_with_one_as_many_as_make_a_few() -> None:

@@ -161,6 +161,18 @@ def test_flood_of_announcements_fills_neither_the_book_nor_the_network() -> None
     assert len(known) <= MAX_LAN_NODES * MAX_LAN_ADDRESSES
 
 
+def test_flood_of_announced_nodes_that_answer_does_not_fill_the_book() -> None:
+    book = with_links(FEW_LINKS)
+    for number in range(300):
+        near = f"[fe80::{number + 1:x}%2]:8080"
+        for address in dials(book.handle(discovered(near))):
+            book.link_up(identity(300 + number), dialled=address)
+            book.settle(book.link_down(book.newest, ClosedByPeer("enough")))
+        book.wait(10.0)
+    known = book.node._dialler._book._book
+    assert len(known) <= FEW_LINKS + MAX_LAN_NODES
+
+
 def test_nodes_and_their_addresses_are_bounded() -> None:
     lan = Lan(random.Random(1))
     lan.handle_discovered([tuple(many(9, first=9 * number)) for number in range(MAX_LAN_NODES + 5)])

@@ -509,6 +509,22 @@ def test_self_dial_is_never_dialled_again() -> None:
     assert book.node.unreached() == []
 
 
+def test_name_that_leads_to_ourselves_is_dialled_again_later() -> None:
+    name = "nodes.example:8080"
+    book = Playbook(bootstrap=(name,))
+
+    at = dial_timer(book.handle(DialFailed(name, SelfDialed())))
+
+    assert at is not None
+    (entry,) = book.node.unreached()
+    assert (entry.kind, entry.failures) == (SelfDialed.kind, 1)
+    assert not book.node.is_own(name)
+    book.wait(at - book.now.mono)
+    assert dials(book.fire(DialDue())) == [name]
+    book.handle(DialFailed(name, SelfDialed()))
+    assert dials(book.connect(name)) == [name]
+
+
 def test_self_dial_asked_for_again_is_rejected() -> None:
     book = Playbook(bootstrap=(FRIEND,))
     book.handle(DialFailed(FRIEND, SelfDialed()))

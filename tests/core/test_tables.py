@@ -1,8 +1,10 @@
 """New and tried addresses: who gets a place, who makes way, and who is tested before it goes."""
 
+from collections.abc import Iterable
+
 from chatcore.addressbook import AddressBook
 from chatcore.addressentry import POOR_AFTER
-from chatcore.addresstables import MAX_TESTS
+from chatcore.addresstables import MAX_LOST, MAX_TESTS
 from chatcore.buckets import BUCKET, NEW_BUCKETS, NEW_PER_SOURCE
 from tests.support.books import HERE, TELLER, THERE, a_book, is_tried, learned
 from tests.support.core import BOB, CARL, identity, signed
@@ -111,7 +113,7 @@ def a_full_tried_bucket() -> tuple[AddressBook, str, str]:
     book = a_book()
     for number in range(400):
         address = f"20.20.{number // 250}.{number % 250 + 1}:1"
-        book.learn(signed(identity(number + 1), address), bytes([number % 250]))
+        book.learn(signed(identity(number + 1), address), TELLER)
         book.handle_linked(address, identity(number + 1).peer_id, float(number))
         tested = book.feel(0.0, [identity(other + 1).peer_id for other in range(number, number + 1)])
         if tested is not None and book._tables._tests:
@@ -131,6 +133,45 @@ def test_full_bucket_of_tried_ones_tests_its_oldest_before_it_goes() -> None:
     assert not is_tried(book, oldest)
     assert is_tried(book, newcomer)
     assert book.peer_at(oldest) is not None
+
+
+def fail_often(book: AddressBook, address: str) -> None:
+    for number in range(POOR_AFTER):
+        book.handle_failed(address, 10.0 * number, "no")
+
+
+def test_newcomer_that_is_gone_too_by_now_gets_no_place() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+    fail_often(book, newcomer)
+    learned(book, range(1000, 1000 + BUCKET - 1), spread=False)  # the bucket of new ones is full
+
+    book.handle_failed(oldest, 0.0, "no")
+
+    assert is_tried(book, oldest)
+    assert not is_tried(book, newcomer)
+    for _ in range(50):
+        book.pick(1e9, ())
+
+
+def test_newcomer_that_failed_before_and_is_linked_gets_the_place() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+    fail_often(book, newcomer)
+    linked = book.peer_at(newcomer)
+    assert linked is not None
+
+    book.handle_failed(oldest, 0.0, "no", [linked])
+
+    assert is_tried(book, newcomer)
+
+
+def test_one_that_is_gone_takes_the_place_of_who_came_for_its_own() -> None:
+    book, oldest, newcomer = a_full_tried_bucket()
+    others = learned(book, range(1000, 1000 + BUCKET - 1), spread=False)
+
+    book.handle_failed(oldest, 0.0, "no")
+
+    assert is_tried(book, newcomer)
+    assert [address for address in (oldest, *others) if book.peer_at(address) is None] == []
 
 
 def test_one_that_is_tested_is_who_answered_longest_ago() -> None:
@@ -246,3 +287,60 @@ def test_only_what_answered_is_told_to_others() -> None:
     book.handle_linked(HERE, BOB.peer_id)
 
     assert book.proven() == [signed(BOB, HERE)]
+
+
+# Looked for
+
+
+def gone(book: AddressBook, numbers: Iterable[int], *, called: bool) -> list[str]:
+    """Addresses where peers have answered once, and from where they went without a word."""
+    addresses = learned(book, numbers)
+    for address in addresses:
+        peer_id = book.peer_at(address)
+        assert peer_id is not None
+        book.handle_linked(address, peer_id)
+        book.handle_lost(address, 0.0, 100.0, "no word", wordless=True, called=called)
+    return addresses
+
+
+def looked_for(book: AddressBook) -> list[str]:
+    return [entry.address for entry in book.due(1e6, (), 0)]
+
+
+def test_callers_that_go_without_a_word_push_out_nobody_we_had_dialled() -> None:
+    book = a_book()
+    dialled = gone(book, range(10, 10 + MAX_LOST), called=False)
+
+    gone(book, range(100, 100 + 2 * MAX_LOST), called=True)
+
+    assert looked_for(book) == dialled
+
+
+def test_callers_that_go_without_a_word_make_way_for_who_was_dialled() -> None:
+    book = a_book()
+    ours = gone(book, range(10, 20), called=False)
+    claims = gone(book, range(100, 100 + 2 * MAX_LOST), called=True)
+
+    more = gone(book, [20, 21], called=False)
+
+    assert looked_for(book) == [*ours, *claims[-4:], *more]
+
+
+def test_one_that_called_and_that_was_dialled_since_makes_way_no_more() -> None:
+    book = a_book()
+    (first,) = gone(book, [10], called=True)
+    book.handle_lost(first, 0.0, 100.0, "no word", wordless=True, called=False)
+    book.handle_lost(first, 0.0, 100.0, "no word", wordless=True, called=True)
+
+    gone(book, range(100, 100 + MAX_LOST), called=True)
+
+    assert first in looked_for(book)
+
+
+def test_where_a_caller_only_says_that_it_lives_is_not_looked_for() -> None:
+    book = a_book()
+    (claimed,) = learned(book, [10])
+
+    book.handle_lost(claimed, 0.0, 100.0, "no word", wordless=True, called=True)
+
+    assert looked_for(book) == []

@@ -103,6 +103,19 @@ def test_doctor_knows_an_address_that_is_this_nodes_own(spawn: Spawn) -> None:
     assert own["fix"] is not None
 
 
+def test_doctor_knows_a_name_that_leads_to_this_node_now(spawn: Spawn) -> None:
+    port = free_port()
+    address = f"localhost:{port}"
+    ann = spawn("--port", str(port), "--bootstrap", address)
+
+    def reasons() -> list[str | None]:
+        return [item["reason"] for item in ann.call("node.status")["dialling"]]
+
+    wait_until(lambda: reasons() == ["the address is this node's own"], "the dial that led back")
+    (own,) = [check for check in ann.call("node.doctor")["checks"] if check["name"] == "bootstrap"]
+    assert (own["state"], own["finding"]) == ("warn", f"{address}: it is this node's own address")
+
+
 def test_doctor_counts_what_it_has_heard_of_when_its_peer_died(spawn: Spawn) -> None:
     bob = spawn(username="bob")
     ann = spawn()

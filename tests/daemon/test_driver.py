@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import lmdb
 import pytest
 from structlog.testing import capture_logs
 
@@ -15,7 +16,10 @@ from chatcore.config import NodeConfig
 from chatcore.envelopes import Chat
 from chatcore.errors import BadAddress, HandshakeFailed, NotInRoom, Stopping, StoreFailed, TextEmpty
 from chatcore.events import (
+    AddressesDue,
+    AddressesNotSaved,
     Connect,
+    Input,
     JobId,
     JoinRoom,
     MessageAdded,
@@ -29,16 +33,18 @@ from chatcore.events import (
     Started,
     Stop,
     StrangerRefused,
+    TimerFired,
     TimerKey,
     Verify,
 )
 from chatcore.identity import Identity
 from chatcore.ids import LinkId
-from chatcore.messages import Goodbye, Receipt
+from chatcore.messages import Goodbye, Introduction, Receipt
 from chatcore.names import LOBBY, room_id, split_address
 from chatcore.node import Node
 from chatcore.own import State
 from chatcore.receipts import GATHER_S
+from chatcore.records import sign_record
 from chatd import driver as driver_module
 from chatd.driver import Driver
 from chatd.links import Links
@@ -358,6 +364,39 @@ async def test_peer_hears_goodbye_when_the_node_stops() -> None:
             "the node is stopping"
         ]
         assert split_address(address)
+
+
+async def test_addresses_that_could_not_be_written_are_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    somebody = Identity(b"p" * 32)
+    async with running() as (shell, address), Peer.dial(address, credentials(somebody)) as peer:
+        record = sign_record(somebody, "127.0.0.1:4000", shell.driver.now().wall_ms // 1000)
+        await peer.send(Introduction((record,)))
+        await peer.settle()
+        await shell.send("what was written at the start is on disk")
+        told: asyncio.Queue[Input] = asyncio.Queue()
+        post = shell.driver.post
+        with monkeypatch.context() as broken, capture_logs() as lines:
+
+            def fail(*_: object) -> None:
+                raise lmdb.DiskError("no space left")
+
+            def watch(event: Input) -> None:
+                post(event)
+                if isinstance(event, AddressesNotSaved):
+                    told.put_nowait(event)
+
+            broken.setattr(shell.store._tables.addresses, "put", fail)
+            broken.setattr(shell.driver, "post", watch)
+            post(TimerFired(AddressesDue()))
+            async with asyncio.timeout(DEADLINE_S):
+                assert await told.get() == AddressesNotSaved(("127.0.0.1:4000",))
+        assert "addresses_not_saved" in [line["event"] for line in lines]
+        assert shell.store.addresses() == []
+
+        post(TimerFired(AddressesDue()))
+        await shell.send("this is written after them")
+
+        assert [item.record for item in shell.store.addresses()] == [record]
 
 
 async def test_failed_write_is_remembered_until_one_succeeds() -> None:

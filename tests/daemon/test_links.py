@@ -21,6 +21,7 @@ from chatcore.events import (
     LinkDown,
     LinkUp,
     Priority,
+    ReadingPaused,
     Received,
     Send,
     StrangerRefused,
@@ -31,6 +32,7 @@ from chatcore.messages import Goodbye, Ping, Pong, Publish
 from chatcore.names import split_address
 from chatd import connection as connection_module
 from chatd import links as links_module
+from chatd.dialling import MAX_ADDRESSES
 from chatd.links import MAX_CALLERS, MAX_CALLERS_OF_ONE_HOME, Links
 from tests.support.peer import NOW, Peer, credentials, hang_up, hello
 from tests.support.resolving import resolve_to
@@ -251,6 +253,24 @@ async def test_link_that_is_paused_is_not_read_until_it_goes_on() -> None:
         assert (await node.expect(Received)).messages == (Ping(2),)
 
 
+async def test_link_that_comes_while_nobody_is_read_is_told_as_paused() -> None:
+    async with listening() as (node, address):
+        node.links.pause_all(paused=True)
+        async with Peer.dial(address):
+            link = (await node.expect(LinkUp)).link
+            assert await node.expect(ReadingPaused) == ReadingPaused(link, paused=True)
+            node.links.pause_all(paused=False)
+            assert await node.expect(ReadingPaused) == ReadingPaused(link, paused=False)
+
+
+async def test_link_that_comes_while_all_are_read_is_not_told_as_paused() -> None:
+    async with listening() as (node, address), Peer.dial(address) as peer:
+        await node.expect(LinkUp)
+        await peer.send(Ping(1))
+        await node.until(lambda: any(isinstance(event, Received) for event in node.inputs))
+        assert [event for event in node.inputs if isinstance(event, ReadingPaused)] == []
+
+
 # Slow readers
 
 
@@ -428,6 +448,25 @@ async def test_name_whose_other_address_answers_in_vain_is_not_our_own(
         async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.2", port):
             node.links.dial(Dial(f"nodes.example:{port}", None))
             assert (await node.expect(DialFailed)).error.kind == "handshake"
+
+
+async def test_name_of_many_addresses_that_answer_in_vain_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = 0
+
+    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.close()
+
+    async with listening() as (node, _):
+        resolve_to(monkeypatch, *(f"127.0.0.{number}" for number in range(1, 4 * MAX_ADDRESSES)))
+        async with await asyncio.start_server(refuse, "0.0.0.0", 0) as server:
+            node.links.dial(Dial(f"nodes.example:{server.sockets[0].getsockname()[1]}", None))
+            assert (await node.expect(DialFailed)).error.kind == "handshake"
+    assert calls == MAX_ADDRESSES
+    assert node.links._tried == {}
 
 
 async def test_stop_ends_dials_and_strangers_at_once() -> None:

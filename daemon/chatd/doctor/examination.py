@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chatcore import __version__, api
+from chatcore.errors import SelfDialed
 from chatcore.inbox import TOO_EARLY
 from chatcore.names import join_address, split_address
 from chatd import twins
@@ -36,7 +37,9 @@ class Doctor:
     async def examine(self) -> api.Diagnosis:
         """Takes some seconds where addresses do not answer."""
         async with self._one_at_a_time:
-            targets = self._targets()
+            unreached = self._targets()
+            own_names = [target.address for target in unreached if target.kind == SelfDialed.kind]
+            targets = [target for target in unreached if target.kind != SelfDialed.kind]
             probes = await asyncio.gather(
                 *(
                     probe(item.address, connect=item.kind in _MAY_HAVE_CHANGED)
@@ -45,15 +48,17 @@ class Doctor:
             )
             probes += [Probe()] * (len(targets) - len(probes))
             own = await asyncio.to_thread(own_hosts)
-            return diagnosis(self._judge(list(zip(targets, probes, strict=True)), own))
+            return diagnosis(self._judge(list(zip(targets, probes, strict=True)), own_names, own))
 
-    def _judge(self, targets: list[tuple[Target, Probe]], hosts: list[str]) -> list[Verdict]:
+    def _judge(
+        self, targets: list[tuple[Target, Probe]], own_names: list[str], hosts: list[str]
+    ) -> list[Verdict]:
         node = self._driver.node
         way_in = self._doors(hosts)
         friends = self._company(dials_somebody=bool(targets))
         given = bootstrap.Given(
-            answering=node.asked_for - len(targets),
-            ours=tuple(filter(node.is_own, node.config.bootstrap)),
+            answering=node.asked_for - len(targets) - len(own_names),
+            ours=(*filter(node.is_own, node.config.bootstrap), *own_names),
             listening=way_in.listening,
         )
         return [

@@ -5,6 +5,7 @@ input; slow work (signature checks, commits) leaves as an output and comes back 
 """
 
 from chatcore.events.inputs import (
+    AddressesNotSaved,
     CatchUpDone,
     CommitFailed,
     Committed,
@@ -97,6 +98,7 @@ from chatcore.events.timers import (
 
 __all__ = [
     "AddressesDue",
+    "AddressesNotSaved",
     "BlockPeer",
     "CatchUpDone",
     "CatchUpDue",

@@ -121,6 +121,13 @@ class CommitFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressesNotSaved:
+    """Answers SaveAddresses: neither what is known of these nor that they are gone was kept."""
+
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     key: TimerKey
 
@@ -140,6 +147,7 @@ Input = (
     | Verified
     | Committed
     | CommitFailed
+    | AddressesNotSaved
     | TimerFired
     | Started
     | LinkUp

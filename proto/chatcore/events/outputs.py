@@ -95,7 +95,8 @@ class Persist:
 
 @dataclass(frozen=True, slots=True)
 class SaveAddresses:
-    """Keep these for the next start, and forget those. Nobody waits for it, and it may be lost."""
+    """Keep these for the next start, and forget those. Nobody waits for it; a failure comes back as
+    AddressesNotSaved."""
 
     known: tuple[KnownAddress, ...]
     forgotten: tuple[str, ...]

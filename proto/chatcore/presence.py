@@ -54,6 +54,9 @@ class Member:
     stamp: int
     heard: float
     interval_s: float
+    promised: bool = False
+    """Whether it said itself how soon it will be heard of again; else `interval_s` is a guess of ours."""
+
     said: int = 0
     """The stamp of the last announcement; 0 before any."""
 
@@ -87,6 +90,12 @@ def pause_s(interval_s: float, rng: Rng) -> float:
     return interval_s * rng.uniform(LEAST_SHARE, 1.0)
 
 
+def _expected_s(member: Member, own_s: float) -> float:
+    """Within which it is to be heard of. Who has not said so will about as rarely as we do ourselves; but a
+    newcomer to a large room knows only a few yet, so that is asked anew each time."""
+    return member.interval_s if member.promised else max(member.interval_s, own_s)
+
+
 class Presence:
     def __init__(self, config: PresenceConfig) -> None:
         self._config = config
@@ -96,15 +105,23 @@ class Presence:
         self.refresh_at = 0.0
         """When we are to announce ourselves again."""
 
+        self.promised_s = round(config.refresh_s)
+        """Within which we said last that we would: the room may be larger or smaller by now."""
+
     @property
     def interval_s(self) -> int:
         """Within which we announce ourselves again: longer in a large room."""
         scaled = len(self._members) / (MAX_REFRESHES_PER_S * LEAST_SHARE)
         return round(min(max(self._config.refresh_s, scaled), MAX_INTERVAL_S))
 
+    def promise(self, mono: float, rng: Rng) -> None:
+        """We are announcing ourselves now, and say when the next time is."""
+        self.promised_s = self.interval_s
+        self.put_off_refresh(mono, rng)
+
     def put_off_refresh(self, mono: float, rng: Rng) -> None:
-        """We are announcing ourselves now."""
-        self.refresh_at = mono + pause_s(self.interval_s, rng)
+        """We are heard now, and the promise of before goes on."""
+        self.refresh_at = mono + pause_s(self.promised_s, rng)
 
     @property
     def members(self) -> list[Member]:
@@ -142,7 +159,6 @@ class Presence:
             return self._hear_again(member, envelope, heard)
         if len(self._members) >= MAX_MEMBERS:
             return None
-        # Who has not said yet when to be heard of again will say so about as rarely as we do.
         member = Member(peer_id, envelope.username, envelope.stamp, heard, self.interval_s)
         self._members[peer_id] = member
         self._former.pop(peer_id, None)
@@ -174,6 +190,7 @@ class Presence:
         member.word = Word(envelope.payload, envelope.signature) if short else None
         if isinstance(envelope.body, Announce):
             member.interval_s = max(float(envelope.body.interval_s), self._config.refresh_s)
+            member.promised = True
 
     def _note_leave(self, peer_id: PeerId, stamp: int) -> None:
         self._left.pop(peer_id, None)
@@ -185,16 +202,19 @@ class Presence:
 
     def handle_woken(self, mono: float) -> None:
         """We slept, and heard nobody: each has an interval to be heard in."""
+        own_s = self.interval_s
         for member in self._members.values():
-            member.heard = max(member.heard, mono + member.interval_s - self.silence_s(member.interval_s))
+            interval_s = _expected_s(member, own_s)
+            member.heard = max(member.heard, mono + interval_s - self.silence_s(interval_s))
 
     def reap(self, mono: float) -> list[Passage]:
         """Members silent for too long; they are gone from the roster."""
-        silent = [member for member in self._members.values() if not self._is_alive(member, mono)]
+        own_s = self.interval_s
+        silent = [member for member in self._members.values() if not self._is_alive(member, mono, own_s)]
         return [self._remove(member, Movement.LOST) for member in silent]
 
-    def _is_alive(self, member: Member, mono: float) -> bool:
-        return mono - member.heard <= self.silence_s(member.interval_s)
+    def _is_alive(self, member: Member, mono: float, own_s: float) -> bool:
+        return mono - member.heard <= self.silence_s(_expected_s(member, own_s))
 
     def silence_s(self, interval_s: float) -> float:
         """How long somebody may be silent."""
@@ -214,7 +234,8 @@ class Presence:
 
     def words(self, most: int, mono: float) -> list[tuple[float, Word]]:
         """Who is here, in their own words, and how long ago each was heard; the latest first."""
-        alive = [member for member in self._members.values() if self._is_alive(member, mono)]
+        own_s = self.interval_s
+        alive = [member for member in self._members.values() if self._is_alive(member, mono, own_s)]
         alive.sort(key=lambda member: -member.heard)
         words = [(mono - member.heard, member.word) for member in alive[:most]]
         return [(age_s, word) for age_s, word in words if word is not None]

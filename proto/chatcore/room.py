@@ -228,7 +228,7 @@ class Room:
             return []
         # Coming and going costs nothing; a signature for each time would cost us.
         self._greeted[link] = now.mono + self._config.presence.refresh_s
-        greeting = self.seal(self._announcement(), now)
+        greeting = self.seal(self._announcement(), now)  # the promise of before: no other word comes sooner
         return [Send((link,), Publish.of(greeting, 0), Priority.LIVE)]
 
     def handle_woken(self, now: Now) -> None:
@@ -249,7 +249,7 @@ class Room:
         """That we are still here, and what we are called; unless nobody knows that we came."""
         if not self._announced:
             return None
-        self._presence.put_off_refresh(now.mono, self._rng)
+        self._presence.promise(now.mono, self._rng)
         return self.seal(self._announcement(), now)
 
     def leave(self, now: Now) -> Envelope | None:
@@ -259,7 +259,7 @@ class Room:
         return self.seal(Leave(), now)
 
     def _announcement(self) -> Announce:
-        return Announce(self._presence.interval_s)
+        return Announce(self._presence.promised_s)
 
     def _tell(self, passage: Passage | None) -> list[Output]:
         if passage is None:

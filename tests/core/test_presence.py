@@ -33,7 +33,21 @@ from chatcore.presence import (
     Presence,
 )
 from chatcore.presence import RENAME_BURST as HEARD_BURST
-from tests.support.core import ANN, BOB, CARL, LOBBY, STAMP, WINE, Playbook, of, of_kind, one, sent, written
+from tests.support.core import (
+    ANN,
+    BOB,
+    CARL,
+    LOBBY,
+    STAMP,
+    WINE,
+    Playbook,
+    identity,
+    of,
+    of_kind,
+    one,
+    sent,
+    written,
+)
 
 
 def changes(outputs: list[object]) -> list[tuple[str, Movement]]:
@@ -248,7 +262,7 @@ def test_nobody_hears_more_than_four_refreshes_a_second_however_large_the_room(
 def test_refresh_comes_within_the_interval_that_was_announced(seed: int) -> None:
     presence = Presence(PresenceConfig())
     crowd(presence, 999)
-    presence.put_off_refresh(1000.0, random.Random(seed))
+    presence.promise(1000.0, random.Random(seed))
 
     assert 1000 + LEAST_SHARE * 312 <= presence.refresh_at <= 1000 + 312
 
@@ -264,6 +278,71 @@ def test_member_who_only_joined_yet_is_waited_for_as_long_as_the_room_is_large()
 
     assert presence.reap(3 * 312.0) == []
     assert len(presence.reap(3 * 312.0 + 0.1)) == 1000
+
+
+def many(book: Playbook, count: int, body: Body) -> None:
+    for number in range(count):
+        item = written(identity(1000 + number), body, stamp=book.now.wall_ms << COUNTER_BITS)
+        book.node.rooms[LOBBY].handle_heard(item, book.now)
+
+
+def test_newcomer_to_a_room_that_shrank_hears_the_interval_in_force_and_does_not_lose_us() -> None:
+    book = Playbook()
+    book.neighbour(BOB)
+    many(book, 500, Join())
+    book.wait(15)
+    ((_, here),) = sent(book.fire(PresenceDue()), Publish)
+    promised = open_envelope(here.payload, here.signature).body
+    assert isinstance(promised, Announce)
+    assert promised.interval_s > 150
+    room = book.node.rooms[LOBBY]
+    assert room.refresh_at is not None
+    book.wait(1)
+    many(book, 500, Leave())
+
+    ((_, greeting),) = sent(book.link_up(CARL), Publish)
+    carls = Presence(PresenceConfig())
+    carls.handle_envelope(ANN.peer_id, open_envelope(greeting.payload, greeting.signature), book.now.mono)
+
+    assert [member.peer_id for member in carls.members] == [ANN.peer_id]
+    assert carls.reap(room.refresh_at) == []
+
+
+def test_greeting_before_we_joined_promises_no_less_than_what_follows_the_join() -> None:
+    book = Playbook()
+    ((_, greeting),) = sent(book.link_up(BOB), Publish)
+    greeted = book.newest
+    many(book, 500, Join())
+    book.befriend(greeted, [])
+    room = book.node.rooms[LOBBY]
+
+    assert room.refresh_at is not None
+    promised = open_envelope(greeting.payload, greeting.signature).body
+    assert isinstance(promised, Announce)
+    assert room.refresh_at <= book.now.mono + promised.interval_s
+
+
+def test_newcomer_to_a_large_room_waits_for_who_chatted_as_long_as_the_room_proves_to_be_large() -> None:
+    presence = Presence(PresenceConfig())
+    presence.handle_envelope(BOB.peer_id, written(BOB, Chat("hi")), 0.0)
+    # The others are heard one by one, each for the first time: the room of 5,000 speaks once in 1,562 s.
+    for number in range(4999):
+        at = number * 1562 / 4999
+        peer = type(BOB.peer_id)(number.to_bytes(32, "big"))
+        presence.handle_envelope(peer, written(CARL, Announce(1562)), at)
+        if number % 48 == 0:  # every 15 s
+            assert presence.reap(at) == []
+
+    presence.handle_envelope(BOB.peer_id, written(BOB, Announce(1562), stamp=STAMP + 1), 1562.0)
+    assert len(presence.members) == 5000
+
+
+def test_member_that_promised_is_held_to_it_however_large_the_room_became() -> None:
+    presence = Presence(PresenceConfig())
+    presence.handle_envelope(BOB.peer_id, written(BOB, Announce(15)), 0.0)
+    crowd(presence, 999)
+
+    assert [gone.peer_id for gone in presence.reap(45.1)] == [BOB.peer_id]
 
 
 # Who went

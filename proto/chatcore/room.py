@@ -212,7 +212,8 @@ class Room:
         # What somebody said long ago does not make them present.
         if author == self._identity.peer_id or is_stale(envelope.stamp, now):
             return []
-        return self._tell(self._presence.handle_envelope(author, envelope, now.mono))
+        gone = self._tell(self._presence.make_way(author, envelope, self._links.peer_ids))
+        return gone + self._tell(self._presence.handle_envelope(author, envelope, now.mono))
 
     def arrive(self, now: Now) -> Envelope | None:
         """The word that we are here, once, as soon as there is somebody to tell."""

@@ -81,7 +81,7 @@ from chatcore.feelers import Feelers
 from chatcore.gossip import Gossip
 from chatcore.handover import HandOver
 from chatcore.identity import Identity
-from chatcore.ids import LinkId, MessageId, RoomId
+from chatcore.ids import LinkId, MessageId, PeerId, RoomId
 from chatcore.index import Index, NoOwnLog, OwnLog
 from chatcore.links import Link, Links
 from chatcore.messages import (
@@ -297,6 +297,10 @@ class Node:
 
     def unreached(self) -> list[Address]:
         return self._dialler.unreached()
+
+    def refusal(self, peer_id: PeerId | None, now: Now) -> RemoteError | None:
+        """Why this peer is neither dialled nor let in; None where nothing is against it."""
+        return None if peer_id is None else self._shunned.refusal(peer_id, now.mono)
 
     def handle(self, event: Input, now: Now) -> list[Output]:
         outputs = self._handle_woken(event, now) if self.waking.handle_input(now) else []

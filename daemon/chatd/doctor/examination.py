@@ -39,7 +39,7 @@ class Doctor:
             targets = self._targets()
             probes = await asyncio.gather(
                 *(
-                    probe(item.address, connect=item.kind in _MAY_HAVE_CHANGED)
+                    probe(item.address, connect=item.refusal is None and item.kind in _MAY_HAVE_CHANGED)
                     for item in targets[:MAX_PROBES]
                 )
             )
@@ -71,17 +71,18 @@ class Doctor:
         ]
 
     def _targets(self) -> list[Target]:
-        now = self._driver.now().mono
-        return [
-            Target(
-                entry.address,
-                entry.reason,
-                entry.kind,
-                None if entry.dialling else max(0.0, entry.next_try - now),
-                entry.failures,
+        now, node = self._driver.now(), self._driver.node
+        targets = []
+        for entry in node.unreached():
+            refusal = node.refusal(entry.peer_id, now)
+            next_try_s = None if entry.dialling or refusal else max(0.0, entry.next_try - now.mono)
+            short = entry.peer_id.short if entry.peer_id else ""
+            targets.append(
+                Target(
+                    entry.address, entry.reason, entry.kind, next_try_s, entry.failures, refusal, peer=short
+                )
             )
-            for entry in self._driver.node.unreached()
-        ]
+        return targets
 
     def _doors(self, own: list[str]) -> doors.Doors:
         links = self._driver.links

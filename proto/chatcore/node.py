@@ -362,7 +362,7 @@ class Node:
             case WritingPaused():
                 return self._handle_writing(event, now)
             case StrangerRefused():
-                return self._peers.handle_stranger_refused(event)
+                return self._peers.handle_stranger_refused(event, now)
             case Discovered():
                 return self._dialler.handle_discovered(event, now)
             case Started():
@@ -603,7 +603,7 @@ class Node:
                 self._outbox.handle_confirmed(ids, link.peer_id, link.rooms)
                 return []
             case Refused():
-                return self._requests.on_refused(link, message)
+                return self._requests.on_refused(link, message, now)
             case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
                 return self._swarms.on_membership(link, message, now)
             case RoomRequest():

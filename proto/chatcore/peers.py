@@ -12,7 +12,7 @@ from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
-from chatcore.errors import ClosedByPeer, NodeStopping, RemoteError
+from chatcore.errors import ClosedByPeer, NetworkMismatch, NodeStopping, RemoteError
 from chatcore.events import (
     CloseLink,
     LinkDown,
@@ -273,8 +273,10 @@ class Peers:
         self.drops.append(Drop(link, str(error), now.mono))
         return _changed(link, up=False, reason=str(error))
 
-    def handle_stranger_refused(self, event: StrangerRefused) -> list[Output]:
+    def handle_stranger_refused(self, event: StrangerRefused, now: Now) -> list[Output]:
         self._counters.refused[event.error.kind] += 1
+        if isinstance(event.error, NetworkMismatch):
+            self._counters.note(NetworkMismatch.kind, now.mono)
         return [Notice("stranger_refused", event.address, event.error)]
 
     def retire_spares(self, active: Collection[LinkId], now: Now) -> LinkChange:

@@ -26,7 +26,7 @@ def doors(
 def company(
     *addresses: str, inbound: int = 0, network: int = 0, dials: bool = False, heard_of: int = 0
 ) -> Company:
-    return Company(addresses, inbound, (), {"network": network} if network else {}, dials, heard_of)
+    return Company(addresses, inbound, (), network, dials, heard_of)
 
 
 # The way in

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chatcore import __version__, api
+from chatcore.errors import NetworkMismatch
 from chatcore.inbox import TOO_EARLY
 from chatcore.names import join_address, split_address
 from chatd import twins
@@ -100,7 +101,7 @@ class Doctor:
             addresses=tuple(link.address for link in links),
             inbound=sum(not link.outbound for link in links),
             agents=tuple(link.user_agent for link in links),
-            refused=self._driver.node.counters.refused,
+            strangers=self._driver.node.counters.lately(NetworkMismatch.kind, self._driver.now().mono),
             dials_somebody=dials_somebody,
             heard_of=self._driver.node.heard_of,
         )
@@ -109,7 +110,8 @@ class Doctor:
         now, node = self._driver.now(), self._driver.node
         told = [link.clock_ahead_ms(now) for link in node.links]
         return clocks.check_clock(
-            [ahead for ahead in told if ahead is not None], too_early=node.counters.refused.get(TOO_EARLY, 0)
+            [ahead for ahead in told if ahead is not None],
+            too_early=node.counters.lately(TOO_EARLY, now.mono),
         )
 
     def _history(self) -> history.History:

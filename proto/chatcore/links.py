@@ -44,7 +44,6 @@ class Link:
     user_agent: str
     address: str
     dialled: str | None
-    listen_port: int
     rooms: frozenset[RoomId]
     scope: Scope
     """From how far away it comes, which is what it may tell of, and be told."""
@@ -205,7 +204,6 @@ class Links:
             user_agent=event.hello.user_agent,
             address=event.address,
             dialled=event.dialled,
-            listen_port=event.hello.listen_port,
             rooms=event.hello.rooms,
             scope=nearness(host_at(event.address)),
             group=group_at(event.address),

@@ -12,6 +12,7 @@ from chatd.ownaddress import is_own
 
 _NAME = "bootstrap"
 MAX_TARGETS_SHOWN = 8
+"""And tried, for the doctor's visit; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)

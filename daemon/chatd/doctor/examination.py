@@ -10,7 +10,7 @@ from chatcore.inbox import TOO_EARLY
 from chatcore.names import join_address, split_address
 from chatd import twins
 from chatd.doctor import bootstrap, clocks, company, doors, history, identity, machine, nearby
-from chatd.doctor.bootstrap import Probe, Target
+from chatd.doctor.bootstrap import MAX_TARGETS_SHOWN, Probe, Target
 from chatd.doctor.probes import probe
 from chatd.doctor.verdicts import Verdict, diagnosis
 from chatd.driver import Driver
@@ -18,7 +18,6 @@ from chatd.ownaddress import own_hosts
 from chatd.settings import Settings
 from chatd.store import Store
 
-MAX_PROBES = 8
 _MAY_HAVE_CHANGED = (None, "unreachable", "handshake")
 """How a dial ended after which it is worth knowing whether anybody answers now."""
 
@@ -41,7 +40,7 @@ class Doctor:
             probes = await asyncio.gather(
                 *(
                     probe(item.address, connect=item.refusal is None and item.kind in _MAY_HAVE_CHANGED)
-                    for item in targets[:MAX_PROBES]
+                    for item in targets[:MAX_TARGETS_SHOWN]
                 )
             )
             probes += [Probe()] * (len(targets) - len(probes))
@@ -87,7 +86,7 @@ class Doctor:
 
     def _doors(self, own: list[str]) -> doors.Doors:
         links = self._driver.links
-        port = split_address(links.listening[0])[1] if links.listening else 0
+        port = split_address(links.listening[0])[1]
         return doors.Doors(
             listening=links.listening,
             own=tuple(join_address(host, port) for host in own),

@@ -77,6 +77,7 @@ from chatcore.events import (
     WritingPaused,
 )
 from chatcore.eviction import Eviction
+from chatcore.exchange import Exchange
 from chatcore.feelers import Feelers
 from chatcore.gossip import Gossip
 from chatcore.handover import HandOver
@@ -173,7 +174,14 @@ class Node:
             whereabouts=Whereabouts(identity, config),
             shunned=self._shunned,
             counters=self.counters,
-            rng=rng,
+            exchange=Exchange(
+                links=self.links,
+                dialler=self._dialler,
+                vetting=vetting,
+                shunned=self._shunned,
+                counters=self.counters,
+                rng=rng,
+            ),
         )
         self.conduct = Conduct(self.links, self.counters, self.discouraged, self._shunned)
         self._nickname = Nickname(config.username, now.mono)

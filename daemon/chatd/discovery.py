@@ -8,7 +8,7 @@ import asyncio
 import errno
 import importlib
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -34,12 +34,18 @@ SETTLE_S = 0.5
 
 GOODBYE_S = 1.0
 
+RETRY_FIRST_S = 30.0
+RETRY_MOST_S = 300.0
+"""After a failure, doubling: a port that is taken becomes free without any interface changing."""
+
 NO_INTERFACE = "no interface that can multicast has an address this node listens on"
 PORT_TAKEN = "UDP port 5353 is in use by a program that does not share it"
 NOT_PERMITTED = "the system does not permit it"
 """Reasons that want something particular done about them."""
 
 Interfaces = Callable[[], "tuple[Interface, ...]"]
+Pause = Callable[["Changes | None", float | None], Awaitable[None]]
+"""Until interfaces change, or so many seconds have passed; None for seconds without end."""
 
 log = structlog.get_logger()
 
@@ -61,8 +67,10 @@ class Discovery:
         *,
         wanted: bool = True,
         interfaces: Interfaces | None = None,
+        pause: Pause | None = None,
     ) -> None:
         self._record = record
+        self._pause = pause or _pause
         self._post = post
         self._local_networks = interfaces or _local_networks
         self._interfaces: tuple[Interface, ...] = ()
@@ -102,14 +110,16 @@ class Discovery:
 
     async def _run(self) -> None:
         changes = await _changes()
+        retry_s = RETRY_FIRST_S
         try:
             while True:
                 await self._refresh()
-                if changes is None:
-                    await asyncio.get_running_loop().create_future()  # until it is stopped
+                if self._state is State.WORKING:
+                    retry_s = RETRY_FIRST_S
+                    await self._pause(changes, None)
                 else:
-                    await changes.wait()
-                await asyncio.sleep(SETTLE_S)
+                    await self._pause(changes, retry_s)
+                    retry_s = min(2 * retry_s, RETRY_MOST_S)
         finally:
             if changes is not None:
                 changes.close()
@@ -257,6 +267,18 @@ async def _changes() -> "Changes | None":
     except Exception as error:  # noqa: BLE001 - the interfaces there are at the start will do
         log.info("interfaces_not_watched", why=_why(error))
         return None
+
+
+async def _pause(changes: "Changes | None", most_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(most_s):
+            if changes is None:
+                await asyncio.get_running_loop().create_future()
+            else:
+                await changes.wait()
+                await asyncio.sleep(SETTLE_S)
+    except TimeoutError:
+        pass
 
 
 def _why(error: Exception) -> str:

@@ -4,7 +4,6 @@ The only file that imports zeroconf, and itself imported only after the daemon i
 a second and some megabytes.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from zeroconf import DNSQuestionType, IPVersion, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from chatd.asking import Asking
 from chatd.interfaces import Interface
 from chatd.servicerecord import SERVICE, Announcement, ServiceRecord
 
 ASK_TIMEOUT_MS = 3000
-MAX_ASKING = 8
-"""Services asked for what their first packet did not say, at a time. Ours say everything at once."""
+"""For what the first packet of a service did not say. Ours say everything at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Responder:
         self._listeners = listeners
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
-        self._asking: set[asyncio.Task[None]] = set()
+        self._asking = Asking(self._ask)
         self._announced: list[str] = []
 
     async def open(self, interfaces: Sequence[Interface], addresses: Sequence[str]) -> None:
@@ -74,8 +73,7 @@ class Responder:
 
     async def close(self) -> None:
         """With goodbye, so that others do not look for us for two minutes."""
-        for task in self._asking:
-            task.cancel()
+        await self._asking.close()
         if self._browser is not None:
             await self._browser.async_cancel()
         if self._zeroconf is not None:
@@ -99,18 +97,19 @@ class Responder:
         if instance == self._record.instance:
             return
         if state_change is ServiceStateChange.Removed:
+            self._asking.withdraw(name)
             self._listeners.gone(instance)
             return
         info = AsyncServiceInfo(service_type, name)
         if info.load_from_cache(zeroconf):
             self._tell(info)
-        elif len(self._asking) < MAX_ASKING:
-            task = asyncio.get_running_loop().create_task(self._ask(zeroconf, info))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+        else:
+            self._asking.add(name)
 
-    async def _ask(self, zeroconf: Zeroconf, info: AsyncServiceInfo) -> None:
-        if await info.async_request(zeroconf, ASK_TIMEOUT_MS, DNSQuestionType.QM):
+    async def _ask(self, name: str) -> None:
+        assert self._zeroconf is not None
+        info = AsyncServiceInfo(SERVICE, name)
+        if await info.async_request(self._zeroconf.zeroconf, ASK_TIMEOUT_MS, DNSQuestionType.QM):
             self._tell(info)
 
     def _tell(self, info: AsyncServiceInfo) -> None:

@@ -208,15 +208,19 @@ def left_room(room_id: RoomId, name: str) -> api.Room:
 
 
 def dialling(node: Node, now: Now) -> list[api.Dialling]:
-    return [
-        {
-            "address": entry.address,
-            "reason": entry.reason,
-            "next_try_s": None if entry.dialling else round(max(0.0, entry.next_try - now.mono), 3),
-            "failures": entry.failures,
-        }
-        for entry in node.unreached()
-    ]
+    shown: list[api.Dialling] = []
+    for entry in node.unreached():
+        refusal = node.refusal(entry.peer_id, now)
+        idle = entry.dialling or refusal is not None
+        shown.append(
+            {
+                "address": entry.address,
+                "reason": entry.reason if refusal is None else str(refusal),
+                "next_try_s": None if idle else round(max(0.0, entry.next_try - now.mono), 3),
+                "failures": entry.failures,
+            }
+        )
+    return shown
 
 
 def histories(node: Node, now: Now) -> list[api.RoomHistory]:

@@ -1,10 +1,16 @@
 """What a node has counted since it started. Messages are durable ones; presence is counted apart."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from chatcore.errors import RemoteError
 from chatcore.ids import LinkId
+
+LATELY_S = 3600.0
+"""What came before is no cause of what is so now."""
+
+MAX_LATELY = 64
+"""Of one kind, remembered with their times; the oldest go first."""
 
 
 @dataclass(slots=True)
@@ -50,6 +56,16 @@ class Counters:
 
     blamed: list[tuple[LinkId, str]] = field(default_factory=list)
     """Over which link something came that was refused, and its kind, until somebody takes note."""
+
+    times: dict[str, deque[float]] = field(default_factory=dict)
+    """When things came that the owner may do something about, by their kind."""
+
+    def note(self, kind: str, mono: float) -> None:
+        """Beside being counted: it may be a cause while it goes on, and no longer."""
+        self.times.setdefault(kind, deque(maxlen=MAX_LATELY)).append(mono)
+
+    def lately(self, kind: str, mono: float) -> int:
+        return sum(mono - at <= LATELY_S for at in self.times.get(kind, ()))
 
     def refuse(self, error: RemoteError, link: LinkId | None = None) -> None:
         """Only what the other side did wrong counts."""

@@ -133,6 +133,8 @@ class Inbox:
         reason = _refusal(envelope, rooms, now) or self._expired(envelope)
         if reason is not None:
             self._counters.blame(link, reason)
+            if reason == TOO_EARLY:
+                self._counters.note(TOO_EARLY, now.mono)
             if reason in refused and envelope.durable:
                 refused[reason].append(envelope)
             return False

@@ -29,6 +29,9 @@ OUTBOUND_PART = 6
 MAX_OF_ONE_HOME = 8
 """Links to one IPv4 address or one /64 of IPv6: identities cost nothing, addresses do."""
 
+REFUSAL_COUNTS_S = 3600.0
+"""So long what a refusal says of a peer's clock is believed: the message may have been an old one."""
+
 ANSWER_SHARE = 0.9
 """Of the same time, to answer in after a sleep."""
 
@@ -41,7 +44,6 @@ class Link:
     user_agent: str
     address: str
     dialled: str | None
-    listen_port: int
     rooms: frozenset[RoomId]
     scope: Scope
     """From how far away it comes, which is what it may tell of, and be told."""
@@ -73,8 +75,10 @@ class Link:
     """What the peer's clock showed when our monotonic one stood at zero. So kept, a clock of ours that is set
     right is right at once, and need not wait for the peer to say something."""
 
-    refused_ahead_ms: int | None = None
-    """By how much a message of ours was too far in the future for this peer, the last time."""
+    refused_wall_at_zero_ms: float | None = None
+    """The same, by how far in the future a message of ours was for it; as of `refused_at`."""
+
+    refused_at: float = -math.inf
 
     asked_peers: bool = False
     peers_asked: float | None = None
@@ -102,11 +106,17 @@ class Link:
         """Where somebody of that scope may dial it."""
         return next((record for record in self.records if record.scope >= scope), None)
 
+    def note_refused_ahead(self, ahead_ms: int, now: Now) -> None:
+        """A message of ours was so far in the future for this peer: it was said just now, most likely."""
+        self.refused_wall_at_zero_ms = now.wall_ms - ahead_ms - now.mono * 1000
+        self.refused_at = now.mono
+
     def clock_ahead_ms(self, now: Now) -> int | None:
         """How far the peer says that its clock is ahead of ours; None when it has not said."""
-        if self.wall_at_zero_ms is not None:
-            return round(self.wall_at_zero_ms + now.mono * 1000) - now.wall_ms
-        return None if self.refused_ahead_ms is None else -self.refused_ahead_ms
+        at_zero_ms = self.wall_at_zero_ms
+        if at_zero_ms is None and now.mono - self.refused_at <= REFUSAL_COUNTS_S:
+            at_zero_ms = self.refused_wall_at_zero_ms
+        return None if at_zero_ms is None else round(at_zero_ms + now.mono * 1000) - now.wall_ms
 
     def is_ahead(self, now: Now) -> bool:
         """Whether its clock is so far ahead that what is said there now is not taken here."""
@@ -194,7 +204,6 @@ class Links:
             user_agent=event.hello.user_agent,
             address=event.address,
             dialled=event.dialled,
-            listen_port=event.hello.listen_port,
             rooms=event.hello.rooms,
             scope=nearness(host_at(event.address)),
             group=group_at(event.address),

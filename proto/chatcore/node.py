@@ -78,11 +78,12 @@ from chatcore.events import (
     WritingPaused,
 )
 from chatcore.eviction import Eviction
+from chatcore.exchange import Exchange
 from chatcore.feelers import Feelers
 from chatcore.gossip import Gossip
 from chatcore.handover import HandOver
 from chatcore.identity import Identity
-from chatcore.ids import LinkId, MessageId, RoomId
+from chatcore.ids import LinkId, MessageId, PeerId, RoomId
 from chatcore.index import Index, NoOwnLog, OwnLog
 from chatcore.links import Link, Links
 from chatcore.messages import (
@@ -174,7 +175,14 @@ class Node:
             whereabouts=Whereabouts(identity, config),
             shunned=self._shunned,
             counters=self.counters,
-            rng=rng,
+            exchange=Exchange(
+                links=self.links,
+                dialler=self._dialler,
+                vetting=vetting,
+                shunned=self._shunned,
+                counters=self.counters,
+                rng=rng,
+            ),
         )
         self.conduct = Conduct(self.links, self.counters, self.discouraged, self._shunned)
         self._nickname = Nickname(config.username, now.mono)
@@ -299,6 +307,10 @@ class Node:
     def unreached(self) -> list[Address]:
         return self._dialler.unreached()
 
+    def refusal(self, peer_id: PeerId | None, now: Now) -> RemoteError | None:
+        """Why this peer is neither dialled nor let in; None where nothing is against it."""
+        return None if peer_id is None else self._shunned.refusal(peer_id, now.mono)
+
     def handle(self, event: Input, now: Now) -> list[Output]:
         outputs = self._handle_woken(event, now) if self.waking.handle_input(now) else []
         outputs += self._route(event, now)
@@ -361,7 +373,7 @@ class Node:
             case WritingPaused():
                 return self._handle_writing(event, now)
             case StrangerRefused():
-                return self._peers.handle_stranger_refused(event)
+                return self._peers.handle_stranger_refused(event, now)
             case Discovered():
                 return self._dialler.handle_discovered(event, now)
             case Started():
@@ -602,7 +614,7 @@ class Node:
                 self._outbox.handle_confirmed(ids, link.peer_id, link.rooms)
                 return []
             case Refused():
-                return self._requests.on_refused(link, message)
+                return self._requests.on_refused(link, message, now)
             case Neighbor() | NeighborReply() | Disconnect() | Shuffle() | ShuffleReply():
                 return self._swarms.on_membership(link, message, now)
             case RoomRequest():

@@ -1,4 +1,4 @@
-"""Keeping links: welcoming, pinging, dropping, and telling peers of other peers.
+"""Keeping links: welcoming, pinging, dropping.
 
 Tells the dialler what became of its dials. Knows nothing of messages in rooms.
 """
@@ -12,7 +12,7 @@ from chatcore.clock import Now
 from chatcore.config import LinkConfig
 from chatcore.counters import Counters
 from chatcore.dialler import Dialler
-from chatcore.errors import ClosedByPeer, NodeStopping, RemoteError
+from chatcore.errors import ClosedByPeer, NetworkMismatch, NodeStopping, RemoteError
 from chatcore.events import (
     CloseLink,
     LinkDown,
@@ -26,7 +26,8 @@ from chatcore.events import (
     SetTimer,
     StrangerRefused,
 )
-from chatcore.ids import LinkId, PeerId
+from chatcore.exchange import Exchange
+from chatcore.ids import LinkId
 from chatcore.links import MAX_OF_ONE_HOME, Link, Links
 from chatcore.messages import (
     MAX_PEER_RECORDS,
@@ -39,21 +40,12 @@ from chatcore.messages import (
     Pong,
     Seen,
 )
-from chatcore.records import PeerRecord
-from chatcore.rng import Rng
 from chatcore.shunned import Shunned
 from chatcore.vetting import Vetting
 from chatcore.whereabouts import Whereabouts
 
-MAX_TOLD_SHARE = 0.23
-LEAST_TOLD = 32
-TOLD_AGAIN_S = 300.0
-"""Of all peers that have answered, nobody is told more than 23% (Bitcoin's MAX_PCT_ADDR_TO_SEND), or 32 where
-that is less; and for 5 minutes everybody is told the same, so that asking often shows no more of them."""
-
 MAX_SPARES = 4
 SPARE_AFTER_S = 30.0
-
 
 MAX_DROPS = 64
 """Links lost lately that are remembered, with the reason, for whoever asks."""
@@ -135,7 +127,7 @@ class Peers:
         whereabouts: Whereabouts,
         shunned: Shunned,
         counters: Counters,
-        rng: Rng,
+        exchange: Exchange,
     ) -> None:
         self._config = config
         self._links = links
@@ -145,10 +137,8 @@ class Peers:
         self._shunned = shunned
         self.drops: deque[Drop] = deque(maxlen=MAX_DROPS)
         self._counters = counters
-        self._rng = rng
+        self._exchange = exchange
         self._stopping = False
-        self._told: dict[Scope, tuple[float, list[PeerRecord]]] = {}
-        """Until when everybody of a scope is told the same, and what."""
 
     def handle_started(self, now: Now) -> list[Output]:
         return [self._next_ping(now)]
@@ -216,8 +206,7 @@ class Peers:
         else:
             outputs += self._introduce([link])
         if link.outbound:
-            link.asked_peers = True
-            outputs.append(Send((link.link,), PeerRequest(MAX_PEER_RECORDS), Priority.CONTROL))
+            outputs.append(self._exchange.ask(link))
         return outputs
 
     def _introduce(self, links: Iterable[Link]) -> list[Output]:
@@ -238,7 +227,7 @@ class Peers:
             self._dialler.handle_turned_away(event.dialled, error, now)
         elif isinstance(error, NodeFull):
             scope = nearness(host_at(event.address))
-            others = PeerResponse(self._others(event.peer_id, scope, MAX_PEER_RECORDS, now))
+            others = self._exchange.others(event.peer_id, scope, MAX_PEER_RECORDS, now)
             outputs.insert(0, Send((event.link,), others, Priority.CONTROL))
         return LinkChange(outputs)
 
@@ -273,8 +262,10 @@ class Peers:
         self.drops.append(Drop(link, str(error), now.mono))
         return _changed(link, up=False, reason=str(error))
 
-    def handle_stranger_refused(self, event: StrangerRefused) -> list[Output]:
+    def handle_stranger_refused(self, event: StrangerRefused, now: Now) -> list[Output]:
         self._counters.refused[event.error.kind] += 1
+        if isinstance(event.error, NetworkMismatch):
+            self._counters.note(NetworkMismatch.kind, now.mono)
         return [Notice("stranger_refused", event.address, event.error)]
 
     def retire_spares(self, active: Collection[LinkId], now: Now) -> LinkChange:
@@ -319,9 +310,9 @@ class Peers:
             case Pong():
                 self._links.on_pong(link, message, now.mono)
             case PeerRequest(most):
-                return self._on_peer_request(link, most, now)
+                return self._exchange.on_request(link, most, now)
             case PeerResponse():
-                return self._on_peer_response(link, message, now)
+                return self._exchange.on_response(link, message, now)
             case Seen(host):
                 self._whereabouts.on_seen(link, host)
                 return self._say_anew(now)
@@ -331,42 +322,6 @@ class Peers:
             case _:
                 pass  # a type of a newer minor version, or a second hello: nothing for us
         return []
-
-    def _on_peer_request(self, link: Link, most: int, now: Now) -> list[Output]:
-        if not self._links.may_ask_peers(link, now.mono):
-            self._counters.blame(link.link, "peer_request_rate")
-            return []
-        response = PeerResponse(self._others(link.peer_id, link.scope, most, now))
-        return [Send((link.link,), response, Priority.CONTROL)]
-
-    def _others(self, asker: PeerId, scope: Scope, most: int, now: Now) -> tuple[PeerRecord, ...]:
-        hidden = {asker, *self._shunned.peer_ids(now.mono)}
-        told = [record for record in self._told_to(scope, now) if record.peer_id not in hidden]
-        return tuple(told[: min(most, MAX_PEER_RECORDS)])
-
-    def _told_to(self, scope: Scope, now: Now) -> list[PeerRecord]:
-        until, told = self._told.get(scope, (0.0, []))
-        if now.mono < until:
-            return told
-        known = {record.peer_id: record for record in self._dialler.proven() if record.is_current(now)}
-        for link in self._links:
-            record = link.record_for(scope)
-            if record is not None:
-                known[link.peer_id] = record
-        fitting = [record for record in known.values() if record.scope >= scope]
-        most = max(LEAST_TOLD, int(MAX_TOLD_SHARE * len(fitting)))
-        told = self._rng.sample(fitting, min(most, len(fitting)))
-        if len(told) < len(fitting):  # else there is nothing to hide
-            self._told[scope] = (now.mono + TOLD_AGAIN_S, told)
-        return told
-
-    def _on_peer_response(self, link: Link, message: PeerResponse, now: Now) -> list[Output]:
-        if not link.asked_peers:
-            self._counters.blame(link.link, "unasked_peers")
-            return []
-        link.asked_peers = False
-        self._vetting.vet(link, message.peers, now, asked=True)
-        return self._dialler.handle_dial_due(now)
 
 
 def _farewell(link: LinkId, error: RemoteError) -> Send:

@@ -3,6 +3,9 @@
 Says when we are to be heard of again ourselves. Refuses to know links, signatures and who is told.
 """
 
+import heapq
+from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from chatcore.config import PresenceConfig
@@ -13,8 +16,23 @@ from chatcore.limits import TokenBucket
 from chatcore.rng import Rng
 
 MAX_MEMBERS = 10_000
-"""A full roster takes no new member; messages from people beyond it are shown all the same. At most 1.2 kB
-each, mostly 0.7 kB (measured), so a room's roster takes 12 MB at most."""
+"""In a full roster whoever was heard longest ago, and is not linked, makes way for who speaks for the first
+time; who is only told of by a neighbour displaces nobody. Keys cost nothing: whoever signs with ten thousand
+can still fill it, and they then count as a room of ten thousand. At most 1.2 kB each, mostly 0.7 kB
+(measured), so a room's roster takes 12 MB at most."""
+
+MAX_LOOKED_OUT = 256
+"""Of those to make way, found in one look through a full roster, so that not every newcomer costs one."""
+
+BELIEVED = 2
+LEAST_BELIEVED_S = 60.0
+"""A promise is believed up to twice the interval of the room as we count it, or a minute, where that is more:
+else a few keys that promise an hour would stay for three. Looked at when it matters, not when it is heard, as
+a newcomer hears of others faster than its patience with them ends."""
+
+PROMISES_FADE = 0.5
+"""Seconds a second: so slowly a room that shrank counts as smaller, in judging what was promised before. A
+promise of the larger room is over when half of that is left, and half is still believed in full."""
 
 MAX_WORD_BYTES = 256
 """Of a payload kept to be shown to newcomers: those of this version have at most 150. Who says more is a
@@ -54,6 +72,9 @@ class Member:
     stamp: int
     heard: float
     interval_s: float
+    promised: bool = False
+    """Whether it said itself how soon it will be heard of again; else `interval_s` is a guess of ours."""
+
     said: int = 0
     """The stamp of the last announcement; 0 before any."""
 
@@ -87,6 +108,19 @@ def pause_s(interval_s: float, rng: Rng) -> float:
     return interval_s * rng.uniform(LEAST_SHARE, 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """`own_s` is our own interval, `most_s` the longest that is believed of others."""
+
+    own_s: float
+    most_s: float
+
+    def with_s(self, member: Member) -> float:
+        """Within which it is to be heard of. Who has not said so will about as rarely as we do ourselves; but
+        a newcomer to a large room knows only a few yet, so that is asked anew each time."""
+        return min(member.interval_s, self.most_s) if member.promised else max(member.interval_s, self.own_s)
+
+
 class Presence:
     def __init__(self, config: PresenceConfig) -> None:
         self._config = config
@@ -96,15 +130,30 @@ class Presence:
         self.refresh_at = 0.0
         """When we are to announce ourselves again."""
 
+        self.promised_s = round(config.refresh_s)
+        """Within which we said last that we would: the room may be larger or smaller by now."""
+
+        self._widest_s = 0.0
+        """The longest interval of ours, fading; as of `_noted_at`."""
+
+        self._noted_at = 0.0
+        self._looked_out: deque[tuple[PeerId, float]] = deque()
+        """Who was heard longest ago when a full roster was looked through, and when."""
+
     @property
     def interval_s(self) -> int:
         """Within which we announce ourselves again: longer in a large room."""
         scaled = len(self._members) / (MAX_REFRESHES_PER_S * LEAST_SHARE)
         return round(min(max(self._config.refresh_s, scaled), MAX_INTERVAL_S))
 
+    def promise(self, mono: float, rng: Rng) -> None:
+        """We are announcing ourselves now, and say when the next time is."""
+        self.promised_s = self.interval_s
+        self.put_off_refresh(mono, rng)
+
     def put_off_refresh(self, mono: float, rng: Rng) -> None:
-        """We are announcing ourselves now."""
-        self.refresh_at = mono + pause_s(self.interval_s, rng)
+        """We are heard now, and the promise of before goes on."""
+        self.refresh_at = mono + pause_s(self.promised_s, rng)
 
     @property
     def members(self) -> list[Member]:
@@ -119,8 +168,30 @@ class Presence:
     def handle_envelope(self, peer_id: PeerId, envelope: Envelope, mono: float) -> Passage | None:
         """Any verified message is a sign of life, LEAVE of its end."""
         if isinstance(envelope.body, Leave):
+            self._note_size(mono)
             return self._handle_leave(peer_id, envelope)
         return self._hear(peer_id, envelope, mono, Movement.JOINED)
+
+    def make_way(self, peer_id: PeerId, envelope: Envelope, linked: Collection[PeerId]) -> Passage | None:
+        """Before somebody is heard: who goes for it where the roster is full; never one that is linked."""
+        known = peer_id in self._members or envelope.stamp < self._left.get(peer_id, 0)
+        if len(self._members) < MAX_MEMBERS or known or isinstance(envelope.body, Leave):
+            return None
+        longest = self._next_looked_out(linked)
+        if longest is None:
+            others = (member for member in self._members.values() if member.peer_id not in linked)
+            found = heapq.nsmallest(MAX_LOOKED_OUT, others, key=lambda member: member.heard)
+            self._looked_out.extend((member.peer_id, member.heard) for member in found)
+            longest = self._next_looked_out(linked)
+        return None if longest is None else self._remove(longest, Movement.LOST)
+
+    def _next_looked_out(self, linked: Collection[PeerId]) -> Member | None:
+        while self._looked_out:
+            peer_id, heard = self._looked_out.popleft()
+            member = self._members.get(peer_id)
+            if member is not None and member.heard == heard and peer_id not in linked:
+                return member
+        return None
 
     def handle_told(self, peer_id: PeerId, envelope: Envelope, heard: float) -> Passage | None:
         """What somebody else heard a while ago, of one who was here before us."""
@@ -142,7 +213,6 @@ class Presence:
             return self._hear_again(member, envelope, heard)
         if len(self._members) >= MAX_MEMBERS:
             return None
-        # Who has not said yet when to be heard of again will say so about as rarely as we do.
         member = Member(peer_id, envelope.username, envelope.stamp, heard, self.interval_s)
         self._members[peer_id] = member
         self._former.pop(peer_id, None)
@@ -174,6 +244,7 @@ class Presence:
         member.word = Word(envelope.payload, envelope.signature) if short else None
         if isinstance(envelope.body, Announce):
             member.interval_s = max(float(envelope.body.interval_s), self._config.refresh_s)
+            member.promised = True
 
     def _note_leave(self, peer_id: PeerId, stamp: int) -> None:
         self._left.pop(peer_id, None)
@@ -185,16 +256,29 @@ class Presence:
 
     def handle_woken(self, mono: float) -> None:
         """We slept, and heard nobody: each has an interval to be heard in."""
+        patience = self._patience()
         for member in self._members.values():
-            member.heard = max(member.heard, mono + member.interval_s - self.silence_s(member.interval_s))
+            interval_s = patience.with_s(member)
+            member.heard = max(member.heard, mono + interval_s - self.silence_s(interval_s))
 
     def reap(self, mono: float) -> list[Passage]:
         """Members silent for too long; they are gone from the roster."""
-        silent = [member for member in self._members.values() if not self._is_alive(member, mono)]
+        self._note_size(mono)
+        patience = self._patience()
+        silent = [member for member in self._members.values() if not self._is_alive(member, mono, patience)]
         return [self._remove(member, Movement.LOST) for member in silent]
 
-    def _is_alive(self, member: Member, mono: float) -> bool:
-        return mono - member.heard <= self.silence_s(member.interval_s)
+    def _note_size(self, mono: float) -> None:
+        """Before members go: what those who stay promised while the room was larger still holds."""
+        faded = self._widest_s - PROMISES_FADE * (mono - self._noted_at)
+        self._widest_s, self._noted_at = max(float(self.interval_s), faded), mono
+
+    def _patience(self) -> Patience:
+        own_s = self.interval_s
+        return Patience(own_s, max(LEAST_BELIEVED_S, BELIEVED * max(own_s, self._widest_s)))
+
+    def _is_alive(self, member: Member, mono: float, patience: Patience) -> bool:
+        return mono - member.heard <= self.silence_s(patience.with_s(member))
 
     def silence_s(self, interval_s: float) -> float:
         """How long somebody may be silent."""
@@ -214,7 +298,8 @@ class Presence:
 
     def words(self, most: int, mono: float) -> list[tuple[float, Word]]:
         """Who is here, in their own words, and how long ago each was heard; the latest first."""
-        alive = [member for member in self._members.values() if self._is_alive(member, mono)]
+        patience = self._patience()
+        alive = [member for member in self._members.values() if self._is_alive(member, mono, patience)]
         alive.sort(key=lambda member: -member.heard)
         words = [(mono - member.heard, member.word) for member in alive[:most]]
         return [(age_s, word) for age_s, word in words if word is not None]
@@ -222,7 +307,8 @@ class Presence:
     def wants(self, peer_id: PeerId, envelope: Envelope, age_s: float, said_s: float) -> bool:
         """Whether what somebody else heard `age_s` ago is news, and no old tale.
 
-        `said_s` is how long ago it was said, by its author's clock.
+        `said_s` is how long ago it was said, by its author's clock. Any promise is believed yet, as a
+        newcomer does not know how large the room is; `reap` does not.
         """
         body = envelope.body
         interval_s = float(body.interval_s) if isinstance(body, Announce) else float(self.interval_s)

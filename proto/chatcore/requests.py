@@ -292,10 +292,10 @@ class Requests:
 
     # What became of our own messages
 
-    def on_refused(self, link: Link, message: Refused) -> list[Output]:
+    def on_refused(self, link: Link, message: Refused, now: Now) -> list[Output]:
         """A neighbour does not take a message of ours."""
         if message.reason == REFUSED_FUTURE:
-            link.refused_ahead_ms = message.detail
+            link.note_refused_ahead(message.detail, now)
             error = ClockApart(link.peer_id.short, message.detail // 1000)
             reason = str(error)
         elif message.reason == REFUSED_EXPIRED:

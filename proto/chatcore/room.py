@@ -212,7 +212,8 @@ class Room:
         # What somebody said long ago does not make them present.
         if author == self._identity.peer_id or is_stale(envelope.stamp, now):
             return []
-        return self._tell(self._presence.handle_envelope(author, envelope, now.mono))
+        gone = self._tell(self._presence.make_way(author, envelope, self._links.peer_ids))
+        return gone + self._tell(self._presence.handle_envelope(author, envelope, now.mono))
 
     def arrive(self, now: Now) -> Envelope | None:
         """The word that we are here, once, as soon as there is somebody to tell."""
@@ -228,7 +229,7 @@ class Room:
             return []
         # Coming and going costs nothing; a signature for each time would cost us.
         self._greeted[link] = now.mono + self._config.presence.refresh_s
-        greeting = self.seal(self._announcement(), now)
+        greeting = self.seal(self._announcement(), now)  # the promise of before: no other word comes sooner
         return [Send((link,), Publish.of(greeting, 0), Priority.LIVE)]
 
     def handle_woken(self, now: Now) -> None:
@@ -249,7 +250,7 @@ class Room:
         """That we are still here, and what we are called; unless nobody knows that we came."""
         if not self._announced:
             return None
-        self._presence.put_off_refresh(now.mono, self._rng)
+        self._presence.promise(now.mono, self._rng)
         return self.seal(self._announcement(), now)
 
     def leave(self, now: Now) -> Envelope | None:
@@ -259,7 +260,7 @@ class Room:
         return self.seal(Leave(), now)
 
     def _announcement(self) -> Announce:
-        return Announce(self._presence.interval_s)
+        return Announce(self._presence.promised_s)
 
     def _tell(self, passage: Passage | None) -> list[Output]:
         if passage is None:

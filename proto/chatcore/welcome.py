@@ -81,5 +81,7 @@ class Welcome:
         return True
 
     def handle_link_gone(self, link: LinkId) -> None:
-        self._owing.pop(link, None)
+        """Instead of one that still owed us an answer, the next neighbour is asked."""
+        if self._owing.pop(link, None) is not None:
+            self._left = min(self._left + 1, WELCOMERS)
         self._answered.pop(link, None)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatcore.links import REFUSAL_COUNTS_S
 from chatcore.messages import MAX_WALL_MS, REFUSED_FUTURE, Ping, Pong, Refused
 from tests.support.core import BOB, START, Playbook, sent
 
@@ -48,6 +49,30 @@ def test_refusal_tells_of_the_clocks_of_a_peer_that_does_not_say_its_own() -> No
     assert link.clock_ahead_ms(book.now) == -HOUR_MS
     book.receive(bob, Ping(1, START.wall_ms))
     assert link.clock_ahead_ms(book.now) == 0
+
+
+def test_refusal_is_no_longer_held_against_a_clock_that_was_set_right() -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+    link = book.node.links.get(bob)
+    assert link is not None
+
+    book.receive(bob, Refused(b"8 bytes.", REFUSED_FUTURE, HOUR_MS))
+    book.now = book.now._replace(wall_ms=book.now.wall_ms - HOUR_MS)
+    assert link.clock_ahead_ms(book.now) == 0
+
+
+def test_refusal_counts_for_an_hour() -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+    link = book.node.links.get(bob)
+    assert link is not None
+
+    book.receive(bob, Refused(b"8 bytes.", REFUSED_FUTURE, HOUR_MS))
+    book.wait(REFUSAL_COUNTS_S)
+    assert link.clock_ahead_ms(book.now) == -HOUR_MS
+    book.wait(1)
+    assert link.clock_ahead_ms(book.now) is None
 
 
 @pytest.mark.parametrize("wall_ms", [-1, 2**48])

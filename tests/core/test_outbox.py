@@ -484,6 +484,9 @@ def test_author_hears_that_its_clock_is_ahead() -> None:
         Send((bob,), Refused(short_id(hour_ahead.id), REFUSED_FUTURE, 3_600_000), Priority.LIVE)
     ]
     assert book.refused == {"future": 2}
+    assert book.node.counters.lately("future", book.now.mono) == 2
+    book.wait(3601)
+    assert book.node.counters.lately("future", book.now.mono) == 0
 
 
 def test_author_hears_that_its_message_is_older_than_what_is_kept() -> None:

@@ -1,8 +1,8 @@
 """What others are told of the peers we know: a sample, the same for a while, so nobody copies our tables."""
 
+from chatcore.exchange import LEAST_TOLD, MAX_TOLD_SHARE, TOLD_AGAIN_S
 from chatcore.ids import PeerId
 from chatcore.messages import MAX_PEER_RECORDS, PeerRequest, PeerResponse
-from chatcore.peers import LEAST_TOLD, MAX_TOLD_SHARE, TOLD_AGAIN_S
 from chatcore.records import KnownAddress
 from tests.support.core import Playbook, identity, sent, signed
 

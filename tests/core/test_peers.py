@@ -3,6 +3,7 @@
 import pytest
 
 from chatcore.config import GossipConfig, LinkConfig
+from chatcore.counters import MAX_LATELY
 from chatcore.dialler import FEW_LINKS
 from chatcore.envelopes import Announce, Chat, Join, message_id, open_envelope
 from chatcore.errors import (
@@ -11,6 +12,7 @@ from chatcore.errors import (
     ClosedByPeer,
     HandshakeFailed,
     LocalError,
+    NetworkMismatch,
     NotChatd,
     RemoteError,
     SelfDialed,
@@ -273,6 +275,28 @@ def test_stranger_refused_is_counted_and_noticed() -> None:
         Notice("stranger_refused", "192.0.2.9:5", error)
     ]
     assert book.refused == {"handshake": 1}
+
+
+def test_callers_of_another_network_count_as_a_cause_for_an_hour() -> None:
+    book = Playbook()
+    mismatch = NetworkMismatch("other", they_use_key=False, we_use_key=False)
+    for error in (mismatch, mismatch, HandshakeFailed("no handshake within 5 s")):
+        book.handle(StrangerRefused("192.0.2.9:5", error))
+        book.wait(1800)
+
+    assert book.node.counters.lately("network", book.now.mono) == 1
+    assert book.refused == {"network": 2, "handshake": 1}
+    book.wait(3600)
+    assert book.node.counters.lately("network", book.now.mono) == 0
+
+
+def test_only_so_many_callers_of_another_network_are_remembered() -> None:
+    book = Playbook()
+    mismatch = NetworkMismatch("other", they_use_key=False, we_use_key=False)
+    for _ in range(MAX_LATELY + 5):
+        book.handle(StrangerRefused("192.0.2.9:5", mismatch))
+
+    assert book.node.counters.lately("network", book.now.mono) == MAX_LATELY
 
 
 # Two links to one peer

@@ -1,14 +1,17 @@
 """Who is in a room."""
 
 import gc
+import heapq
 import random
 import tracemalloc
+from typing import Any
 
 import pytest
 
+from chatcore import presence as presence_module
 from chatcore.clock import COUNTER_BITS
 from chatcore.config import PresenceConfig
-from chatcore.envelopes import Announce, Body, Chat, Join, Leave, UnknownBody, open_envelope
+from chatcore.envelopes import MAX_INTERVAL_S, Announce, Body, Chat, Join, Leave, UnknownBody, open_envelope
 from chatcore.errors import BadName, RenamedTooOften
 from chatcore.events import (
     MemberChanged,
@@ -24,8 +27,10 @@ from chatcore.messages import Publish
 from chatcore.nickname import RENAME_BURST, RENAME_EVERY_S
 from chatcore.presence import (
     FORMER_S,
+    LEAST_BELIEVED_S,
     LEAST_SHARE,
     MAX_FORMER,
+    MAX_LOOKED_OUT,
     MAX_MEMBERS,
     MAX_REFRESHES_PER_S,
     MAX_WORD_BYTES,
@@ -33,7 +38,22 @@ from chatcore.presence import (
     Presence,
 )
 from chatcore.presence import RENAME_BURST as HEARD_BURST
-from tests.support.core import ANN, BOB, CARL, LOBBY, STAMP, WINE, Playbook, of, of_kind, one, sent, written
+from tests.support.core import (
+    ANN,
+    BOB,
+    CARL,
+    DORA,
+    LOBBY,
+    STAMP,
+    WINE,
+    Playbook,
+    identity,
+    of,
+    of_kind,
+    one,
+    sent,
+    written,
+)
 
 
 def changes(outputs: list[object]) -> list[tuple[str, Movement]]:
@@ -190,16 +210,82 @@ def test_announced_interval_is_the_configured_one() -> None:
     assert open_envelope(here.payload, here.signature).body == Announce(30)
 
 
-def test_full_roster_takes_no_new_member_and_keeps_the_old_ones() -> None:
-    presence = Presence(PresenceConfig())
-    join = written(BOB, Join())
-    peers = [type(BOB.peer_id)(number.to_bytes(32, "big")) for number in range(MAX_MEMBERS + 1)]
-    for peer in peers[:-1]:
-        assert presence.handle_envelope(peer, join, 0.0) is not None
+def test_full_roster_drops_whoever_was_heard_longest_ago_and_is_not_linked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presence_module, "MAX_MEMBERS", 3)
+    book = Playbook()
+    bob = book.link(BOB)
+    for who in (BOB, CARL, DORA):
+        book.hear(bob, written(who, Join()))
+        book.wait(1)
+    book.hear(bob, written(CARL, Chat("hi"), stamp=STAMP + 1))
 
-    assert presence.handle_envelope(peers[-1], join, 0.0) is None
+    outputs = book.hear(bob, written(identity(50), Join()))
+
+    assert [(news.peer_id, news.movement) for news in of(outputs, MemberChanged)] == [
+        (DORA.peer_id, Movement.LOST),
+        (identity(50).peer_id, Movement.JOINED),
+    ]
+    book.wait(1)
+    # DORA comes back: CARL was heard before the newcomer, BOB long before both, but is linked.
+    outputs = book.hear(bob, written(DORA, Announce(15), stamp=STAMP + 1))
+    assert [news.peer_id for news in of(outputs, MemberChanged)] == [CARL.peer_id, DORA.peer_id]
+
+
+@pytest.mark.parametrize("body", [Leave(), Chat("overtaken by its leave")])
+def test_full_roster_drops_nobody_for_who_does_not_come_in(
+    body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence_module, "MAX_MEMBERS", 2)
+    book = Playbook()
+    carl = book.link(CARL)
+    book.hear(carl, written(DORA, Join()), written(DORA, Leave(), stamp=STAMP + 5))
+    book.hear(carl, written(BOB, Join()), written(CARL, Join()))
+
+    assert of(book.hear(carl, written(DORA, body, stamp=STAMP + 4)), MemberChanged) == []
+
+
+def test_full_roster_of_linked_members_alone_takes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence_module, "MAX_MEMBERS", 1)
+    book = Playbook()
+    bob = book.link(BOB)
+    book.hear(bob, written(BOB, Join()))
+
+    assert of(book.hear(bob, written(CARL, Join())), MemberChanged) == []
+
+
+def test_who_is_only_told_of_displaces_nobody() -> None:
+    presence = Presence(PresenceConfig())
+    crowd(presence, MAX_MEMBERS)
+
+    assert presence.handle_told(BOB.peer_id, written(BOB, Join()), 1.0) is None
     assert len(presence.members) == MAX_MEMBERS
-    assert {member.peer_id for member in presence.members} == set(peers[:-1])
+
+
+def test_full_roster_is_looked_through_once_for_many_newcomers(monkeypatch: pytest.MonkeyPatch) -> None:
+    presence = Presence(PresenceConfig())
+    for number in range(MAX_MEMBERS):
+        presence.handle_envelope(
+            type(BOB.peer_id)(number.to_bytes(32, "big")), written(BOB, Join()), float(number)
+        )
+    looks = 0
+    nsmallest = heapq.nsmallest
+
+    def look(*args: Any, **options: Any) -> list[Any]:
+        nonlocal looks
+        looks += 1
+        return nsmallest(*args, **options)
+
+    monkeypatch.setattr("chatcore.presence.heapq.nsmallest", look)
+    dropped = []
+    for number in range(2 * MAX_LOOKED_OUT):
+        peer, join = identity(20_000 + number).peer_id, written(BOB, Join())
+        dropped.append(presence.make_way(peer, join, ()))
+        assert presence.handle_envelope(peer, join, 20_000.0 + number) is not None
+
+    assert looks == 2
+    assert [int.from_bytes(gone.peer_id) for gone in dropped if gone] == list(range(2 * MAX_LOOKED_OUT))
 
 
 def test_message_overtaken_by_its_authors_leave_does_not_bring_the_author_back() -> None:
@@ -248,7 +334,7 @@ def test_nobody_hears_more_than_four_refreshes_a_second_however_large_the_room(
 def test_refresh_comes_within_the_interval_that_was_announced(seed: int) -> None:
     presence = Presence(PresenceConfig())
     crowd(presence, 999)
-    presence.put_off_refresh(1000.0, random.Random(seed))
+    presence.promise(1000.0, random.Random(seed))
 
     assert 1000 + LEAST_SHARE * 312 <= presence.refresh_at <= 1000 + 312
 
@@ -264,6 +350,96 @@ def test_member_who_only_joined_yet_is_waited_for_as_long_as_the_room_is_large()
 
     assert presence.reap(3 * 312.0) == []
     assert len(presence.reap(3 * 312.0 + 0.1)) == 1000
+
+
+def many(book: Playbook, count: int, body: Body) -> None:
+    for number in range(count):
+        item = written(identity(1000 + number), body, stamp=book.now.wall_ms << COUNTER_BITS)
+        book.node.rooms[LOBBY].handle_heard(item, book.now)
+
+
+def test_newcomer_to_a_room_that_shrank_hears_the_interval_in_force_and_does_not_lose_us() -> None:
+    book = Playbook()
+    book.neighbour(BOB)
+    many(book, 500, Join())
+    book.wait(15)
+    ((_, here),) = sent(book.fire(PresenceDue()), Publish)
+    promised = open_envelope(here.payload, here.signature).body
+    assert isinstance(promised, Announce)
+    assert promised.interval_s > 150
+    room = book.node.rooms[LOBBY]
+    assert room.refresh_at is not None
+    book.wait(1)
+    many(book, 500, Leave())
+
+    ((_, greeting),) = sent(book.link_up(CARL), Publish)
+    carls = Presence(PresenceConfig())
+    carls.handle_envelope(ANN.peer_id, open_envelope(greeting.payload, greeting.signature), book.now.mono)
+
+    assert [member.peer_id for member in carls.members] == [ANN.peer_id]
+    assert carls.reap(room.refresh_at) == []
+
+
+def test_greeting_before_we_joined_promises_no_less_than_what_follows_the_join() -> None:
+    book = Playbook()
+    ((_, greeting),) = sent(book.link_up(BOB), Publish)
+    greeted = book.newest
+    many(book, 500, Join())
+    book.befriend(greeted, [])
+    room = book.node.rooms[LOBBY]
+
+    assert room.refresh_at is not None
+    promised = open_envelope(greeting.payload, greeting.signature).body
+    assert isinstance(promised, Announce)
+    assert room.refresh_at <= book.now.mono + promised.interval_s
+
+
+def test_newcomer_to_a_large_room_waits_for_who_chatted_as_long_as_the_room_proves_to_be_large() -> None:
+    presence = Presence(PresenceConfig())
+    presence.handle_envelope(BOB.peer_id, written(BOB, Chat("hi")), 0.0)
+    # The others are heard one by one, each for the first time: the room of 5,000 speaks once in 1,562 s.
+    for number in range(4999):
+        at = number * 1562 / 4999
+        peer = type(BOB.peer_id)(number.to_bytes(32, "big"))
+        presence.handle_envelope(peer, written(CARL, Announce(1562)), at)
+        if number % 48 == 0:  # every 15 s
+            assert presence.reap(at) == []
+
+    presence.handle_envelope(BOB.peer_id, written(BOB, Announce(1562), stamp=STAMP + 1), 1562.0)
+    assert len(presence.members) == 5000
+
+
+def test_member_that_promised_is_held_to_it_however_large_the_room_became() -> None:
+    presence = Presence(PresenceConfig())
+    presence.handle_envelope(BOB.peer_id, written(BOB, Announce(15)), 0.0)
+    crowd(presence, 999)
+
+    assert [gone.peer_id for gone in presence.reap(45.1)] == [BOB.peer_id]
+
+
+@pytest.mark.parametrize(("keys", "most_s"), [(10, LEAST_BELIEVED_S), (999, 2 * 312)])
+def test_promise_of_an_hour_is_believed_as_far_as_the_room_is_large(keys: int, most_s: float) -> None:
+    presence = Presence(PresenceConfig())
+    for number in range(keys):
+        peer = type(BOB.peer_id)(number.to_bytes(32, "big"))
+        presence.handle_envelope(peer, written(CARL, Announce(MAX_INTERVAL_S)), 0.0)
+
+    assert presence.reap(3 * most_s) == []
+    assert len(presence.reap(3 * most_s + 0.1)) == keys
+
+
+def test_promise_made_while_the_room_was_larger_is_believed_until_it_is_over() -> None:
+    presence = Presence(PresenceConfig())
+    crowd(presence, 4999)
+    presence.handle_envelope(BOB.peer_id, written(BOB, Announce(1562)), 0.0)
+    for number in range(4999):
+        peer = type(BOB.peer_id)(number.to_bytes(32, "big"))
+        presence.handle_envelope(peer, written(CARL, Leave(), stamp=STAMP + 1), 1.0)
+    assert presence.interval_s == 15
+
+    for at in range(15, 1576, 15):
+        assert presence.reap(at) == []
+    assert [gone.peer_id for gone in presence.reap(3 * 1562.0)] == [BOB.peer_id]
 
 
 # Who went

@@ -70,6 +70,28 @@ def test_neighbours_are_asked_again_after_none_was_left() -> None:
     ]
 
 
+def test_neighbour_that_went_before_it_answered_is_replaced_by_the_next() -> None:
+    book = Playbook()
+    silent, _ = book.neighbours(2)
+    book.link_down(silent)
+    asked = []
+    for who in (BOB, CARL):
+        outputs = book.link_up(who)
+        asked += sent(book.befriend(book.newest, outputs), RosterRequest)
+
+    assert [links for links, _ in asked] == [(LinkId(3),)]
+
+
+def test_neighbour_that_went_after_it_answered_is_not_replaced() -> None:
+    book = Playbook()
+    answered, _ = book.neighbours(2)
+    book.settle(book.receive(answered, told(written(CARL, Join()))))
+    book.link_down(answered)
+    outputs = book.link_up(BOB)
+
+    assert sent(book.befriend(book.newest, outputs), RosterRequest) == []
+
+
 # What is learned
 
 

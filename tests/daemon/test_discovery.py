@@ -229,6 +229,39 @@ async def test_failure_that_passes_leaves_it_working(found: Found) -> None:
     await one._close()
 
 
+async def test_failure_is_tried_again_later_and_later_until_it_passes(found: Found) -> None:
+    pauses: list[float | None] = []
+    answers: list[discovery_module.Interfaces] = [port_taken] * 5 + [lambda: (LOOPBACK,), port_taken]
+    works_again = asyncio.Event()
+
+    async def pause(_changes: Changes | None, most_s: float | None) -> None:
+        pauses.append(most_s)
+        if not answers:
+            works_again.set()
+            await asyncio.get_running_loop().create_future()
+
+    def interfaces() -> tuple[Interface, ...]:
+        return answers.pop(0)()
+
+    one = Discovery(record(), ("0.0.0.0:1001",), found.post, interfaces=interfaces, pause=pause)
+    async with asyncio.TaskGroup() as group, asyncio.timeout(DEADLINE_S):
+        one.start(group)
+        await works_again.wait()
+        await one.stop()
+    assert pauses == [30, 60, 120, 240, 300, None, 30]
+
+
+@pytest.mark.parametrize("watched", [False, True])
+async def test_pause_after_a_failure_ends_though_no_interface_changes(watched: bool) -> None:
+    changes = Changes() if watched else None
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await discovery_module._pause(changes, 0.01)
+    finally:
+        if changes is not None:
+            changes.close()
+
+
 async def test_interfaces_that_cannot_be_watched_are_used_all_the_same(
     found: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,29 @@ def test_doctor_tells_of_a_bootstrap_that_came_back(spawn: Spawn) -> None:
     wait_until(lambda: checks(ann)["bootstrap"]["finding"] == "1 address answered", "the link")
 
 
+def test_doctor_says_that_a_blocked_bootstrap_is_not_dialled_and_what_ends_that(spawn: Spawn) -> None:
+    bob = spawn(username="bob")
+    ann = spawn("--bootstrap", bob.address)
+    ann.wait_peers(1)
+    ann.call("peer.block", peer=bob.call("node.status")["peer_id"])
+    ann.wait_peers(0)
+
+    found = checks(ann)["bootstrap"]
+    assert (found["state"], found["finding"]) == ("warn", f"{bob.address}: it is not dialled")
+    assert found["cause"] is not None
+    assert found["cause"].endswith("is blocked")
+    (dialling,) = ann.call("node.status")["dialling"]
+    assert dialling["reason"] == "the owner of this node has blocked this peer"
+    assert dialling["next_try_s"] is None
+
+    assert found["fix"] is not None
+    command, peer = found["fix"].rsplit(maxsplit=1)
+    assert command == "chatctl unblock"
+    ann.call("peer.unblock", peer=peer)
+    ann.wait_peers(1)
+    assert checks(ann)["bootstrap"]["finding"] == "1 address answered"
+
+
 def test_doctor_knows_an_address_that_is_this_nodes_own(spawn: Spawn) -> None:
     port = free_port()
     address = f"127.0.0.1:{port}"

@@ -11,6 +11,7 @@ from chatd.doctor.history import History, check_store
 from chatd.doctor.machine import (
     FULL_BYTES,
     NEARLY_FULL_BYTES,
+    OWN_FILES,
     Disk,
     Files,
     check_disk,
@@ -21,6 +22,7 @@ from chatd.doctor.machine import (
 from chatd.doctor.verdicts import State
 from chatd.doctor.wording import count, size, span
 from chatd.folders import existing, refusal
+from chatd.links import MAX_CALLERS
 from chatd.store import Policy
 from tests.support.readonly import read_only
 
@@ -166,6 +168,8 @@ def test_store_that_is_full_is_mended_as_send_says() -> None:
         (Files(200, 100, 50), State.WARN),
         (Files(1024, 100, 1000), State.WARN),
         (Files(128, 120, 50), State.BROKEN),
+        (Files(50 + MAX_CALLERS + OWN_FILES, 100, 50), State.OK),
+        (Files(50 + MAX_CALLERS + OWN_FILES - 1, 100, 50), State.WARN),
     ],
 )
 def test_files_are_enough_for_peers_and_callers(files: Files, state: State) -> None:

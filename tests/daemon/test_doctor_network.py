@@ -3,6 +3,7 @@
 import pytest
 
 from chatcore.addresses import Scope
+from chatcore.errors import PeerBlocked, PeerDiscouraged, PeerParted, RemoteError
 from chatd.doctor.bootstrap import MAX_TARGETS_SHOWN, Given, Probe, Target, check_bootstrap
 from chatd.doctor.company import Company, check_peers, check_versions
 from chatd.doctor.doors import Doors, check_inbound, check_listening
@@ -25,7 +26,7 @@ def doors(
 def company(
     *addresses: str, inbound: int = 0, network: int = 0, dials: bool = False, heard_of: int = 0
 ) -> Company:
-    return Company(addresses, inbound, (), {"network": network} if network else {}, dials, heard_of)
+    return Company(addresses, inbound, (), network, dials, heard_of)
 
 
 # The way in
@@ -48,10 +49,6 @@ def test_listening_for_this_machine_alone_is_told(address: str) -> None:
     verdict = check_listening(doors(address))
     assert verdict.state is State.WARN
     assert "--host 0.0.0.0" in verdict.fix
-
-
-def test_listening_nowhere_is_broken() -> None:
-    assert check_listening(doors()).state is State.BROKEN
 
 
 def test_call_from_outside_proves_that_calls_come_in() -> None:
@@ -111,6 +108,28 @@ def test_address_that_is_tried_again_says_when() -> None:
     target = Target(FRIEND, "refused", "unreachable", next_try_s=40.2, failures=3)
     (verdict,) = check_bootstrap(Given(0), [(target, Probe(unanswered="refused"))], linked=False)
     assert verdict.finding == f"{FRIEND}: no link after 3 tries; the next try is in 40 s"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "cause", "fix"),
+    [
+        (PeerBlocked(), "k3f9, which answers there, is blocked", "chatctl unblock k3f9"),
+        (
+            PeerDiscouraged("lies", 23 * 3600),
+            "k3f9, which answers there, is discouraged for another 23 h: lies",
+            "wait so long, or chatctl unblock k3f9",
+        ),
+        (PeerParted(), "k3f9, which answers there: the owner", f"chatctl connect {FRIEND}"),
+    ],
+)
+def test_address_of_a_peer_that_is_shunned_is_not_dialled_whatever_the_last_dial_came_to(
+    refusal: RemoteError, cause: str, fix: str
+) -> None:
+    target = Target(FRIEND, "refused", "unreachable", None, 3, refusal, "k3f9")
+    (verdict,) = check_bootstrap(Given(0), [(target, Probe())], linked=False)
+    assert (verdict.state, verdict.finding) == (State.WARN, f"{FRIEND}: it is not dialled")
+    assert verdict.cause.startswith(cause)
+    assert verdict.fix == fix
 
 
 def test_address_that_was_not_tried_yet_is_no_fault() -> None:

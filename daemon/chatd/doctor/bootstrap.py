@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from chatcore.errors import PeerBlocked, PeerDiscouraged, RemoteError
 from chatcore.names import split_address
 from chatd import twins
 from chatd.doctor.verdicts import State, Verdict
@@ -11,6 +12,7 @@ from chatd.ownaddress import is_own
 
 _NAME = "bootstrap"
 MAX_TARGETS_SHOWN = 8
+"""And tried, for the doctor's visit; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,16 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address without a link; `reason` and `kind` are of the error the last dial ended with."""
+    """An address without a link; `reason` and `kind` are of the error the last dial ended with. `refusal` is
+    why there will be no other: what is held against the peer there, the one with the short id `peer`."""
 
     address: str
     reason: str | None = None
     kind: str | None = None
     next_try_s: float | None = None
     failures: int = 0
+    refusal: RemoteError | None = None
+    peer: str = ""
 
 
 def check_bootstrap(given: Given, targets: Sequence[tuple[Target, Probe]], *, linked: bool) -> list[Verdict]:
@@ -75,10 +80,25 @@ def _judge_own(address: str, given: Given) -> Verdict:
 
 
 def _judge(target: Target, probe: Probe) -> Verdict:
+    if target.refusal is not None:
+        cause, fix = _against(target, target.refusal)
+        return Verdict(_NAME, State.WARN, f"{target.address}: it is not dialled", cause, fix)
     cause, fix = _why(target, probe)
     if not cause:
         return Verdict(_NAME, State.UNKNOWN, f"{target.address}: it is being dialled{_again(target)}")
     return Verdict(_NAME, State.BROKEN, f"{target.address}: no link{_again(target)}", cause, fix)
+
+
+def _against(target: Target, refusal: RemoteError) -> tuple[str, str]:
+    """What keeps us from a peer that may well answer, and what ends it."""
+    unblock = f"chatctl unblock {target.peer}"
+    match refusal:
+        case PeerBlocked():
+            return f"{target.peer}, which answers there, is blocked", unblock
+        case PeerDiscouraged():
+            return f"{target.peer}, which answers there, is {refusal}", f"wait so long, or {unblock}"
+        case _:
+            return f"{target.peer}, which answers there: {refusal}", f"chatctl connect {target.address}"
 
 
 def _again(target: Target) -> str:

@@ -12,7 +12,8 @@ _SET_IT = "set the clock: timedatectl set-ntp true"
 
 
 def check_clock(ahead_ms: Sequence[int], too_early: int = 0) -> Verdict:
-    """`ahead_ms`: how far each peer that says so is ahead of us; `too_early`: messages from the future."""
+    """`ahead_ms`: how far each peer that says so is ahead of us; `too_early`: messages from the future
+    within the last hour."""
     peers = len(ahead_ms)
     if not peers:
         return _without_peers(too_early)

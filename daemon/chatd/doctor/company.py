@@ -1,7 +1,7 @@
 """Whom this node is linked with: how many, from whose networks, and of which version."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chatcore.addresses import Scope, host_at, nearness, network_of
@@ -17,13 +17,13 @@ _FIND = "give one with --bootstrap HOST:PORT, or chatctl connect HOST:PORT"
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """`addresses` and `agents` of linked peers; `refused` counts what was not taken, by kind; `heard_of`
-    addresses that nobody gave and that it may dial."""
+    """`addresses` and `agents` of linked peers; `strangers` counts callers of other networks within the last
+    hour, `heard_of` addresses that nobody gave and that it may dial."""
 
     addresses: tuple[str, ...]
     inbound: int
     agents: tuple[str, ...]
-    refused: Mapping[str, int]
+    strangers: int
     dials_somebody: bool
     heard_of: int = 0
 
@@ -47,11 +47,11 @@ def check_peers(company: Company) -> Verdict:
 
 
 def _alone(company: Company) -> Verdict:
-    strangers = company.refused.get("network", 0)
     if company.dials_somebody:
         cause, fix = "nobody it dials has answered", "see what is said of each address"
-    elif strangers:
-        cause = f"{count(strangers, 'caller')} of another network, or with another network key, came and went"
+    elif company.strangers:
+        callers = count(company.strangers, "caller")
+        cause = f"{callers} of another network, or with another network key, came within the last hour"
         fix = "compare --network and --network-key on both sides"
     elif company.heard_of:
         cause = f"it dials {count(company.heard_of, 'address', 'addresses')} it has heard of; nobody answers"

@@ -11,7 +11,8 @@ from chatd.doctor.wording import span
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """`own`: this machine's addresses, with the port; `called_from`: whence peers called since the start."""
+    """`listening`: at least one address; `own`: this machine's addresses, with the port; `called_from`:
+    whence peers called since the start."""
 
     listening: tuple[str, ...]
     own: tuple[str, ...]
@@ -28,9 +29,6 @@ class Doors:
 
 def check_listening(doors: Doors) -> Verdict:
     where = " and ".join(doors.listening)
-    if not doors.listening:
-        fix = "restart the daemon; its log says why"
-        return Verdict("listening", State.BROKEN, "it listens on no port", "the port was lost", fix)
     if not doors.reachable:
         return Verdict(
             "listening",
@@ -56,7 +54,7 @@ def check_inbound(doors: Doors) -> Verdict:
     if Scope.GLOBAL in doors.called_from:
         return Verdict("inbound", State.OK, "peers have called from outside")
     public = [address for address in doors.reachable if nearness(host_at(address)) is Scope.GLOBAL]
-    port = split_address(doors.listening[0])[1] if doors.listening else 0
+    port = split_address(doors.listening[0])[1]
     near = "from the local network alone" if Scope.LAN in doors.called_from else "from outside"
     nobody = f"peers have called {near}, {since}" if "alone" in near else f"nobody has called {near} {since}"
     if public:

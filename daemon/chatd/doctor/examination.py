@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chatcore import __version__, api
-from chatcore.errors import SelfDialed
+from chatcore.errors import NetworkMismatch, SelfDialed
 from chatcore.inbox import TOO_EARLY
 from chatcore.names import join_address, split_address
 from chatd import twins
 from chatd.doctor import bootstrap, clocks, company, doors, history, identity, machine, nearby
-from chatd.doctor.bootstrap import Probe, Target
+from chatd.doctor.bootstrap import MAX_TARGETS_SHOWN, Probe, Target
 from chatd.doctor.probes import probe
 from chatd.doctor.verdicts import Verdict, diagnosis
 from chatd.driver import Driver
@@ -18,7 +18,6 @@ from chatd.ownaddress import own_hosts
 from chatd.settings import Settings
 from chatd.store import Store
 
-MAX_PROBES = 8
 _MAY_HAVE_CHANGED = (None, "unreachable", "handshake")
 """How a dial ended after which it is worth knowing whether anybody answers now."""
 
@@ -42,8 +41,8 @@ class Doctor:
             targets = [target for target in unreached if target.kind != SelfDialed.kind]
             probes = await asyncio.gather(
                 *(
-                    probe(item.address, connect=item.kind in _MAY_HAVE_CHANGED)
-                    for item in targets[:MAX_PROBES]
+                    probe(item.address, connect=item.refusal is None and item.kind in _MAY_HAVE_CHANGED)
+                    for item in targets[:MAX_TARGETS_SHOWN]
                 )
             )
             probes += [Probe()] * (len(targets) - len(probes))
@@ -76,21 +75,22 @@ class Doctor:
         ]
 
     def _targets(self) -> list[Target]:
-        now = self._driver.now().mono
-        return [
-            Target(
-                entry.address,
-                entry.reason,
-                entry.kind,
-                None if entry.dialling else max(0.0, entry.next_try - now),
-                entry.failures,
+        now, node = self._driver.now(), self._driver.node
+        targets = []
+        for entry in node.unreached():
+            refusal = node.refusal(entry.peer_id, now)
+            next_try_s = None if entry.dialling or refusal else max(0.0, entry.next_try - now.mono)
+            short = entry.peer_id.short if entry.peer_id else ""
+            targets.append(
+                Target(
+                    entry.address, entry.reason, entry.kind, next_try_s, entry.failures, refusal, peer=short
+                )
             )
-            for entry in self._driver.node.unreached()
-        ]
+        return targets
 
     def _doors(self, own: list[str]) -> doors.Doors:
         links = self._driver.links
-        port = split_address(links.listening[0])[1] if links.listening else 0
+        port = split_address(links.listening[0])[1]
         return doors.Doors(
             listening=links.listening,
             own=tuple(join_address(host, port) for host in own),
@@ -104,7 +104,7 @@ class Doctor:
             addresses=tuple(link.address for link in links),
             inbound=sum(not link.outbound for link in links),
             agents=tuple(link.user_agent for link in links),
-            refused=self._driver.node.counters.refused,
+            strangers=self._driver.node.counters.lately(NetworkMismatch.kind, self._driver.now().mono),
             dials_somebody=dials_somebody,
             heard_of=self._driver.node.heard_of,
         )
@@ -113,7 +113,8 @@ class Doctor:
         now, node = self._driver.now(), self._driver.node
         told = [link.clock_ahead_ms(now) for link in node.links]
         return clocks.check_clock(
-            [ahead for ahead in told if ahead is not None], too_early=node.counters.refused.get(TOO_EARLY, 0)
+            [ahead for ahead in told if ahead is not None],
+            too_early=node.counters.lately(TOO_EARLY, now.mono),
         )
 
     def _history(self) -> history.History:

@@ -9,6 +9,7 @@ from pathlib import Path
 from chatd.doctor.verdicts import State, Verdict
 from chatd.doctor.wording import size
 from chatd.folders import existing, refusal
+from chatd.links import MAX_CALLERS
 
 NEARLY_FULL_BYTES = 512 * 1024 * 1024
 FULL_BYTES = 16 * 1024 * 1024
@@ -16,9 +17,6 @@ FULL_BYTES = 16 * 1024 * 1024
 
 OWN_FILES = 64
 """The store, the loop, the API's socket and some clients."""
-
-STRANGERS = 128
-"""Callers that have not yet proved who they are; see `links`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def check_disk(disk: Disk) -> Verdict:
 
 
 def check_files(files: Files) -> Verdict:
-    wanted = files.max_peers + STRANGERS + OWN_FILES
+    wanted = files.max_peers + MAX_CALLERS + OWN_FILES
     fix = f"raise the limit: ulimit -n {2 * wanted}, or LimitNOFILE={2 * wanted} in the unit"
     if files.open >= files.limit - OWN_FILES // 4:
         cause = f"{files.open} files are open, of {files.limit} that may be"

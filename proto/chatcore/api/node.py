@@ -96,7 +96,8 @@ class Backup(TypedDict):
 
 
 class Dialling(TypedDict):
-    """An address this node tries to reach and has no link to; `reason` is why the last try failed."""
+    """An address this node tries to reach and has no link to; `reason` is why the last try failed, or, with
+    no `next_try_s`, why there is none: the peer there is blocked or discouraged, or was disconnected from."""
 
     address: str
     reason: str | None

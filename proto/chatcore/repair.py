@@ -375,7 +375,7 @@ class Repair:
         return self._go_on(now)
 
     def _room_of(self, link: Link, tag: bytes) -> RoomId | None:
-        return next((room for room in link.rooms if room_tag(room) == tag and room in self._rooms), None)
+        return next((room for room in self._rooms if room in link.rooms and room_tag(room) == tag), None)
 
     def _on_answer(self, link: Link, message: Compared | History, now: Now) -> list[Output]:
         session = next(

@@ -3,7 +3,7 @@
 Joins rooms and gossip, which spreads what a room has to say.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from chatcore.clock import HybridClock, Now
 from chatcore.config import NodeConfig
@@ -148,7 +148,7 @@ class Swarms:
     def on_rooms(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
         new, left = rooms - link.rooms, link.rooms - rooms
         self._links.handle_rooms(link, rooms)
-        for room in left & self.ids:
+        for room in sorted(left & self.ids):
             self._rooms[room].handle_gone(link)
         self.unsettled = True
         return self._greet(link, new, now)
@@ -168,8 +168,9 @@ class Swarms:
             return []
         return room.on_roster_request(link, now)
 
-    def _greet(self, link: Link, rooms: Iterable[RoomId], now: Now) -> list[Output]:
-        shared = [self._rooms[room] for room in rooms if room in self._rooms]
+    def _greet(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
+        # In the order of ids: a set's own order would not be the same in every process.
+        shared = [self._rooms[room] for room in sorted(rooms & self.ids)]
         self.met += [(link, room.id) for room in shared]
         return [output for room in shared for output in room.greet(link.link, now)]
 

@@ -146,9 +146,9 @@ class Broadcast:
 
     # Brought by history repair
 
-    def awaits(self, message_id: MessageId) -> bool:
-        """It was announced, and will be asked for if it does not come by itself."""
-        return short_id(message_id) in self._missing
+    def awaits(self, message_id: MessageId, mono: float) -> bool:
+        """It was announced just now, and will be asked for if it does not come by itself."""
+        return self._missing.awaits(short_id(message_id), mono)
 
     def handle_repaired(self, envelope: Envelope) -> None:
         """It is here, and not handed on: histories heal by being compared."""

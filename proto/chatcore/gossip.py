@@ -193,9 +193,9 @@ class Gossip:
                 outputs += room.handle_told(told)
         return Checked(outputs, (), forger, history=True, bringers=())
 
-    def lacking(self, ids: Collection[MessageId]) -> list[MessageId]:
+    def lacking(self, ids: Collection[MessageId], now: Now) -> list[MessageId]:
         """Those that are neither here nor under way."""
-        return [item for item in self._inbox.lacking(ids) if not self._broadcast.awaits(item)]
+        return [item for item in self._inbox.lacking(ids) if not self._broadcast.awaits(item, now.mono)]
 
     def handle_verified(self, event: Verified, now: Now) -> Checked:
         check = self._checks.pop(event.job)

@@ -1,7 +1,7 @@
 """Messages announced to us and not yet come: whom to ask for each, and when."""
 
 import heapq
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 
 from chatcore.config import GossipConfig
@@ -16,6 +16,13 @@ MAX_MISSING_OF_LINK = 1024
 
 MAX_ANNOUNCERS = 16
 
+AWAITED_S = 1.0
+"""So long history repair leaves what was announced to its announcers: some rounds of asking. Who announces
+and does not deliver would else keep a message from us for as long as it likes."""
+
+MAX_GIVEN_UP = 8192
+"""Ids remembered that did not come: announced anew, nobody need wait for them."""
+
 
 @dataclass(slots=True)
 class Wanted:
@@ -23,6 +30,9 @@ class Wanted:
     announcers: deque[LinkId]
     since: float
     due: float
+    awaited_until: float
+    """By then it should have come by its announcers; history repair need not fetch it before."""
+
     asked: list[LinkId] = field(default_factory=list)
 
 
@@ -32,12 +42,18 @@ class Missing:
         self._wanted: dict[ShortId, Wanted] = {}
         self._heap: list[tuple[float, ShortId]] = []
         self._of_link: Counter[LinkId] = Counter()
+        self._given_up: OrderedDict[ShortId, None] = OrderedDict()
+        """The last ones; given up last comes last."""
 
     def __len__(self) -> int:
         return len(self._wanted)
 
     def __contains__(self, short: ShortId) -> bool:
         return short in self._wanted
+
+    def awaits(self, short: ShortId, mono: float) -> bool:
+        wanted = self._wanted.get(short)
+        return wanted is not None and mono < wanted.awaited_until
 
     def announce(self, short: ShortId, link: LinkId, mono: float) -> None:
         wanted = self._wanted.get(short)
@@ -46,7 +62,9 @@ class Missing:
                 wanted.announcers.append(link)
         elif len(self._wanted) < MAX_MISSING and self._of_link[link] < MAX_MISSING_OF_LINK:
             self._of_link[link] += 1
-            self._wanted[short] = Wanted(link, deque([link]), mono, mono + self._config.graft_after_s)
+            awaited_until = mono if short in self._given_up else mono + AWAITED_S
+            due = mono + self._config.graft_after_s
+            self._wanted[short] = Wanted(link, deque([link]), mono, due, awaited_until)
             self._push(short)
 
     def arrived(self, short: ShortId) -> Wanted | None:
@@ -83,6 +101,10 @@ class Missing:
 
     def give_up(self, short: ShortId) -> None:
         self.arrived(short)
+        self._given_up[short] = None
+        self._given_up.move_to_end(short)
+        if len(self._given_up) > MAX_GIVEN_UP:
+            self._given_up.popitem(last=False)
 
     def _push(self, short: ShortId) -> None:
         heapq.heappush(self._heap, (self._wanted[short].due, short))

@@ -15,8 +15,7 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId, RoomId
 from chatcore.links import Link, Links
 from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune, Publish, Resume
-from chatcore.missing import MAX_ANNOUNCERS, MAX_MISSING, MAX_MISSING_OF_LINK, Missing
-from chatcore.recent import MAX_RECENT_BYTES, MAX_RECENT_MESSAGES, Recent, ShortId, short_id
+from chatcore.recent import MAX_RECENT_BYTES, MAX_RECENT_MESSAGES, Recent, short_id
 from chatcore.trees import MAX_TREES, Trees
 from tests.support.core import (
     ANN,
@@ -730,20 +729,6 @@ def test_links_that_are_gone_are_not_remembered_as_resumed() -> None:
     assert voice.resumed == set()
 
 
-def test_one_link_may_promise_only_so_much() -> None:
-    missing = Missing(GossipConfig())
-    shorts = [ShortId(number.to_bytes(8, "big")) for number in range(MAX_MISSING_OF_LINK + 1)]
-    for short in shorts:
-        missing.announce(short, LinkId(1), START.mono)
-    assert shorts[-1] not in missing
-
-    missing.announce(shorts[-1], LinkId(2), START.mono)
-    assert shorts[-1] in missing
-    missing.arrived(shorts[0])
-    missing.announce(ShortId(b"one more"), LinkId(1), START.mono)
-    assert ShortId(b"one more") in missing
-
-
 # Rumours
 
 
@@ -789,33 +774,6 @@ def test_spare_that_announces_is_not_asked_to_push() -> None:
 
 
 # Memory
-
-
-def _short(number: int) -> ShortId:
-    return ShortId(number.to_bytes(8, "big"))
-
-
-def test_full_table_of_missing_messages_takes_no_more_and_keeps_the_old_ones() -> None:
-    missing = Missing(GossipConfig())
-    for number in range(MAX_MISSING + 1):
-        missing.announce(_short(number), LinkId(number % 16), START.mono)
-    missing.announce(_short(0), LinkId(17), START.mono)
-
-    assert len(missing) == MAX_MISSING
-    assert _short(0) in missing
-    assert _short(MAX_MISSING) not in missing
-    assert len(missing.pop_due(START.mono + 1)) == MAX_MISSING
-
-
-def test_announcers_of_one_message_are_bounded_and_count_once() -> None:
-    missing = Missing(GossipConfig())
-    for number in [*range(MAX_ANNOUNCERS + 5), 0, 1]:
-        missing.announce(_short(0), LinkId(number), START.mono)
-
-    wanted = missing.arrived(_short(0))
-
-    assert wanted is not None
-    assert list(wanted.announcers) == list(range(MAX_ANNOUNCERS))
 
 
 def _held(recent: Recent, envelopes: Iterable[Envelope]) -> list[bool]:

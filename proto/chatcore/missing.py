@@ -1,7 +1,7 @@
 """Messages announced to us and not yet come: whom to ask for each, and when."""
 
 import heapq
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from chatcore.config import GossipConfig
@@ -9,7 +9,8 @@ from chatcore.ids import LinkId
 from chatcore.recent import ShortId
 
 MAX_MISSING = 8192
-"""A full table takes no further announcement: eager copies and history repair remain."""
+"""In a full table whoever announced most makes way: else the links of one host could fill it for all others.
+What makes way is left to eager copies and history repair."""
 
 MAX_MISSING_OF_LINK = 1024
 """Of those that one link was the first to announce; beyond, it is not believed until some have come."""
@@ -41,7 +42,9 @@ class Missing:
         self._config = config
         self._wanted: dict[ShortId, Wanted] = {}
         self._heap: list[tuple[float, ShortId]] = []
-        self._of_link: Counter[LinkId] = Counter()
+        self._of_link: dict[LinkId, dict[ShortId, None]] = {}
+        """What each link was the first to announce, in order."""
+
         self._given_up: OrderedDict[ShortId, None] = OrderedDict()
         """The last ones; given up last comes last."""
 
@@ -60,19 +63,32 @@ class Missing:
         if wanted is not None:
             if len(wanted.announcers) < MAX_ANNOUNCERS and link not in wanted.announcers:
                 wanted.announcers.append(link)
-        elif len(self._wanted) < MAX_MISSING and self._of_link[link] < MAX_MISSING_OF_LINK:
-            self._of_link[link] += 1
+        elif self._make_room(link):
+            self._of_link.setdefault(link, {})[short] = None
             awaited_until = mono if short in self._given_up else mono + AWAITED_S
             due = mono + self._config.graft_after_s
             self._wanted[short] = Wanted(link, deque([link]), mono, due, awaited_until)
             self._push(short)
 
+    def _make_room(self, link: LinkId) -> bool:
+        """For one more that it announces; in a full table the newest of whoever announced most makes way."""
+        of_it = len(self._of_link.get(link, ()))
+        if of_it >= MAX_MISSING_OF_LINK:
+            return False
+        if len(self._wanted) >= MAX_MISSING:
+            most = max(self._of_link, key=lambda other: len(self._of_link[other]))
+            if len(self._of_link[most]) <= of_it:
+                return False
+            self.give_up(next(reversed(self._of_link[most])))
+        return True
+
     def arrived(self, short: ShortId) -> Wanted | None:
         """It came, by whatever road."""
         wanted = self._wanted.pop(short, None)
         if wanted is not None:
-            self._of_link[wanted.first] -= 1
-            if not self._of_link[wanted.first]:
+            of_link = self._of_link[wanted.first]
+            del of_link[short]
+            if not of_link:
                 del self._of_link[wanted.first]
         return wanted
 

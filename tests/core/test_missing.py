@@ -23,7 +23,7 @@ def _short(number: int) -> ShortId:
     return ShortId(number.to_bytes(8, "big"))
 
 
-def test_full_table_of_missing_messages_takes_no_more_and_keeps_the_old_ones() -> None:
+def test_full_table_takes_no_more_of_whom_it_holds_most_and_keeps_the_old_ones() -> None:
     missing = Missing(GossipConfig())
     for number in range(MAX_MISSING + 1):
         missing.announce(_short(number), LinkId(number % 16), START.mono)
@@ -33,6 +33,25 @@ def test_full_table_of_missing_messages_takes_no_more_and_keeps_the_old_ones() -
     assert _short(0) in missing
     assert _short(MAX_MISSING) not in missing
     assert len(missing.pop_due(START.mono + 1)) == MAX_MISSING
+
+
+def test_one_host_cannot_fill_the_table_for_all_others() -> None:
+    missing = Missing(GossipConfig())
+    for number in range(MAX_MISSING):
+        missing.announce(_short(number), LinkId(1 + number // MAX_MISSING_OF_LINK), START.mono)
+    assert len(missing) == MAX_MISSING
+    theirs = [_short(MAX_MISSING + number) for number in range(100)]
+    for short in theirs:
+        missing.announce(short, LinkId(100), START.mono)
+
+    assert all(short in missing for short in theirs)
+    assert len(missing) == MAX_MISSING
+    kept = [_short(number) in missing for number in range(MAX_MISSING)]
+    lost = [
+        MAX_MISSING_OF_LINK - sum(kept[first : first + MAX_MISSING_OF_LINK])
+        for first in range(0, MAX_MISSING, MAX_MISSING_OF_LINK)
+    ]
+    assert sorted(lost) == [12] * 4 + [13] * 4
 
 
 def test_announcers_of_one_message_are_bounded_and_count_once() -> None:

@@ -545,8 +545,7 @@ class Node:
     def _handle_paused(self, event: ReadingPaused, now: Now) -> list[Output]:
         link = self.links.get(event.link)
         if link is not None:
-            link.paused = event.paused
-            link.heard = now.mono
+            self.links.handle_paused(link, now.mono, paused=event.paused)
             self.conduct.handle_paused(event.link)
         return []
 

@@ -37,6 +37,10 @@ not flood what is old."""
 MAX_RETRANSMISSIONS = 3
 """Of one message to one link; more would let a peer make us send for it."""
 
+MOST_RTT_S = 0.3
+"""Of the way to an announcer and back, so much is waited for at most before the next is asked: a way round
+the earth, and a mobile link's queue. Who answers pings late could else choose how long we wait."""
+
 MAX_ROUNDS = 3
 """How often each announcer is asked before the message is left to history repair."""
 
@@ -250,7 +254,8 @@ class Broadcast:
                 self._counters.promises_broken += 1
             wanted.asked.append(link)
             asks.setdefault(link, []).append(short)
-            self._missing.put_off(short, mono + self._config.graft_retry_s + (rtt_of(link) or 0.0))
+            way_s = min(rtt_of(link) or 0.0, MOST_RTT_S)
+            self._missing.put_off(short, mono + self._config.graft_retry_s + way_s)
         self._counters.grafts += sum(map(len, asks.values()))
         return [*in_batches(Graft, asks, Priority.CONTROL), *self._graft_timer(None)]
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 import pytest
 
-from chatcore.broadcast import MAX_RETRANSMISSIONS, MAX_ROUNDS, Broadcast
+from chatcore.broadcast import MAX_RETRANSMISSIONS, MAX_ROUNDS, MOST_RTT_S, Broadcast
 from chatcore.config import GossipConfig, LinkConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope, Join
@@ -46,6 +46,7 @@ class Spreading:
 
     def __init__(self, links: int = 5, **config: int) -> None:
         self.now = START.mono
+        self.rtt_s = RTT_S
         self.counters = Counters()
         self.broadcast = Broadcast(GossipConfig(**config), self.counters)
         self._links = Links(LinkConfig(), ANN.peer_id, random.Random(1))
@@ -88,7 +89,7 @@ class Spreading:
         return self.broadcast.handle_graft_due(self.now, self._rtt_of)
 
     def _rtt_of(self, link: LinkId) -> float | None:
-        return None if self._links.get(link) is None else RTT_S
+        return None if self._links.get(link) is None else self.rtt_s
 
     def lose(self, number: int) -> None:
         self._links.remove(LinkId(number))
@@ -387,6 +388,20 @@ def test_announcer_that_is_gone_is_passed_over_and_takes_no_rounds_from_the_next
         rounds += asked(spreading.ask())
 
     assert rounds == [2] * MAX_ROUNDS
+
+
+def test_announcer_far_away_does_not_choose_how_long_the_next_one_waits() -> None:
+    spreading = Spreading()
+    spreading.rtt_s = 20.0
+    spreading.ihave(HI, 1)
+    spreading.ihave(HI, 2)
+    spreading.wait(0.080)
+    assert asked(first := spreading.ask()) == [1]
+    assert timer(first) == pytest.approx(spreading.now + 0.040 + MOST_RTT_S)
+
+    spreading.wait(0.040 + MOST_RTT_S)
+
+    assert asked(spreading.ask()) == [2]
 
 
 def test_message_whose_announcers_are_all_gone_is_given_up() -> None:

@@ -306,4 +306,5 @@ class Broadcast:
     def handle_link_gone(self, link: LinkId) -> None:
         self._announcing.pop(link, None)
         self._audits.handle_link_gone(link)
+        self._recent.handle_link_gone(link)
         self._trees.forget(link)

@@ -832,6 +832,25 @@ def test_message_that_comes_again_because_it_could_not_be_stored_takes_its_room_
     assert _held(recent, envelopes) == [True] * 8
 
 
+def test_links_that_are_gone_are_forgotten_beside_each_message() -> None:
+    spreading = Spreading(6, copies_wanted=1)
+    for envelope in (HI, AGAIN):
+        spreading.spread(envelope, 1, 2)
+        spreading.ihave(envelope, 3)
+        spreading.graft(envelope, 4)
+    held = [spreading.broadcast.held(envelope.id) for envelope in (HI, AGAIN)]
+    for item in held:
+        assert item is not None
+        assert (item.holders, set(item.alternatives), set(item.served)) == ({1, 2, 3, 4, 5, 6}, {2, 3}, {4})
+
+    for number in (1, 2, 3, 4):
+        spreading.lose(number)
+
+    for item in held:
+        assert item is not None
+        assert (item.holders, item.alternatives, item.served) == ({5, 6}, {}, {})
+
+
 def test_author_silent_for_longest_is_forgotten_first() -> None:
     trees = Trees()
     for number in range(MAX_TREES):

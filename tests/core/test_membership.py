@@ -458,6 +458,26 @@ def test_spare_that_asks_back_while_it_is_asked_becomes_no_choice() -> None:
     assert len(choices & hood.active) == 4  # one was too many once there were guests
 
 
+@pytest.mark.parametrize("how", ["refuses", "does not answer", "comes again"])
+def test_spare_that_had_a_message_and_was_no_neighbour_may_be_chosen_later(how: str) -> None:
+    hood = Hood()
+    hood.link(*range(1, 7))
+    choices = hood.choose()
+    (spare,) = set(range(1, 7)) - choices
+    assert len(hood.fetched(spare)) == 1
+    if how == "refuses":
+        hood.hear(spare, NeighborReply(LOBBY, accepted=False, members=()))
+    elif how == "comes again":
+        hood.lose(spare)
+        hood.link(spare)
+    hood.lose(min(choices))
+    hood.now += ASK_AGAIN_S
+
+    assert hood.choose() == {spare}
+
+    assert set(hood.membership.chosen) == choices - {min(choices)} | {spare}
+
+
 def test_those_that_had_what_no_neighbour_passed_on_take_the_places_of_guests_only() -> None:
     hood = Hood()
     hood.link(*range(1, 60))

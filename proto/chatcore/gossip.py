@@ -259,6 +259,10 @@ class Gossip:
             room.id, came=came, left=change.left, active=room.active, mono=now.mono
         )
 
+    def handle_left(self, room: Room, now: Now) -> None:
+        """We are in the room no more: should we come again, its neighbours and we begin anew."""
+        self._broadcast.handle_neighbours(room.id, came=(), left=tuple(room.active), active=(), mono=now.mono)
+
     def offer(self, envelopes: Sequence[Envelope], links: Collection[LinkId], now: Now) -> list[Output]:
         """Our own that wait for somebody to have them, to new neighbours."""
         return self._broadcast.offer(envelopes, links, now.mono)

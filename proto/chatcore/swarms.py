@@ -113,7 +113,9 @@ class Swarms:
     def leave(self, record: RoomRecord, now: Now) -> list[Output]:
         room = self._rooms.pop(record.room)
         self.unsettled.add(record.room)
-        return [*self._say_leave(room, now), *self._tell_rooms()]
+        said = self._say_leave(room, now)
+        self._gossip.handle_left(room, now)
+        return [*said, *self._tell_rooms()]
 
     def handle_stop(self, now: Now) -> list[Output]:
         return [output for room in self._rooms.values() for output in self._say_leave(room, now)]

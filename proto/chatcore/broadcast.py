@@ -247,11 +247,8 @@ class Broadcast:
         for short, wanted in self._missing.pop_due(mono):
             link = self._next_announcer(wanted, rtt_of)
             if link is None:
-                self._counters.promises_broken += 1
                 self._missing.give_up(short)
                 continue
-            if wanted.asked:
-                self._counters.promises_broken += 1
             wanted.asked.append(link)
             asks.setdefault(link, []).append(short)
             way_s = min(rtt_of(link) or 0.0, MOST_RTT_S)

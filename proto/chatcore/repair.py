@@ -416,8 +416,6 @@ class Repair:
         session.put_off = session.put_off or len(claimed) < len(found)
 
     def _on_history(self, session: Session, message: History, now: Now) -> list[Output]:
-        if not message.messages and session.wanted:
-            self._counters.promises_broken += len(session.wanted)
         session.on_history(message)
         came = [item.id for item in message.messages]
         size = sum(len(item.payload) for item in message.messages)

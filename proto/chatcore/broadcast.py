@@ -37,6 +37,10 @@ not flood what is old."""
 MAX_RETRANSMISSIONS = 3
 """Of one message to one link; more would let a peer make us send for it."""
 
+MOST_RTT_S = 0.3
+"""Of the way to an announcer and back, so much is waited for at most before the next is asked: a way round
+the earth, and a mobile link's queue. Who answers pings late could else choose how long we wait."""
+
 MAX_ROUNDS = 3
 """How often each announcer is asked before the message is left to history repair."""
 
@@ -146,9 +150,9 @@ class Broadcast:
 
     # Brought by history repair
 
-    def awaits(self, message_id: MessageId) -> bool:
-        """It was announced, and will be asked for if it does not come by itself."""
-        return short_id(message_id) in self._missing
+    def awaits(self, message_id: MessageId, mono: float) -> bool:
+        """It was announced just now, and will be asked for if it does not come by itself."""
+        return self._missing.awaits(short_id(message_id), mono)
 
     def handle_repaired(self, envelope: Envelope) -> None:
         """It is here, and not handed on: histories heal by being compared."""
@@ -243,14 +247,12 @@ class Broadcast:
         for short, wanted in self._missing.pop_due(mono):
             link = self._next_announcer(wanted, rtt_of)
             if link is None:
-                self._counters.promises_broken += 1
                 self._missing.give_up(short)
                 continue
-            if wanted.asked:
-                self._counters.promises_broken += 1
             wanted.asked.append(link)
             asks.setdefault(link, []).append(short)
-            self._missing.put_off(short, mono + self._config.graft_retry_s + (rtt_of(link) or 0.0))
+            way_s = min(rtt_of(link) or 0.0, MOST_RTT_S)
+            self._missing.put_off(short, mono + self._config.graft_retry_s + way_s)
         self._counters.grafts += sum(map(len, asks.values()))
         return [*in_batches(Graft, asks, Priority.CONTROL), *self._graft_timer(None)]
 
@@ -301,4 +303,5 @@ class Broadcast:
     def handle_link_gone(self, link: LinkId) -> None:
         self._announcing.pop(link, None)
         self._audits.handle_link_gone(link)
+        self._recent.handle_link_gone(link)
         self._trees.forget(link)

@@ -53,6 +53,7 @@ class Conduct:
     def handle_ping_due(self, now: Now) -> Collection[Link]:
         """Whom to ping, so that we know whether they keep their promises."""
         for link in self._promises.broken():
+            self._counters.promises_broken += 1
             self._counters.blamed.append((link, BROKEN_PROMISE))
         return self._promises.to_prove(now.mono)
 

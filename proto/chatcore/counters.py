@@ -40,7 +40,7 @@ class Counters:
     """Messages that came only because we asked."""
 
     promises_broken: int = 0
-    """Messages announced to us that did not come when asked for."""
+    """Messages announced to us and not sent, though the ping behind our question was answered."""
 
     repairs: int = 0
     """Times we compared our history of a room with a peer's."""

@@ -213,8 +213,9 @@ class Dialler:
 
     # Where to dial
 
-    def seek(self, members: Iterable[Named], now: Now) -> list[Output]:
-        """Members of a room that it wants to be linked with: dial those that may be, come back for others."""
+    def seek(self, members: Iterable[Named], now: Now, *, others: bool) -> list[Output]:
+        """Members of rooms that want to be linked with them: dial those that may be, come back for the rest.
+        `others`: more rooms may seek than these."""
         if self._stopping or self._links.full:
             return []
         outputs: list[Output] = []
@@ -230,6 +231,8 @@ class Dialler:
                     waits.append(at)
         if not waits:
             return outputs
+        if others and self._sought_at is not None:
+            waits.append(self._sought_at)
         self._sought_at = min(waits)
         return outputs + self._come_back(now)
 

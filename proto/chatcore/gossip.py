@@ -193,9 +193,9 @@ class Gossip:
                 outputs += room.handle_told(told)
         return Checked(outputs, (), forger, history=True, bringers=())
 
-    def lacking(self, ids: Collection[MessageId]) -> list[MessageId]:
+    def lacking(self, ids: Collection[MessageId], now: Now) -> list[MessageId]:
         """Those that are neither here nor under way."""
-        return [item for item in self._inbox.lacking(ids) if not self._broadcast.awaits(item)]
+        return [item for item in self._inbox.lacking(ids) if not self._broadcast.awaits(item, now.mono)]
 
     def handle_verified(self, event: Verified, now: Now) -> Checked:
         check = self._checks.pop(event.job)
@@ -258,6 +258,10 @@ class Gossip:
         return self._broadcast.handle_neighbours(
             room.id, came=came, left=change.left, active=room.active, mono=now.mono
         )
+
+    def handle_left(self, room: Room, now: Now) -> None:
+        """We are in the room no more: should we come again, its neighbours and we begin anew."""
+        self._broadcast.handle_neighbours(room.id, came=(), left=tuple(room.active), active=(), mono=now.mono)
 
     def offer(self, envelopes: Sequence[Envelope], links: Collection[LinkId], now: Now) -> list[Output]:
         """Our own that wait for somebody to have them, to new neighbours."""

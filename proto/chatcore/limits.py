@@ -14,13 +14,13 @@ class TokenBucket:
         self._tokens = float(burst)
         self._at = mono
 
-    def take(self, mono: float) -> bool:
-        """Whether one more may be; it then counts."""
+    def take(self, mono: float, count: int = 1) -> bool:
+        """Whether so many more may be; they then count."""
         self._tokens = min(self._burst, self._tokens + (mono - self._at) * self._per_s)
         self._at = mono
-        if self._tokens < 1:
+        if self._tokens < count:
             return False
-        self._tokens -= 1
+        self._tokens -= count
         return True
 
 

@@ -6,7 +6,7 @@ Settles which of two links to one peer stays. Knows nothing of rooms' contents.
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chatcore.addresses import Scope, group_at, home_of, host_at, host_bytes, nearness
 from chatcore.clock import MAX_SKEW_MS, Now
@@ -34,6 +34,13 @@ REFUSAL_COUNTS_S = 3600.0
 
 ANSWER_SHARE = 0.9
 """Of the same time, to answer in after a sleep."""
+
+MAX_PINGS = 16
+"""Of one link that may still be answered; beyond, the oldest never is."""
+
+UNANSWERED_S = 60.0
+"""A link that is read and does not answer for so long is closed, whatever else comes: without an answer no
+promise is ever proved broken. What may be queued before the answer, 1 MiB, takes so long at 140 kbit/s."""
 
 
 @dataclass(slots=True)
@@ -65,9 +72,14 @@ class Link:
     paused: bool = False
     """Not read for now, by our own choice."""
 
+    paused_at: float = 0.0
     rtt_s: float | None = None
-    ping: int | None = None
-    pinged: float = 0.0
+    pings: dict[int, float] = field(default_factory=dict)
+    """Nonces of those that are not answered and when each was sent, in order."""
+
+    unanswered: float | None = None
+    """When the first of them was sent, or would have been had we always read."""
+
     answered: float = -math.inf
     """When the last ping was sent that has been answered."""
 
@@ -251,9 +263,13 @@ class Links:
         return True
 
     def ping(self, link: Link, now: Now) -> Ping:
-        link.ping = self._rng.getrandbits(64)
-        link.pinged = now.mono
-        return Ping(link.ping, _told(now))
+        nonce = self._rng.getrandbits(64)
+        link.pings[nonce] = now.mono
+        if len(link.pings) > MAX_PINGS:
+            del link.pings[next(iter(link.pings))]
+        if link.unanswered is None:
+            link.unanswered = now.mono
+        return Ping(nonce, _told(now))
 
     def to_ping(self, mono: float) -> list[Link]:
         """Whoever spoke lately is alive: mostly one side of a quiet link pings, and the other answers."""
@@ -265,10 +281,12 @@ class Links:
         return Pong(ping.nonce, _told(now))
 
     def on_pong(self, link: Link, pong: Pong, mono: float) -> None:
-        if pong.nonce == link.ping:
-            link.rtt_s = mono - link.pinged
-            link.answered = link.pinged
-            link.ping = None
+        sent = link.pings.get(pong.nonce)
+        if sent is not None:
+            link.rtt_s = mono - sent
+            link.answered = sent
+            link.pings = {nonce: at for nonce, at in link.pings.items() if at > sent}
+            link.unanswered = next(iter(link.pings.values()), None)
             _note_clock(link, pong.wall_ms, mono)
 
     def doubt(self, mono: float) -> None:
@@ -277,10 +295,28 @@ class Links:
         limit = mono - self._config.dead_after_s + ANSWER_SHARE * self._config.ping_every_s
         for link in self:
             link.heard = limit
+            link.unanswered = None if link.unanswered is None else mono
+
+    def handle_paused(self, link: Link, mono: float, *, paused: bool) -> None:
+        """What was not read meanwhile is not held against it."""
+        if paused and not link.paused:
+            link.paused_at = mono
+        elif link.paused and not paused and link.unanswered is not None:
+            link.unanswered += mono - max(link.paused_at, link.unanswered)
+        link.paused = paused
+        link.heard = mono
 
     def silent(self, mono: float) -> list[Link]:
         limit = self._config.dead_after_s
         return [link for link in self if not link.paused and mono - link.heard > limit]
+
+    def unanswering(self, mono: float) -> list[Link]:
+        """Those that talk, and answer no ping."""
+        return [
+            link
+            for link in self
+            if link.unanswered is not None and not link.paused and mono - link.unanswered >= UNANSWERED_S
+        ]
 
     def may_ask_peers(self, link: Link, mono: float) -> bool:
         """One answer per link and `PEER_REQUEST_EVERY_S`: what a peer learns in a minute it cannot use."""

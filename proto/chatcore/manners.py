@@ -9,7 +9,14 @@ from chatcore.config import GossipConfig
 from chatcore.events import Output, Send
 from chatcore.ids import LinkId
 from chatcore.limits import TokenBucket
-from chatcore.messages import MembershipMessage, Neighbor, NeighborReply, Shuffle, ShuffleReply
+from chatcore.messages import (
+    Disconnect,
+    MembershipMessage,
+    Neighbor,
+    NeighborReply,
+    Shuffle,
+    ShuffleReply,
+)
 
 MAX_UNANSWERED = 2
 """Requests to one peer that may still be answered: one that was given up, and the one after it. Silence does
@@ -21,6 +28,10 @@ NEIGHBOR_BURST = 4
 """Requests to be our neighbour, from one link; each is answered with addresses. An honest peer asks again
 after 10 s. Those beyond are not answered."""
 
+DISCONNECT_PER_S = 0.5
+DISCONNECT_BURST = 4
+"""From one link: it had to be our neighbour, or ask to be, before each of them."""
+
 
 class Manners:
     def __init__(self, config: GossipConfig) -> None:
@@ -28,6 +39,7 @@ class Manners:
         self._shuffle_pause_s = config.shuffle_every_s / 2
         self._shuffled: dict[LinkId, float] = {}
         self._begging: dict[LinkId, TokenBucket] = {}
+        self._parting: dict[LinkId, TokenBucket] = {}
         self._asked: dict[LinkId, int] = {}
         self._mixing: set[LinkId] = set()
 
@@ -52,6 +64,9 @@ class Manners:
             case Neighbor():
                 bucket = self._begging.setdefault(link, TokenBucket(NEIGHBOR_PER_S, NEIGHBOR_BURST, mono))
                 return None if bucket.take(mono) else "neighbor_rate"
+            case Disconnect():
+                bucket = self._parting.setdefault(link, TokenBucket(DISCONNECT_PER_S, DISCONNECT_BURST, mono))
+                return None if bucket.take(mono) else "disconnect_rate"
             case Shuffle():
                 last = self._shuffled.get(link)
                 if last is not None and mono - last < self._shuffle_pause_s:
@@ -71,5 +86,6 @@ class Manners:
         """Not when it only leaves the room: it could come back at once, with a clean sheet."""
         self._shuffled.pop(link, None)
         self._begging.pop(link, None)
+        self._parting.pop(link, None)
         self._asked.pop(link, None)
         self._mixing.discard(link)

@@ -132,6 +132,8 @@ class Membership:
         for asked in (self._asked, self._waiting):
             for link in [link for link, until in asked.items() if until <= mono]:
                 del asked[link]
+        if self._rescuer not in self._asked:
+            self._rescuer = None  # it refused, or went: asked from here on, it is a choice like any other
         free = [
             link for link in self.spares if link.link not in self._asked and link.link not in self._waiting
         ]

@@ -23,8 +23,10 @@ MAX_SHORT_IDS = 1024
 MAX_NONCE = 2**64 - 1
 MAX_REFUSED_REASON = 255
 REFUSED_FUTURE = 1
-REFUSED_EXPIRED = 2
 """The stamp is too far ahead; the detail says by how many milliseconds, on the sender's clock."""
+
+REFUSED_EXPIRED = 2
+"""The stamp lies before what the sender keeps of the room; the detail says by how many milliseconds."""
 
 MAX_WALL_MS = 2**48 - 1
 MAX_MINOR = 65_535

@@ -319,8 +319,7 @@ class Node:
         if self._shunned.unsettled:
             outputs += self._drop_shunned(now)
         if self._swarms.unsettled and not self._stopping:
-            mended, wanted = self._swarms.mend(now)
-            outputs += [*mended, *self._dialler.seek(wanted, now), *self._search.ask(now)]
+            outputs += self._mend(now)
         if self._swarms.met:
             met, self._swarms.met = self._swarms.met, []
             outputs += self._repair.handle_met(met, now)
@@ -331,6 +330,12 @@ class Node:
         if self._outbox.changed:
             outputs += self._requests.save_states(now, at_once=self._stopping)
         return outputs
+
+    def _mend(self, now: Now) -> list[Output]:
+        rooms = self._swarms.take_unsettled()
+        mended, wanted = self._swarms.mend(rooms, now)
+        sought = self._dialler.seek(wanted, now, others=len(rooms) < len(self.rooms))
+        return [*mended, *sought, *self._search.ask(rooms, now)]
 
     def _route(self, event: Input, now: Now) -> list[Output]:
         match event:
@@ -430,7 +435,7 @@ class Node:
             case AddressesDue():
                 return [*self._dialler.save(), self._dialler.next_save(now)]
             case DialDue():
-                self._swarms.unsettled = True  # some room may seek an address that can be dialled again
+                self._swarms.unsettle()  # some room may seek an address that can be dialled again
                 return self._dialler.handle_dial_due(now)
             case IhaveDue():
                 return self._gossip.handle_ihave_due()
@@ -560,8 +565,7 @@ class Node:
     def _handle_paused(self, event: ReadingPaused, now: Now) -> list[Output]:
         link = self.links.get(event.link)
         if link is not None:
-            link.paused = event.paused
-            link.heard = now.mono
+            self.links.handle_paused(link, now.mono, paused=event.paused)
             self.conduct.handle_paused(event.link)
         return []
 

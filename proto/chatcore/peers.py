@@ -28,7 +28,7 @@ from chatcore.events import (
 )
 from chatcore.exchange import Exchange
 from chatcore.ids import LinkId
-from chatcore.links import MAX_OF_ONE_HOME, Link, Links
+from chatcore.links import MAX_OF_ONE_HOME, UNANSWERED_S, Link, Links
 from chatcore.messages import (
     MAX_PEER_RECORDS,
     Goodbye,
@@ -57,6 +57,14 @@ class LinkSilent(RemoteError):
 
     def __init__(self, silent_s: float) -> None:
         super().__init__(f"nothing heard for {silent_s:.0f} s")
+
+
+class LinkUnanswering(RemoteError):
+    kind = "unanswering"
+    fault = False
+
+    def __init__(self) -> None:
+        super().__init__(f"no ping answered for {UNANSWERED_S:.0f} s")
 
 
 class LinkReplaced(RemoteError):
@@ -287,7 +295,9 @@ class Peers:
     def handle_ping_due(self, proving: Collection[Link], now: Now) -> LinkChange:
         """`proving` are links that somebody wants an answer of, quiet or not."""
         silent = self._links.silent(now.mono)
-        change = self._drop_all([(link, LinkSilent(now.mono - link.heard)) for link in silent], now)
+        lost: list[tuple[Link, RemoteError]] = [(link, LinkSilent(now.mono - link.heard)) for link in silent]
+        deaf = [link for link in self._links.unanswering(now.mono) if link not in silent]
+        change = self._drop_all([*lost, *[(link, LinkUnanswering()) for link in deaf]], now)
         due = {link.link for link in (*self._links.to_ping(now.mono), *proving)}
         pings: list[Output] = [
             Send((link.link,), self._links.ping(link, now), Priority.CONTROL)

@@ -103,5 +103,14 @@ class Recent:
         )
         return list(islice(newest_first, most))[::-1]
 
+    def handle_link_gone(self, link: LinkId) -> None:
+        """No link has its number again: else each that ever was would be remembered beside each message.
+
+        But as a feeder: who left is replaced by what is noted of a message."""
+        for held in self._held.values():
+            held.holders.discard(link)
+            held.alternatives.pop(link, None)
+            held.served.pop(link, None)
+
     def get(self, short: ShortId) -> Held | None:
         return self._held.get(short)

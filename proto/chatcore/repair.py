@@ -6,6 +6,7 @@ any other message. Remembers of a peer only how soon to ask it again.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from chatcore.catchup import CatchUp
 from chatcore.clock import Now
@@ -215,7 +216,7 @@ class Repair:
         """Its next questions, or its end."""
         may_fill = not session.gaps or self._turns_of(session.room).take(session.link, now.mono)
         if session.wanted and session.fetching is None and now.mono - session.started >= ASK_ANOTHER_S:
-            session.drop_come(self._gossip.lacking)
+            session.drop_come(partial(self._gossip.lacking, now=now))
         questions = session.next_questions(now.mono, may_fill=may_fill)
         outputs: list[Output] = [Send((session.link,), item, Priority.HISTORY) for item in questions]
         if not session.waiting:
@@ -375,7 +376,7 @@ class Repair:
         return self._go_on(now)
 
     def _room_of(self, link: Link, tag: bytes) -> RoomId | None:
-        return next((room for room in link.rooms if room_tag(room) == tag and room in self._rooms), None)
+        return next((room for room in self._rooms if room in link.rooms and room_tag(room) == tag), None)
 
     def _on_answer(self, link: Link, message: Compared | History, now: Now) -> list[Output]:
         session = next(
@@ -407,15 +408,14 @@ class Repair:
         return [*outputs, *self._go_on_with(session, now)]
 
     def _on_compared(self, session: Session, message: Compared, now: Now) -> None:
-        found = session.on_compared(message, self._index, self._gossip.lacking)
+        lacking = partial(self._gossip.lacking, now=now)
+        found = session.on_compared(message, self._index, lacking)
         self._note_shared(session.link, session.room, session.alike)
         claimed = self._turns_of(session.room).claim(found, session.link, now.mono)
         session.wanted += claimed
         session.put_off = session.put_off or len(claimed) < len(found)
 
     def _on_history(self, session: Session, message: History, now: Now) -> list[Output]:
-        if not message.messages and session.wanted:
-            self._counters.promises_broken += len(session.wanted)
         session.on_history(message)
         came = [item.id for item in message.messages]
         size = sum(len(item.payload) for item in message.messages)
@@ -424,7 +424,7 @@ class Repair:
         session.storing += 1
         if job is not None:
             self._checking[job] = session
-        elif self._gossip.lacking(came):
+        elif self._gossip.lacking(came, now):
             session.handle_page_done(0)
             if session.is_useless:
                 raise BadHistory("pages of what is not taken")

@@ -165,8 +165,8 @@ class Room:
     def handle_dead(self, peer_id: PeerId) -> None:
         self._membership.handle_dead(peer_id)
 
-    def on_message(self, link: Link, message: MembershipMessage, now: Now) -> list[Output]:
-        """Raises ForgedRecord."""
+    def on_message(self, link: Link, message: MembershipMessage, now: Now) -> tuple[list[Output], bool]:
+        """What to say to it, and whether it was taken. Raises ForgedRecord."""
         objection = self._manners.objection(link.link, message, now.mono)
         if objection is None:
             outputs = self._membership.on_message(link, self._vetted(link, message, now), now.mono)
@@ -176,7 +176,7 @@ class Room:
         if isinstance(message, NeighborReply) and message.accepted and link.link not in self.active:
             # It came too late, or nobody asked: the other side must not go on taking us for its neighbour.
             outputs.append(Send((link.link,), Disconnect(self.id), Priority.CONTROL))
-        return outputs
+        return outputs, objection is None
 
     def _vetted(self, link: Link, message: MembershipMessage, now: Now) -> MembershipMessage:
         """With those members only that are to be taken from that peer."""

@@ -46,6 +46,8 @@ WEIGHTS = {
     "peer_request_rate": 1.0,
     "neighbor_rate": 1.0,
     "shuffle_rate": 1.0,
+    "disconnect_rate": 1.0,
+    "rooms_rate": 1.0,
     "introduction_rate": 1.0,
     "address_rate": 0.25,
 }

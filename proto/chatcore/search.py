@@ -4,7 +4,7 @@ Whoever it comes to names the members it knows, in the room or not, and hands it
 back the way it came. Knows links and rooms; dials nothing itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chatcore.clock import Now
@@ -102,20 +102,21 @@ class Search:
 
     # Our own questions
 
-    def ask(self, now: Now) -> list[Output]:
-        """Ask for members of those rooms that have too few neighbours and have not asked lately."""
-        self._note_needs(now)
+    def ask(self, changed: Iterable[RoomId], now: Now) -> list[Output]:
+        """Ask for members of those rooms that have too few neighbours and have not asked lately.
+        `changed`: where that may be otherwise than it was; some may be left by now."""
+        self._note_needs(changed, now)
         if not self._links:
             return []
         due = [room for room, need in self._needs.items() if need.ask_at <= now.mono]
         return [output for room in due[:MAX_ROOMS_ASKED] for output in self._ask(room, now)]
 
-    def _note_needs(self, now: Now) -> None:
+    def _note_needs(self, changed: Iterable[RoomId], now: Now) -> None:
         for left in self._needs.keys() - self._rooms.keys():
             del self._needs[left]
         for left in self._asked.keys() - self._rooms.keys():
             del self._asked[left]
-        for room_id, room in self._rooms.items():
+        for room_id, room in [(of, self._rooms[of]) for of in changed if of in self._rooms]:
             if len(room.active) >= self._few:
                 self._needs.pop(room_id, None)
                 continue

@@ -23,6 +23,7 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId, PeerId, RoomId
 from chatcore.links import Link, Links
 from chatcore.messages import MembershipMessage, Rooms, RosterRequest
+from chatcore.moves import Moves
 from chatcore.nickname import Nickname
 from chatcore.records import Named, PeerRecord
 from chatcore.rng import Rng
@@ -57,8 +58,9 @@ class Swarms:
         self._vetting = vetting
         self._counters = counters
         self._rng = rng
-        self.unsettled = False
-        """Something may have changed who our neighbours are."""
+        self._moves = Moves()
+        self.unsettled: set[RoomId] = set()
+        """Rooms in which something may have changed who our neighbours are."""
 
         self.met: list[tuple[Link, RoomId]] = []
         """Links that came to share a room with us, or to be neighbours there, until somebody takes note."""
@@ -76,6 +78,10 @@ class Swarms:
     def chosen(self) -> set[LinkId]:
         """Of them, those of our own choice."""
         return {link for room in self._rooms.values() for link in room.chosen}
+
+    def unsettle(self) -> None:
+        """Something may have changed in any room."""
+        self.unsettled.update(self._rooms)
 
     # Coming and leaving
 
@@ -98,7 +104,7 @@ class Swarms:
 
     def join(self, record: RoomRecord, now: Now) -> list[Output]:
         room = self.enter(record, now)
-        self.unsettled = True
+        self.unsettle()
         greetings = [
             output for link in self._links for output in self._greet(link, link.rooms & {room.id}, now)
         ]
@@ -106,7 +112,10 @@ class Swarms:
 
     def leave(self, record: RoomRecord, now: Now) -> list[Output]:
         room = self._rooms.pop(record.room)
-        return [*self._say_leave(room, now), *self._tell_rooms()]
+        self.unsettled.add(record.room)
+        said = self._say_leave(room, now)
+        self._gossip.handle_left(room, now)
+        return [*said, *self._tell_rooms()]
 
     def handle_stop(self, now: Now) -> list[Output]:
         return [output for room in self._rooms.values() for output in self._say_leave(room, now)]
@@ -122,35 +131,43 @@ class Swarms:
     # Links, and the neighbourhoods made of them
 
     def handle_link_up(self, link: Link, told: frozenset[RoomId], now: Now) -> list[Output]:
-        self.unsettled = True
+        self.unsettle()
         outputs: list[Output] = []
         if told != self.ids:
             outputs.append(Send((link.link,), Rooms(self.ids), Priority.CONTROL))
         return [*outputs, *self._greet(link, link.rooms, now)]
 
     def handle_link_gone(self, link: Link) -> None:
-        self.unsettled = True
+        self.unsettle()
+        self._moves.handle_link_gone(link.link)
         for room in self._rooms.values():
             room.handle_link_gone(link)
 
     def handle_dead(self, peer_id: PeerId) -> None:
         """Nobody answers at its address."""
-        self.unsettled = True
+        self.unsettle()
         for room in self._rooms.values():
             room.handle_dead(peer_id)
 
     def learn(self, room_id: RoomId, members: Collection[PeerRecord], source: bytes) -> None:
         room = self._rooms.get(room_id)
         if room is not None:
-            self.unsettled = True
+            self.unsettled.add(room_id)
             room.learn(members, source)
 
     def on_rooms(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
+        if not self._moves.take(link.link, len(rooms ^ link.rooms), now.mono):
+            self._counters.blame(link.link, "rooms_rate")
+            self._moves.put_off(link.link, rooms)
+            return []
+        return self._move(link, rooms, now)
+
+    def _move(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
         new, left = rooms - link.rooms, link.rooms - rooms
         self._links.handle_rooms(link, rooms)
-        for room in left & self.ids:
+        for room in sorted(left & self.ids):
             self._rooms[room].handle_gone(link)
-        self.unsettled = True
+        self.unsettled |= (new | left) & self.ids
         return self._greet(link, new, now)
 
     def on_membership(self, link: Link, message: MembershipMessage, now: Now) -> list[Output]:
@@ -158,8 +175,10 @@ class Swarms:
         if room is None or message.room not in link.rooms:
             self._counters.refused["not_in_room"] += 1
             return []
-        self.unsettled = True
-        return room.on_message(link, message, now)
+        outputs, taken = room.on_message(link, message, now)
+        if taken:
+            self.unsettled.add(room.id)
+        return outputs
 
     def on_roster_request(self, link: Link, message: RosterRequest, now: Now) -> list[Output]:
         room = self._rooms.get(message.room)
@@ -168,17 +187,22 @@ class Swarms:
             return []
         return room.on_roster_request(link, now)
 
-    def _greet(self, link: Link, rooms: Iterable[RoomId], now: Now) -> list[Output]:
-        shared = [self._rooms[room] for room in rooms if room in self._rooms]
+    def _greet(self, link: Link, rooms: frozenset[RoomId], now: Now) -> list[Output]:
+        # In the order of ids: a set's own order would not be the same in every process.
+        shared = [self._rooms[room] for room in sorted(rooms & self.ids)]
         self.met += [(link, room.id) for room in shared]
         return [output for room in shared for output in room.greet(link.link, now)]
 
-    def mend(self, now: Now) -> tuple[list[Output], list[Named]]:
-        """After anything that unsettled us: what restores each neighbourhood, and members to link with."""
-        self.unsettled = False
+    def take_unsettled(self) -> list[RoomId]:
+        """Once, in the same order in every process; some may be left by now."""
+        unsettled, self.unsettled = sorted(self.unsettled), set()
+        return unsettled
+
+    def mend(self, unsettled: Iterable[RoomId], now: Now) -> tuple[list[Output], list[Named]]:
+        """What restores the neighbourhood of each of these rooms, and members to link with."""
         outputs: list[Output] = []
         wanted: list[Named] = []
-        for room in self._rooms.values():
+        for room in [self._rooms[of] for of in unsettled if of in self._rooms]:
             asks, unlinked = room.mend(now)
             outputs += asks
             wanted += unlinked
@@ -220,9 +244,15 @@ class Swarms:
         return [output for outputs in told for output in outputs]
 
     def handle_shuffle_due(self, now: Now) -> list[Output]:
-        self.unsettled = True
+        self.unsettle()
         mixed = [output for room in self._rooms.values() for output in room.handle_shuffle_due(now)]
-        return [*mixed, self.next_shuffle(now)]
+        moved = [
+            output
+            for of, rooms in self._moves.due().items()
+            if (link := self._links.get(of)) is not None
+            for output in self._move(link, rooms, now)
+        ]
+        return [*mixed, *moved, self.next_shuffle(now)]
 
     def next_shuffle(self, now: Now) -> SetTimer:
         wait = self._config.gossip.shuffle_every_s * self._rng.uniform(0.8, 1.2)

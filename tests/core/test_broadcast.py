@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 import pytest
 
-from chatcore.broadcast import MAX_RETRANSMISSIONS, MAX_ROUNDS, Broadcast
+from chatcore.broadcast import MAX_RETRANSMISSIONS, MAX_ROUNDS, MOST_RTT_S, Broadcast
 from chatcore.config import GossipConfig, LinkConfig
 from chatcore.counters import Counters
 from chatcore.envelopes import Envelope, Join
@@ -15,8 +15,7 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId, RoomId
 from chatcore.links import Link, Links
 from chatcore.messages import MAX_SHORT_IDS, Graft, Ihave, Prune, Publish, Resume
-from chatcore.missing import MAX_ANNOUNCERS, MAX_MISSING, MAX_MISSING_OF_LINK, Missing
-from chatcore.recent import MAX_RECENT_BYTES, MAX_RECENT_MESSAGES, Recent, ShortId, short_id
+from chatcore.recent import MAX_RECENT_BYTES, MAX_RECENT_MESSAGES, Recent, short_id
 from chatcore.trees import MAX_TREES, Trees
 from tests.support.core import (
     ANN,
@@ -47,6 +46,7 @@ class Spreading:
 
     def __init__(self, links: int = 5, **config: int) -> None:
         self.now = START.mono
+        self.rtt_s = RTT_S
         self.counters = Counters()
         self.broadcast = Broadcast(GossipConfig(**config), self.counters)
         self._links = Links(LinkConfig(), ANN.peer_id, random.Random(1))
@@ -89,7 +89,7 @@ class Spreading:
         return self.broadcast.handle_graft_due(self.now, self._rtt_of)
 
     def _rtt_of(self, link: LinkId) -> float | None:
-        return None if self._links.get(link) is None else RTT_S
+        return None if self._links.get(link) is None else self.rtt_s
 
     def lose(self, number: int) -> None:
         self._links.remove(LinkId(number))
@@ -311,11 +311,10 @@ def test_announced_message_that_does_not_come_is_asked_for_from_one_announcer_af
     outputs = spreading.ask()
     assert sent(outputs, Graft) == [((1,), Graft((short_id(HI.id),)))]
     assert timer(outputs) == pytest.approx(spreading.now + 0.040 + RTT_S)
-    assert spreading.counters.promises_broken == 0
 
     spreading.now = timer(outputs)
     assert asked(spreading.ask()) == [2]
-    assert (spreading.counters.grafts, spreading.counters.promises_broken) == (2, 1)
+    assert (spreading.counters.grafts, spreading.counters.promises_broken) == (2, 0)
 
 
 def test_message_that_comes_is_asked_for_no_more() -> None:
@@ -361,7 +360,6 @@ def test_message_that_never_comes_is_given_up_after_three_rounds_each() -> None:
         rounds += asked(spreading.ask())
 
     assert rounds == [1, 2] * MAX_ROUNDS
-    assert spreading.counters.promises_broken == len(rounds)
 
 
 def test_message_announced_again_after_it_was_given_up_is_asked_for_again() -> None:
@@ -388,6 +386,20 @@ def test_announcer_that_is_gone_is_passed_over_and_takes_no_rounds_from_the_next
         rounds += asked(spreading.ask())
 
     assert rounds == [2] * MAX_ROUNDS
+
+
+def test_announcer_far_away_does_not_choose_how_long_the_next_one_waits() -> None:
+    spreading = Spreading()
+    spreading.rtt_s = 20.0
+    spreading.ihave(HI, 1)
+    spreading.ihave(HI, 2)
+    spreading.wait(0.080)
+    assert asked(first := spreading.ask()) == [1]
+    assert timer(first) == pytest.approx(spreading.now + 0.040 + MOST_RTT_S)
+
+    spreading.wait(0.040 + MOST_RTT_S)
+
+    assert asked(spreading.ask()) == [2]
 
 
 def test_message_whose_announcers_are_all_gone_is_given_up() -> None:
@@ -730,20 +742,6 @@ def test_links_that_are_gone_are_not_remembered_as_resumed() -> None:
     assert voice.resumed == set()
 
 
-def test_one_link_may_promise_only_so_much() -> None:
-    missing = Missing(GossipConfig())
-    shorts = [ShortId(number.to_bytes(8, "big")) for number in range(MAX_MISSING_OF_LINK + 1)]
-    for short in shorts:
-        missing.announce(short, LinkId(1), START.mono)
-    assert shorts[-1] not in missing
-
-    missing.announce(shorts[-1], LinkId(2), START.mono)
-    assert shorts[-1] in missing
-    missing.arrived(shorts[0])
-    missing.announce(ShortId(b"one more"), LinkId(1), START.mono)
-    assert ShortId(b"one more") in missing
-
-
 # Rumours
 
 
@@ -791,33 +789,6 @@ def test_spare_that_announces_is_not_asked_to_push() -> None:
 # Memory
 
 
-def _short(number: int) -> ShortId:
-    return ShortId(number.to_bytes(8, "big"))
-
-
-def test_full_table_of_missing_messages_takes_no_more_and_keeps_the_old_ones() -> None:
-    missing = Missing(GossipConfig())
-    for number in range(MAX_MISSING + 1):
-        missing.announce(_short(number), LinkId(number % 16), START.mono)
-    missing.announce(_short(0), LinkId(17), START.mono)
-
-    assert len(missing) == MAX_MISSING
-    assert _short(0) in missing
-    assert _short(MAX_MISSING) not in missing
-    assert len(missing.pop_due(START.mono + 1)) == MAX_MISSING
-
-
-def test_announcers_of_one_message_are_bounded_and_count_once() -> None:
-    missing = Missing(GossipConfig())
-    for number in [*range(MAX_ANNOUNCERS + 5), 0, 1]:
-        missing.announce(_short(0), LinkId(number), START.mono)
-
-    wanted = missing.arrived(_short(0))
-
-    assert wanted is not None
-    assert list(wanted.announcers) == list(range(MAX_ANNOUNCERS))
-
-
 def _held(recent: Recent, envelopes: Iterable[Envelope]) -> list[bool]:
     return [recent.get(short_id(envelope.id)) is not None for envelope in envelopes]
 
@@ -857,6 +828,25 @@ def test_message_that_comes_again_because_it_could_not_be_stored_takes_its_room_
         recent.add(envelopes[0], 1, [], START.mono)
 
     assert _held(recent, envelopes) == [True] * 8
+
+
+def test_links_that_are_gone_are_forgotten_beside_each_message() -> None:
+    spreading = Spreading(6, copies_wanted=1)
+    for envelope in (HI, AGAIN):
+        spreading.spread(envelope, 1, 2)
+        spreading.ihave(envelope, 3)
+        spreading.graft(envelope, 4)
+    held = [spreading.broadcast.held(envelope.id) for envelope in (HI, AGAIN)]
+    for item in held:
+        assert item is not None
+        assert (item.holders, set(item.alternatives), set(item.served)) == ({1, 2, 3, 4, 5, 6}, {2, 3}, {4})
+
+    for number in (1, 2, 3, 4):
+        spreading.lose(number)
+
+    for item in held:
+        assert item is not None
+        assert (item.holders, item.alternatives, item.served) == ({5, 6}, {}, {})
 
 
 def test_author_silent_for_longest_is_forgotten_first() -> None:

@@ -144,6 +144,23 @@ def test_peer_that_announces_and_does_not_deliver_is_discouraged() -> None:
     assert left_s <= DISCOURAGED_S
 
 
+def test_promise_counts_as_broken_once_that_is_proved_and_not_when_it_is_asked_for_again() -> None:
+    book = Playbook()
+    liar, gone = book.neighbour(BOB), book.neighbour(CARL)
+    announce(book, liar, 2)
+    book.receive(gone, Ihave((b"nowhere.",)))
+    for _ in range(10):
+        book.wait(0.4)
+        book.fire(GraftDue())
+    book.link_down(gone)
+    assert book.node.counters.promises_broken == 0
+
+    tick(book, liar)
+    tick(book, liar)
+
+    assert book.node.counters.promises_broken == 2
+
+
 def test_peer_that_delivers_late_breaks_no_promise() -> None:
     book = Playbook()
     link = book.neighbour(BOB)
@@ -156,6 +173,7 @@ def test_peer_that_delivers_late_breaks_no_promise() -> None:
     tick(book, link)
     tick(book, link)
     assert 0.9 < score(book) <= 1
+    assert book.node.counters.promises_broken == 0
 
 
 def test_peer_that_answers_nothing_breaks_no_promise() -> None:

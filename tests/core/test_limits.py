@@ -19,6 +19,15 @@ def test_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
     assert [bucket.take(1000.0) for _ in range(4)] == [True, True, True, False]
 
 
+def test_bucket_gives_several_at_once_or_none_of_them() -> None:
+    bucket = TokenBucket(1.0, 3, 100.0)
+
+    assert not bucket.take(100.0, 4)
+    assert bucket.take(100.0, 2)
+    assert not bucket.take(100.0, 2)
+    assert bucket.take(100.0)
+
+
 def test_id_is_remembered_once_added_and_never_before() -> None:
     seen = SeenIds(10.0, 100, 0.0)
     assert an_id(1) not in seen

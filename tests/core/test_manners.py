@@ -1,13 +1,25 @@
 """Membership messages that are not in order: too often, unasked, or too late."""
 
+import pytest
+
 from chatcore.config import GossipConfig
-from chatcore.events import Dial, ShuffleDue
+from chatcore.events import Dial, Output, ShuffleDue
 from chatcore.identity import Identity
-from chatcore.ids import PeerId
-from chatcore.manners import MAX_UNANSWERED
-from chatcore.messages import Disconnect, Neighbor, NeighborReply, Shuffle, ShuffleReply
+from chatcore.ids import LinkId, PeerId, RoomId
+from chatcore.manners import DISCONNECT_BURST, DISCONNECT_PER_S, MAX_UNANSWERED
+from chatcore.membership import ASK_AGAIN_S
+from chatcore.messages import (
+    Disconnect,
+    LinkMessage,
+    Neighbor,
+    NeighborReply,
+    Rooms,
+    Shuffle,
+    ShuffleReply,
+)
+from chatcore.moves import MOVES_BURST
 from chatcore.records import PeerRecord
-from tests.support.core import BOB, CARL, DORA, LOBBY, Playbook, identity, of, sent, signed
+from tests.support.core import BOB, CARL, DORA, LOBBY, TEA, WINE, Playbook, identity, of, sent, signed
 
 
 def record(who: Identity) -> PeerRecord:
@@ -115,3 +127,95 @@ def test_second_acceptance_changes_nothing() -> None:
     assert sent(book.receive(bob, yes()), Disconnect) == []
     assert book.receive(bob, yes()) == []
     assert book.active() == {bob}
+
+
+# What makes us look at our neighbourhoods
+
+
+def refused_in_both_rooms() -> tuple[Playbook, LinkId, LinkId]:
+    """In the lobby and in #wine; BOB and CARL have refused long enough ago to be asked again in both."""
+    book = Playbook(gossip=GossipConfig(full_mesh_below=0))
+    book.settle(book.join("wine"))
+    bob, carl = book.link(BOB, rooms=[LOBBY, WINE]), book.link(CARL, rooms=[LOBBY, WINE])
+    for link in (bob, carl):
+        book.receive(link, no(), NeighborReply(WINE, accepted=False, members=()))
+    book.wait(ASK_AGAIN_S)
+    return book, bob, carl
+
+
+def rooms_asked(outputs: list[Output]) -> set[tuple[LinkId, RoomId]]:
+    return {(link, message.room) for links, message in sent(outputs, Neighbor) for link in links}
+
+
+def test_message_about_one_room_makes_us_look_at_that_room_alone() -> None:
+    book, bob, carl = refused_in_both_rooms()
+
+    assert rooms_asked(book.receive(bob, Disconnect(LOBBY))) == {(carl, LOBBY)}
+    assert rooms_asked(book.receive(bob, Rooms(frozenset([LOBBY])))) == {(carl, WINE)}
+
+
+def test_message_that_is_not_taken_makes_us_look_at_no_room() -> None:
+    book, bob, _ = refused_in_both_rooms()
+
+    assert rooms_asked(book.receive(bob, no())) == set()
+    assert rooms_asked(book.receive(bob, Rooms(frozenset([LOBBY, WINE])))) == set()  # it says nothing new
+    assert len(rooms_asked(book.fire(ShuffleDue()))) == 4
+
+
+def test_disconnect_is_taken_only_so_often_from_one_link() -> None:
+    book = Playbook()
+    bob = book.neighbour(BOB)
+    book.receive(bob, *[Disconnect(LOBBY)] * DISCONNECT_BURST)
+    assert book.active() == set()
+    book.receive(bob, Neighbor(LOBBY, urgent=False))
+
+    book.receive(bob, Disconnect(LOBBY))
+    assert book.active() == {bob}
+    assert book.refused["disconnect_rate"] == 1
+    book.wait(1 / DISCONNECT_PER_S)
+    book.receive(bob, Disconnect(LOBBY))
+    assert book.active() == set()
+
+
+def test_peer_that_moves_too_often_is_believed_at_the_next_shuffle() -> None:
+    book = Playbook()
+    bob = book.neighbour(BOB)
+    elsewhere = frozenset([TEA])
+    moves = [elsewhere, frozenset([LOBBY])] * (MOVES_BURST // 4)
+    assert book.receive(bob, *map(Rooms, moves)) != []
+    assert in_rooms(book, bob) == {LOBBY}
+
+    book.receive(bob, Rooms(elsewhere))
+
+    assert in_rooms(book, bob) == {LOBBY}
+    assert book.refused["rooms_rate"] == 1
+    book.fire(ShuffleDue())
+    assert in_rooms(book, bob) == {TEA}
+    assert book.active() == set()
+
+
+def test_last_word_of_a_peer_that_moved_too_often_counts() -> None:
+    book = Playbook()
+    bob = book.neighbour(BOB)
+    book.receive(bob, *map(Rooms, [frozenset([TEA]), frozenset([LOBBY])] * (MOVES_BURST // 4)))
+    book.receive(bob, Rooms(frozenset([TEA])))
+    book.wait(10.0)
+    book.receive(bob, Rooms(frozenset([LOBBY, WINE])))
+    book.fire(ShuffleDue())
+
+    assert in_rooms(book, bob) == {LOBBY, WINE}
+
+
+@pytest.mark.parametrize("message", [Disconnect(LOBBY), Rooms(frozenset([LOBBY]))], ids=["parting", "moving"])
+def test_flood_of_either_ends_the_link(message: LinkMessage) -> None:
+    book = Playbook()
+    bob = book.link(BOB)
+    book.receive(bob, *[message] * (MOVES_BURST + 110))
+
+    assert book.node.links.get(bob) is None
+
+
+def in_rooms(book: Playbook, link: LinkId) -> frozenset[RoomId]:
+    found = book.node.links.get(link)
+    assert found is not None
+    return found.rooms

@@ -29,7 +29,7 @@ from chatcore.messages import (
 )
 from chatcore.passiveview import MAX_OF_ONE_TELLER, MAX_PASSIVE
 from chatcore.peers import MAX_SPARES, SPARE_AFTER_S
-from chatcore.records import PeerRecord
+from chatcore.records import Named, PeerRecord
 from tests.support.core import (
     ANN,
     BOB,
@@ -458,6 +458,26 @@ def test_spare_that_asks_back_while_it_is_asked_becomes_no_choice() -> None:
     assert len(choices & hood.active) == 4  # one was too many once there were guests
 
 
+@pytest.mark.parametrize("how", ["refuses", "does not answer", "comes again"])
+def test_spare_that_had_a_message_and_was_no_neighbour_may_be_chosen_later(how: str) -> None:
+    hood = Hood()
+    hood.link(*range(1, 7))
+    choices = hood.choose()
+    (spare,) = set(range(1, 7)) - choices
+    assert len(hood.fetched(spare)) == 1
+    if how == "refuses":
+        hood.hear(spare, NeighborReply(LOBBY, accepted=False, members=()))
+    elif how == "comes again":
+        hood.lose(spare)
+        hood.link(spare)
+    hood.lose(min(choices))
+    hood.now += ASK_AGAIN_S
+
+    assert hood.choose() == {spare}
+
+    assert set(hood.membership.chosen) == choices - {min(choices)} | {spare}
+
+
 def test_those_that_had_what_no_neighbour_passed_on_take_the_places_of_guests_only() -> None:
     hood = Hood()
     hood.link(*range(1, 60))
@@ -659,3 +679,19 @@ def test_shuffles_never_come_all_at_once() -> None:
 
     assert all(8.0 <= wait <= 12.0 for wait in waits)
     assert len(waits) == 20
+
+
+def test_member_that_one_room_seeks_is_dialled_no_later_because_another_room_seeks_too() -> None:
+    book = Playbook()
+    book.links(3)
+    dialler = book.node._dialler
+    soon, late = (Named(record, TELLER) for record in records(50, 60))
+    for member in [late] * 6 + [soon]:
+        book.wait(400.0 if member is late else 0.1)
+        assert of(dialler.seek([member], book.now, others=True), Dial)
+        book.handle(DialFailed(member.record.address, Unreachable("no route"), member.record.peer_id))
+
+    first = one(dialler.seek([soon], book.now, others=True), SetTimer)
+
+    assert one(dialler.seek([late], book.now, others=True), SetTimer) == first
+    assert one(dialler.seek([late], book.now, others=False), SetTimer).at > first.at

@@ -29,7 +29,8 @@ from chatcore.events import (
     SetTimer,
     Started,
 )
-from chatcore.messages import MAX_ROOMS, Neighbor, Publish, Rooms
+from chatcore.messages import MAX_ROOMS, Neighbor, Prune, Publish, Rooms
+from chatcore.recent import short_id
 from tests.support.core import (
     BOB,
     CARL,
@@ -38,6 +39,7 @@ from tests.support.core import (
     TEA,
     WINE,
     Playbook,
+    chat,
     lobby,
     of,
     one,
@@ -147,6 +149,23 @@ def test_leave_is_stored_before_it_is_answered_and_told() -> None:
         RoomChanged("wine", joined=False),
     ]
     assert bodies([leaving]) == [Leave()]
+
+
+def test_neighbour_that_wanted_less_is_pushed_all_again_after_leave_and_join() -> None:
+    book = Playbook()
+    book.settle(book.join("wine"))
+    bob, carl = (book.neighbour(who, rooms=[LOBBY, WINE]) for who in (BOB, CARL))
+    first, second, third = (chat(DORA, text, room=WINE) for text in ("one", "two", "three"))
+    book.hear(carl, first)
+    book.receive(bob, Prune((short_id(first.id),)))
+    assert [links for links, _ in sent(book.hear(carl, second), Publish)] == []
+
+    book.settle(book.leave("wine"))
+    outputs = book.settle(book.join("wine"))
+    for link in (bob, carl):
+        book.befriend(link, outputs)
+
+    assert [links for links, _ in sent(book.hear(carl, third), Publish)] == [(bob,)]
 
 
 def test_join_without_links_tells_nobody() -> None:

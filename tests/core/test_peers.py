@@ -622,8 +622,8 @@ def test_link_that_spoke_lately_is_not_pinged() -> None:
     book = Playbook()
     bob, carl = book.link(BOB), book.link(CARL)
     for link in book.node.links:
-        assert link.ping is not None
-        book.receive(link.link, Pong(link.ping))
+        (nonce,) = link.pings
+        book.receive(link.link, Pong(nonce))
     book.wait(3)
     book.receive(carl, Pong(0))
     book.wait(2)
@@ -799,6 +799,75 @@ def test_link_that_is_not_read_is_not_taken_for_silent() -> None:
 
     assert dropped_in(book, 10) == []
     assert dropped_in(book, 5) == [link]
+
+
+def test_link_that_talks_and_answers_no_ping_is_closed_without_blame() -> None:
+    book = Playbook()
+    link = book.link(BOB)
+    assert talked_in(book, link, 55) == []
+    talk(book, link)
+
+    outputs = book.fire(PingDue())
+
+    ((closed, error),) = [(output.link, str(output.error)) for output in of(outputs, CloseLink)]
+    assert (closed, error) == (link, "no ping answered for 60 s")
+    assert book.refused == {}
+    assert book.node.conduct.score(BOB.peer_id, book.now.mono) == 0
+
+
+def test_link_that_is_silent_and_answers_no_ping_is_dropped_once() -> None:
+    book = Playbook()
+    link = book.link(BOB)
+    assert talked_in(book, link, 55) == []
+    book.wait(11)
+
+    outputs = book.fire(PingDue())
+
+    assert [(output.link, output.error.kind) for output in of(outputs, CloseLink)] == [(link, "silent")]
+
+
+def test_link_that_is_not_read_need_not_answer_and_has_the_rest_of_the_time_then() -> None:
+    book = Playbook()
+    link = book.link(BOB)
+    assert talked_in(book, link, 30) == []
+    book.handle(ReadingPaused(link, paused=True))
+    assert dropped_in(book, 120) == []
+    book.handle(ReadingPaused(link, paused=False))
+
+    assert talked_in(book, link, 25) == []
+    assert talked_in(book, link, 5) == [link]
+
+
+def test_late_answer_to_an_old_ping_counts() -> None:
+    book = Playbook()
+    pings = [ping for _, ping in sent(book.link_up(BOB), Ping)]
+    link = book.newest
+    for _ in range(10):
+        talk(book, link)
+        pings += [ping for _, ping in sent(book.fire(PingDue()), Ping)]
+    assert len(pings) == 11
+    book.receive(link, Pong(pings[3].nonce))  # sent 15 s after the first
+
+    found = book.node.links.get(link)
+    assert found is not None
+    assert found.rtt_s == pytest.approx(35.0)
+    assert talked_in(book, link, 25) == []
+    assert talked_in(book, link, 5) == [link]
+
+
+def talk(book: Playbook, link: LinkId) -> None:
+    """Five seconds in which something comes, that is no answer."""
+    book.wait(5)
+    book.receive(link, Pong(0))
+
+
+def talked_in(book: Playbook, link: LinkId, seconds: int) -> list[LinkId]:
+    """Links let go of while one talks and answers no ping."""
+    gone: list[LinkId] = []
+    for _ in range(seconds // 5):
+        talk(book, link)
+        gone += [output.link for output in of(book.fire(PingDue()), CloseLink)]
+    return gone
 
 
 def dropped_in(book: Playbook, seconds: int) -> list[LinkId]:

@@ -603,14 +603,14 @@ def test_slow_pages_end_with_the_session() -> None:
     assert pages <= 1 + reconcile.SESSION_S / (reconcile.ANSWER_S - 1)
 
 
-def test_promised_ids_that_do_not_come_are_counted_and_given_up() -> None:
+def test_promised_ids_that_do_not_come_are_given_up() -> None:
     book = Playbook()
     link = dialled(book)
     question = open_session(book, link)
     book.receive(link, listed(question, spoken(3)))
     outputs = book.receive(link, page(question, []))
     assert not sent(outputs, FetchIds)
-    assert book.node.counters.promises_broken == 3
+    assert book.node.history_of(LOBBY, book.now) == (False, 0)
 
 
 def test_page_with_a_forged_message_ends_the_link() -> None:

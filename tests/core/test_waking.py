@@ -34,8 +34,8 @@ def a_node_that_slept(mono_s: float) -> tuple[Playbook, LinkId, LinkId]:
     book = Playbook()
     bob, carl = book.link(BOB), book.link(CARL)
     for link in book.node.links:
-        assert link.ping is not None
-        book.receive(link.link, Pong(link.ping))
+        (nonce,) = link.pings
+        book.receive(link.link, Pong(nonce))
     book.sleep(3600.0, mono_s=mono_s)
     return book, bob, carl
 
@@ -65,6 +65,14 @@ def test_link_that_does_not_answer_after_a_sleep_is_dropped_at_the_next_pings(mo
     outputs = book.fire(PingDue())
 
     assert [(output.link, output.error.kind) for output in of(outputs, CloseLink)] == [(bob, "silent")]
+
+
+def test_ping_that_was_not_answered_before_the_sleep_drops_nobody() -> None:
+    book = Playbook()
+    book.link(BOB)
+    book.sleep(3600.0, mono_s=3600.0)
+
+    assert of(book.fire(PingDue()), CloseLink) == []
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.2, 1.0])

@@ -7,12 +7,13 @@ import sys
 import pytest
 
 from chatcore.config import GossipConfig, LinkConfig
+from chatcore.events import JoinRoom, RequestId
 from tests.sim import faults
 from tests.sim.__main__ import jobs_of, parse
 from tests.sim.jobs import do_all
 from tests.sim.measure import alive, honest, in_delays, spread_of
 from tests.sim.network import MEAN_DELAY_S, World, WorldConfig
-from tests.sim.overlay import Plan, bring_up, components, eccentricity_s, graph_of
+from tests.sim.overlay import Plan, add_nodes, bring_up, components, eccentricity_s, graph_of
 from tests.sim.report import lines_of
 from tests.sim.rows import ROWS
 from tests.sim.scenario import MESSAGE_BYTES, chat, measured_chat, some_authors
@@ -24,7 +25,13 @@ def small(nodes: int, seed: int = 1, *, through_wire: bool = False) -> World:
 
 
 def trace_of(seed: int) -> str:
-    world = small(20, seed)
+    """Of a network in which everybody is in two rooms and says so, as soon as it is there."""
+    world = World(seed)
+    plan = Plan(20, seed, presence=True, join_s=10.0)
+    for host in add_nodes(world, plan, plan.nodes):
+        started_s = plan.join_s * host.index / plan.nodes
+        world.post(host, JoinRoom(RequestId(1_000_000 + host.index), "wine"), started_s)
+    world.run_for(plan.join_s + 30.0)
     chat(world, some_authors(world, 2, "authors", alive(world)), 2)
     return world.trace
 

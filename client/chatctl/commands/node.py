@@ -92,7 +92,7 @@ def stats_command(told: Invocation) -> None:
     prunes                times a neighbour was asked to push an author no more
     grafts                messages asked for after an announcement
     missing_then_fetched  messages that came only because of that
-    broken_promises       announced, asked for, and not come
+    broken_promises       announced, asked for, and never sent by that peer
     repairs               times a room's history was compared with a peer's
     repaired              messages that came because of that
     repairs_failed        comparisons that the peer did not answer, or wrongly

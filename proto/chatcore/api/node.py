@@ -112,10 +112,10 @@ class Stats(TypedDict):
     first. `messages_forwarded`: copies handed on. `messages_degraded`: copies of which a slow peer was sent
     the id instead. `messages_dropped`: what a full queue did not take. `prunes`: times a neighbour was asked
     to stop pushing an author; `grafts`: messages asked for after an announcement; `missing_then_fetched`:
-    those that came only so; `broken_promises`: those announced that did not come when asked for. `repairs`:
-    times the history of a room was compared with a peer's; `repaired`: messages that came so;
-    `repairs_failed`: of the comparisons, those whose answers did not come or did not fit. `refused`: what was
-    not taken, by reason.
+    those that came only so; `broken_promises`: those announced and asked for that were not sent, though the
+    peer had the question and answered what was asked after it. `repairs`: times the history of a room was
+    compared with a peer's; `repaired`: messages that came so; `repairs_failed`: of the comparisons, those
+    whose answers did not come or did not fit. `refused`: what was not taken, by reason.
     """
 
     messages_sent: int

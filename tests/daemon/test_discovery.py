@@ -18,7 +18,8 @@ from chatd import discovery as discovery_module
 from chatd.discovery import Discovery
 from chatd.doctor.nearby import check_mdns
 from chatd.interfaces import Changes, Interface
-from chatd.servicerecord import Announcement, ServiceRecord
+from chatd.mdns import Listeners, Responder
+from chatd.servicerecord import SERVICE, Announcement, ServiceRecord
 
 DEADLINE_S = 10.0
 LOOPBACK = Interface("lo", 1, (ipaddress.ip_interface("127.0.0.1/8"),))
@@ -307,6 +308,23 @@ async def test_two_of_a_network_find_each_other_and_hear_goodbye() -> None:
             assert first.status() == {"state": "working", "reason": None, "found": 1}
         await ann.until(0)
         assert carl.times == 0
+
+
+async def test_what_a_service_did_not_say_at_first_is_asked_for() -> None:
+    answers: asyncio.Queue[Announcement] = asyncio.Queue()
+    ann = Responder(record(b"a"), 1001, Listeners(heard=answers.put_nowait, gone=lambda _: None))
+    bob_record = record(b"b")
+    bob = Responder(bob_record, 1002, Listeners(heard=lambda _: None, gone=lambda _: None))
+    for one, address in ((bob, "127.0.0.2"), (ann, "127.0.0.1")):
+        await one.open((LOOPBACK,), [address])
+    async with asyncio.timeout(DEADLINE_S):
+        heard = await answers.get()
+        await ann._ask(f"{bob_record.instance}.{SERVICE}")
+        asked = await answers.get()
+        await ann.close()
+        await bob.close()
+    assert (asked.instance, asked.port, asked.addresses) == (bob_record.instance, 1002, ("127.0.0.2",))
+    assert heard.instance == asked.instance
 
 
 def test_daemon_and_chatctl_start_without_the_libraries() -> None:

@@ -1,8 +1,7 @@
-"""Messages that come long after they were said: a few are shown in their order, of many it is told how many.
+"""Messages that come after what was said later: a few are shown in their order, of many it is told how many.
 
 A node that was away gets the newest messages of a room first and then page after page of what was before. On
-a screen each page would stand below what was said after it. Knows times only as numbers it is given; with a
-clock that is ahead, what was said at one moment may be taken for late, and is told a little later.
+a screen each page would stand below what was said after it. Knows times only as numbers it is given.
 """
 
 from dataclasses import dataclass, field
@@ -11,8 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from chatcore.api import Message
 
-LATE_MS = 10_000
-"""Younger than this, a message that stands before one already shown was said at the same moment."""
+MOMENT_MS = 2000
+"""What was said at the same moment may come in any order, and nobody needs to be told so."""
+
+MOMENT_S = 0.3
+"""So long what was said at one moment waits to be put in order; it comes within that, or soon."""
 
 OLD_MS = 600_000
 """As far as clocks may differ (docs/protocol.md). What is older was not said just now, whatever they show."""
@@ -28,39 +30,52 @@ MAX_ROOMS = 4096
 
 @dataclass(slots=True)
 class Late:
-    """What came late in one room: `messages` by time, or none of them where there are more than MAX_SHOWN."""
+    """What came late in one room: `messages` by time, or none of them where there are more than MAX_SHOWN.
+
+    `before`: whether they were said more than a moment before what stands above. `passed`: how many others
+    stand on the screen, at most as many came after them.
+    """
 
     room: str
     count: int = 0
     mentions: int = 0
+    before: bool = False
+    passed: int = 0
     messages: "list[Message]" = field(default_factory=list)
 
 
 class Latecomers:
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}
+        self._passed: dict[str, int] = {}
         self._waiting: dict[str, Late] = {}
         self._first = self._last = 0.0
 
     @property
     def due(self) -> float | None:
         """When to flush; None while nothing waits."""
-        return min(self._first + LONGEST_WAIT_S, self._last + QUIET_S) if self._waiting else None
+        if not self._waiting:
+            return None
+        quiet_s = QUIET_S if any(late.before for late in self._waiting.values()) else MOMENT_S
+        return min(self._first + LONGEST_WAIT_S, self._last + quiet_s)
 
     def passed(self, message: "Message") -> None:
         """It stands on the screen, or was counted."""
         room, said_ms = message["room"], message["time_ms"]
         self._newest[room] = max(self._newest.pop(room, 0), said_ms)
+        self._passed[room] = self._passed.get(room, 0) + 1
         if len(self._newest) > MAX_ROOMS:
-            del self._newest[next(iter(self._newest))]
+            forgotten = next(iter(self._newest))
+            del self._newest[forgotten], self._passed[forgotten]
 
-    def is_late(self, message: "Message", wall_ms: int) -> bool:
-        """Whether it was said a while ago, and before something that has passed."""
-        return message["time_ms"] < min(self._newest.get(message["room"], 0), wall_ms - LATE_MS)
+    def is_late(self, message: "Message") -> bool:
+        """Whether it was said before something that has passed."""
+        return message["time_ms"] < self._newest.get(message["room"], 0)
 
     def is_old(self, message: "Message", wall_ms: int) -> bool:
-        """Whether it is late, or would be if this were not the first of its room."""
-        return self.is_late(message, wall_ms) or message["time_ms"] < wall_ms - OLD_MS
+        """Whether it was not said just now."""
+        said_ms = message["time_ms"]
+        return said_ms < self._newest.get(message["room"], 0) - MOMENT_MS or said_ms < wall_ms - OLD_MS
 
     def has(self, room: str) -> bool:
         """Whether something of this room waits to be told."""
@@ -72,6 +87,7 @@ class Latecomers:
         self._last = now
         late = self._waiting.setdefault(message["room"], Late(message["room"]))
         late.count += 1
+        late.before = late.before or message["time_ms"] < self._newest.get(message["room"], 0) - MOMENT_MS
         late.mentions += names_us
         if late.count <= MAX_SHOWN:
             late.messages.append(message)
@@ -82,12 +98,14 @@ class Latecomers:
         """What waits, by room."""
         waiting, self._waiting = self._waiting, {}
         for late in waiting.values():
+            late.passed = self._passed.get(late.room, 0)
             late.messages.sort(key=_said_ms)  # stable: what came together of one moment is in order already
         return list(waiting.values())
 
     def forget(self) -> None:
         """Another store answers."""
         self._newest.clear()
+        self._passed.clear()
         self._waiting.clear()
 
 

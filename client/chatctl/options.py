@@ -206,9 +206,11 @@ def seconds(value: str) -> float:
 
 def timeout(value: str) -> float:
     """A click type for how long the daemon may take."""
-    number = seconds(value)
+    hint = f"use {MIN_TIMEOUT_S:g} to {MAX_TIMEOUT_S:g}"
+    try:
+        number = seconds(value)
+    except BadUsage as error:
+        raise BadUsage(str(error), hint) from error
     if float(value) == 0:
-        raise BadUsage(
-            "--timeout 0 leaves the daemon no time to answer", f"use {MIN_TIMEOUT_S:g} to {MAX_TIMEOUT_S:g}"
-        )
+        raise BadUsage("--timeout 0 leaves the daemon no time to answer", hint)
     return number

@@ -26,6 +26,12 @@ class Place:
 
         return shlex.join(self.command)
 
+    @property
+    def stop(self) -> str:
+        import shlex  # noqa: PLC0415 - as above
+
+        return shlex.join(["chatctl", *self.command[1:], "stop"])
+
 
 def locate(home: str | None, socket: str | None, variables: Mapping[str, str]) -> Place:
     """Flags before the environment, a socket before a home of the same rank: as the daemon's settings."""

@@ -36,8 +36,7 @@ if TYPE_CHECKING:  # the table's parameter classes would cost every command thei
     from chatctl.latecomers import Late
 
 MAX_MEMBERS_SHOWN = 12
-AFTER_THEM = 60
-"""Messages that a node fetches before older ones (docs/protocol.md), and some that were said meanwhile."""
+SAID_BEFORE = "said before, and only here now:"
 
 
 def short_id(full: str) -> str:
@@ -99,8 +98,13 @@ def late(found: "Late") -> str:
 
 
 def enough(found: "Late") -> int:
-    """How many of the last messages are to be asked for to see these, if little came after them."""
-    return -(-(found.count + AFTER_THEM) // 100) * 100
+    """How many of the last messages are to be asked for to see these."""
+    return -(-(found.count + found.passed) // 100) * 100
+
+
+def history_of(found: "Late") -> str:
+    """The command that shows them."""
+    return f"chatctl history {clean_line(found.room)} -n {enough(found)}"
 
 
 # Pins

@@ -67,6 +67,7 @@ class Stream:
         self._place = place
         self._timeout_s = timeout_s
         self._link: Link | None = None
+        self._linked = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
@@ -110,6 +111,10 @@ class Stream:
     def connected(self) -> bool:
         return self._link is not None
 
+    async def until_connected(self) -> None:
+        """Returns at once while it is."""
+        await self._linked.wait()
+
     async def updates(self) -> AsyncIterator[Update]:
         """Ends when the stream is closed."""
         while (update := await self._updates.get()) is not None:
@@ -150,6 +155,7 @@ class Stream:
         while True:
             failure = await self._serve()
             self._link = None
+            self._linked.clear()
             self._fail_calls(failure)
             await self._updates.put(Away(failure))
             snapshot = await self._reconnect()
@@ -201,6 +207,7 @@ class Stream:
                 await link.close()
             raise
         self._link = link
+        self._linked.set()
         return snapshot
 
     async def _subscribe(self, link: Link) -> "Subscribed":

@@ -71,6 +71,8 @@ def _matching(node: Node, text: str, names: Names) -> list[PeerId]:
             if str(peer_id).startswith(tag.lower()) and _folded(name) == _folded(nick)
         ]
     bearers = [peer_id for peer_id, name in names.items() if text and _folded(name) == _folded(text)]
+    if bearers == [node.identity.peer_id]:
+        raise OwnPeer
     if bearers:
         raise AmbiguousPeer(text, [_label(peer_id, names) for peer_id in sorted(bearers)])
     return []

@@ -75,6 +75,15 @@ def test_export_goes_to_standard_output_a_page_at_a_time(
     assert [json.loads(line)["text"] for line in console.out.splitlines()] == TEXTS
     assert console.chatctl("export") == 0
     assert console.out == exported.read_text()
+    assert console.chatctl("export", "-o", "-") == 0
+    assert console.out == exported.read_text()
+
+
+def test_export_to_a_device_is_left_to_the_shell(console: Console) -> None:
+    assert console.chatctl("export", "-o", "/dev/full") == 3
+    assert console.error == (
+        "chatctl: /dev/full is no file; leave out --output, and let the shell direct it: > /dev/full"
+    )
 
 
 def test_export_does_not_write_over_a_file(console: Console, exported: Path) -> None:

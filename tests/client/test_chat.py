@@ -539,11 +539,13 @@ async def test_history_that_is_fetched_page_by_page_does_not_stand_below_what_wa
     chat: Chat, fake: FakeChatd, screen: FakeScreen
 ) -> None:
     noon_ms = message(1)["data"]["time_ms"]
-    page = [message(seq, f"said {seq}", time_ms=noon_ms - 900 + seq) for seq in range(2, 40)]
+    page = [message(seq, f"said {seq}", time_ms=noon_ms - 9000 + seq) for seq in range(2, 40)]
     await fake.push(message(1, "newest"), *page, message(40, "ann, this is new", time_ms=noon_ms + 1))
     await screen.wait_for("38 older messages came in #lobby; /history 100 shows them in their place")
     assert len(screen.lines) == 3 + 1
-    await fake.push(message(41, "second", time_ms=noon_ms - 5), message(42, "first", time_ms=noon_ms - 6))
+    await fake.push(
+        message(41, "second", time_ms=noon_ms - 5000), message(42, "first", time_ms=noon_ms - 6000)
+    )
     await screen.wait_for("second")
     assert screen.lines[-3] == "-- said before, and only here now:"
     assert [line.rpartition(": ")[2] for line in screen.lines[-2:]] == ["first", "second"]
@@ -798,6 +800,42 @@ async def test_text_that_may_have_been_sent_is_repeated_under_the_same_id(
     await chat.take("once")
     ids = [params["client_id"] for method, params in fake.calls if method == "message.send"]
     assert ids[0] == ids[1] != ids[2]
+
+
+async def test_text_that_came_back_is_another_message_when_it_is_said_again(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    fake.answer = lambda _method, _params: None
+    chat.stream._timeout_s = 0.1
+    with pytest.raises(TimedOut):
+        await chat.take("ok")
+    fake.answer = daemon.answer
+    chat.stream._timeout_s = DEADLINE_S
+    await fake.push(message(1, "ok", author=PEER_ID))
+    await screen.wait_for(": ok")
+    await chat.take("ok")
+    ids = [params["client_id"] for method, params in fake.calls if method == "message.send"]
+    assert ids[0] != ids[1]
+
+
+async def test_links_that_end_with_our_own_daemon_are_not_told(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    lost = {"peer_id": OTHER_ID, "username": "bob", "address": "a:1", "state": "down", "reason": "stopping"}
+    await fake.push({"seq": 1, "topic": "peer", "data": lost})
+    await fake.stop()
+    await screen.wait_for("went away")
+    chat.tell()
+    assert screen.lines == ["-- the daemon went away; waiting for it to come back"]
+
+
+async def test_what_was_said_at_one_moment_is_put_in_order_without_a_word(
+    chat: Chat, fake: FakeChatd, screen: FakeScreen
+) -> None:
+    noon_ms = message(1)["data"]["time_ms"]
+    await fake.push(message(1, "second"), message(2, "first", time_ms=noon_ms - 100))
+    await screen.wait_for("first")
+    assert not [line for line in screen.lines if "said before" in line]
 
 
 async def test_each_of_several_messages_that_may_have_been_sent_keeps_its_id(

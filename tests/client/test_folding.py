@@ -76,3 +76,14 @@ def test_flood_is_told_at_once() -> None:
     for number in range(MAX_WAITING):
         folding.add(moved(f"n{number}", "joined"), 5.0)
     assert folding.due == 5.0
+
+
+def test_links_are_forgotten_when_our_own_end_is_gone() -> None:
+    folding = Folding()
+    folding.add(moved("bob", "joined"), 10.0)
+    folding.add(Movement("", "key of carl", "down", "carl", "lost carl"), 10.0)
+    folding.forget_links()
+    assert len(folding.flush()) == 1
+    folding.add(Movement("", "key of carl", "down", "carl", "lost carl"), 10.0)
+    folding.forget_links()
+    assert folding.due is None

@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from chatctl.latecomers import LATE_MS, LONGEST_WAIT_S, MAX_ROOMS, MAX_SHOWN, OLD_MS, QUIET_S, Latecomers
+from chatctl.latecomers import (
+    LONGEST_WAIT_S,
+    MAX_ROOMS,
+    MAX_SHOWN,
+    MOMENT_MS,
+    MOMENT_S,
+    OLD_MS,
+    QUIET_S,
+    Latecomers,
+)
 from tests.client.fakechatd import message
 
 NOON_MS = 1_772_535_600_000
@@ -18,22 +27,34 @@ def caught_up(newest_ms: int = NOON_MS) -> Latecomers:
     return late
 
 
-def test_late_is_what_was_said_a_while_ago_and_before_something_shown() -> None:
+def test_late_is_what_was_said_before_something_that_passed() -> None:
     late = caught_up()
-    now_ms = NOON_MS + 2 * LATE_MS
-    assert late.is_late(said(NOON_MS - 1), now_ms)
-    assert not late.is_late(said(NOON_MS), now_ms)
-    assert not late.is_late(said(NOON_MS - 1, room="tea"), now_ms)
+    assert late.is_late(said(NOON_MS - 1))
+    assert not late.is_late(said(NOON_MS))
+    assert not late.is_late(said(NOON_MS - 1, room="tea"))
 
 
-def test_what_was_said_at_the_same_moment_is_not_late() -> None:
-    assert not caught_up().is_late(said(NOON_MS - 1), NOON_MS + LATE_MS - 1)
+def test_what_was_said_at_the_same_moment_is_put_in_order_soon_and_without_a_word() -> None:
+    late = caught_up()
+    late.add(said(NOON_MS - MOMENT_MS), 100.0)
+    assert late.due == 100.0 + MOMENT_S
+    late.add(said(NOON_MS - MOMENT_MS - 1, room="tea"), 100.0)
+    assert late.due == 100.0 + MOMENT_S  # the first one of its room
+    (found, _) = late.flush()
+    assert not found.before
+    late.add(said(NOON_MS - MOMENT_MS - 1), 100.0)
+    assert late.due == 100.0 + QUIET_S
+    (found,) = late.flush()
+    assert found.before
 
 
 def test_older_message_that_is_shown_makes_nothing_between_less_late() -> None:
     late = caught_up()
     late.passed(said(NOON_MS - 60_000))
-    assert late.is_late(said(NOON_MS - 30_000), NOON_MS + 60_000)
+    assert late.is_late(said(NOON_MS - 30_000))
+    late.add(said(NOON_MS - 30_000), 0.0)
+    (found,) = late.flush()
+    assert found.passed == 2
 
 
 def test_few_are_given_in_their_order_and_many_as_a_number() -> None:
@@ -53,13 +74,13 @@ def test_few_are_given_in_their_order_and_many_as_a_number() -> None:
 
 
 def test_it_is_told_once_no_more_come_and_in_the_end_anyway() -> None:
-    late = caught_up()
+    late, before = caught_up(), said(NOON_MS - 2 * MOMENT_MS)
     assert late.due is None
-    late.add(said(NOON_MS), 100.0)
+    late.add(before, 100.0)
     assert late.due == 100.0 + QUIET_S
-    late.add(said(NOON_MS), 101.0)
+    late.add(before, 101.0)
     assert late.due == 101.0 + QUIET_S
-    late.add(said(NOON_MS), 100.0 + LONGEST_WAIT_S)
+    late.add(before, 100.0 + LONGEST_WAIT_S)
     assert late.due == 100.0 + LONGEST_WAIT_S
     late.flush()
     assert late.due is None
@@ -69,7 +90,8 @@ def test_old_is_what_no_difference_of_clocks_explains() -> None:
     late = Latecomers()
     assert not late.is_old(said(NOON_MS), NOON_MS + OLD_MS)
     assert late.is_old(said(NOON_MS), NOON_MS + OLD_MS + 1)
-    assert caught_up().is_old(said(NOON_MS - 1), NOON_MS + LATE_MS)
+    assert caught_up().is_old(said(NOON_MS - MOMENT_MS - 1), NOON_MS)
+    assert not caught_up().is_old(said(NOON_MS - MOMENT_MS), NOON_MS)
 
 
 def test_what_waits_is_known_by_its_room_until_it_is_told() -> None:
@@ -86,13 +108,13 @@ def test_another_store_begins_with_nothing() -> None:
     late.add(said(NOON_MS - 1), 0.0)
     late.forget()
     assert late.due is None
-    assert not late.is_late(said(NOON_MS - 1), NOON_MS + LATE_MS)
+    assert not late.is_late(said(NOON_MS - 1))
 
 
 def test_rooms_heard_of_longest_ago_are_forgotten() -> None:
     late = caught_up()
     for number in range(MAX_ROOMS - 1):
         late.passed(said(NOON_MS, room=f"r{number}"))
-    assert late.is_late(said(NOON_MS - 1), NOON_MS + LATE_MS)
+    assert late.is_late(said(NOON_MS - 1))
     late.passed(said(NOON_MS, room="one too many"))
-    assert not late.is_late(said(NOON_MS - 1), NOON_MS + LATE_MS)
+    assert not late.is_late(said(NOON_MS - 1))

@@ -89,5 +89,34 @@ def test_process_is_quiet_when_its_reader_leaves(daemon: Daemon, tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
+def test_line_that_meets_no_daemon_waits_until_it_is_back(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "node").start()
+    with subprocess.Popen(
+        [str(BIN / "chat"), "--home", str(daemon.home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("before\n")
+        process.stdin.flush()
+        while "before" not in process.stdout.readline():
+            pass
+        daemon.kill()
+        while "went away" not in process.stdout.readline():
+            pass
+        process.stdin.write("meanwhile\n")
+        process.stdin.flush()
+        daemon.start()
+        process.stdin.write("after\n")
+        process.stdin.close()
+        assert process.wait(20) == 0
+    assert daemon.texts == ["before", "meanwhile", "after"]
+    daemon.stop()
+
+
 def test_file_works_as_a_pipe_does(daemon: Daemon) -> None:
     assert run(["chat", "--home", str(daemon.home)], stdin=None).returncode == 0  # /dev/null

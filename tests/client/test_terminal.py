@@ -326,6 +326,13 @@ async def test_paste_may_be_edited_before_it_is_sent(person: Person) -> None:
     await person.sees(lambda: person.said() == ["> one\ntwo!"])
 
 
+async def test_colour_code_in_what_is_typed_or_pasted_is_no_mouse(person: Person) -> None:
+    person.type("\x1b[31mred\x1b[0m text")
+    await person.sees(lambda: person.line == "red text")
+    person.type(CTRL_C + pasted("one\x1b[201~two") + "\x1b[31mthree")
+    await person.sees(lambda: person.line.endswith("three"))
+
+
 async def test_paste_stays_in_the_line_while_the_daemon_is_away(person: Person) -> None:
     await person.fake.stop()
     await person.screen.wait_for("went away")

@@ -174,7 +174,9 @@ def own_address(low: Low) -> None:
 
 
 def own_peer(low: Low) -> None:
-    refused(low.daemon, "peer.block", {"peer": low.daemon.call("identity.show")["peer_id"]}, "own_peer")
+    me = low.daemon.call("identity.show")
+    for who in (me["peer_id"], me["username"]):
+        refused(low.daemon, "peer.block", {"peer": who}, "own_peer")
 
 
 def aliases(low: Low) -> None:

@@ -62,6 +62,7 @@ FILE_MODE = 0o600
 def export_command(told: Invocation, room: str | None, output: str | None) -> None:
     """Write messages out, oldest first, each with its author's signature: import takes them back."""
     with contextlib.ExitStack() as stack:
+        output = None if output == "-" else output
         out = told.env.stdout if output is None else stack.enter_context(_new_file(output))
         progress = Progress(told.env.stderr, "exported")
         stack.callback(progress.end)
@@ -105,6 +106,8 @@ def _export(told: Invocation, names: list[str], out: TextIO, progress: Progress)
 def _new_file(path: str) -> Iterator[TextIO]:
     """Appears under its name only when it is whole."""
     unfinished = Path(f"{path}.part")
+    if os.path.lexists(path) and not (Path(path).is_file() or Path(path).is_symlink()):
+        raise BadUsage(f"{path} is no file", "leave out --output, and let the shell direct it: > " + path)
     if os.path.lexists(path):
         raise BadUsage(f"{path} is there already", "choose another name, or remove it first")
     try:

@@ -156,9 +156,13 @@ def _parse(params: str | None) -> dict[str, Any] | list[Any] | None:
         return None
     try:
         parsed = json.loads(params)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadUsage(
             f"the parameters are not JSON: {error}", 'quote them: \'{"name": "value"}\''
+        ) from error
+    except RecursionError as error:
+        raise BadUsage(
+            "the parameters are JSON nested too deep", "no method takes so many brackets"
         ) from error
     if not isinstance(parsed, dict | list):
         raise BadUsage("the parameters are neither a JSON object nor an array", "write {...} or [...]")

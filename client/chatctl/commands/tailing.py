@@ -47,7 +47,7 @@ class Tail:
         """What came in between subscribing and reading the history comes by both ways."""
         if message["room"] != self._room or message["id"] in self._shown:
             return
-        if self._folds and self._late.is_late(message, time.time_ns() // 1_000_000):
+        if self._folds and self._late.is_late(message):
             self._late.add(message, time.monotonic())
             self.in_time.wake()
         else:
@@ -62,8 +62,9 @@ class Tail:
         """What waits to be told, now."""
         for late in self._late.flush():
             if not late.messages:
-                asked = f"chatctl history {late.room} -n {render.enough(late)}"
-                self._told.say(f"{render.late(late)}; {asked} shows them in their place")
+                self._told.say(f"{render.late(late)}; {render.history_of(late)} shows them in their place")
+            elif late.before:
+                self._told.say(render.SAID_BEFORE)
             for message in late.messages:
                 self._print(message)
 

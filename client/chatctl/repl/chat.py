@@ -21,7 +21,7 @@ from chatctl.repl.reading import Reading, Screen
 from chatctl.repl.saying import Saying
 from chatctl.repl.unread import Unread
 from chatctl.repl.view import View, today
-from chatctl.stream import Back, Event, Stream, Update
+from chatctl.stream import Away, Back, Event, Stream, Update
 from chatctl.style import Style
 
 if TYPE_CHECKING:
@@ -214,6 +214,8 @@ class Chat:
                 self.reading.leave(room)
             case Event("gap"):
                 self._stale = True
+            case Away():
+                self.movements.forget_links()
             case Back(snapshot, resumed=False):
                 self._memory.start_over(snapshot["seq"])
                 self.reading.start_over(snapshot["seq"])
@@ -222,6 +224,7 @@ class Chat:
     def _message(self, data: dict[str, Any]) -> None:
         if data["author"] == self.conversation.me["peer_id"]:
             self.echoes.heard(data["id"])
+            self._saying.heard(data["room"], data["text"])
             self.conversation.deliveries.said(data["id"], data.get("state", ""))
         else:
             self.conversation.meet(data["room"], data["author"], data["username"])

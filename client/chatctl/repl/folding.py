@@ -59,6 +59,11 @@ class Folding:
         """Whether something about them waits to be told."""
         return any(movement.peer_id == peer_id for movement in self._waiting)
 
+    def forget_links(self) -> None:
+        """What is told of them says nothing of the peers: it was we who went away."""
+        self._waiting = [movement for movement in self._waiting if movement.where]
+        self._due = self._due if self._waiting else None
+
     def flush(self) -> list[str]:
         """The lines, without marks or colours."""
         waiting, self._waiting, self._due = self._waiting, [], None

@@ -46,6 +46,10 @@ def bindings(deck: Deck) -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         event.current_buffer.newline(copy_margin=False)
 
+    @keys.add(Keys.Vt100MouseEvent, eager=True)
+    def _(_event: KeyPressEvent) -> None:
+        """No mouse was asked for: it is a colour code in a text, which prompt-toolkit takes for one."""
+
     @keys.add("c-o")
     @keys.add("escape", "#")
     def _(_event: KeyPressEvent) -> None:

@@ -23,6 +23,10 @@ class Movements:
         """Whether something about them waits to be told."""
         return self._folding.concerns(peer_id)
 
+    def forget_links(self) -> None:
+        """Our own daemon has gone, and its links with it."""
+        self._folding.forget_links()
+
     def tell(self) -> None:
         """What waits, now."""
         for line in self._folding.flush():

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from chatctl.failures import BadUsage, ClientFailure, ExitStatus, exit_status
+from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, ExitStatus, exit_status
 from chatctl.invocation import Invocation
 from chatctl.repl.hints import hint_of
 from chatctl.repl.linereader import LineReader
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 ECHO_WAIT_S = 2.0
 """After the last line, until our own messages have come back to be shown."""
+
+
+AWAY_S = 60.0
+"""For a daemon that is away, with each line."""
 
 
 class PipeScreen:
@@ -69,16 +73,36 @@ async def run(told: Invocation, chat: "Chat", begin: Callable[[], Awaitable[None
 
 async def _take_all(told: Invocation, chat: "Chat") -> ExitStatus:
     status = ExitStatus.OK
-    lines = LineReader(told.env.stdin)
+    lines, number = LineReader(told.env.stdin), 0
     while not chat.over and (line := await lines.next()) is not None:
+        number += 1
         try:
-            await chat.take(_decoded(line))
+            await _take(chat, _decoded(line))
         except ClientFailure as failure:
             status = exit_status(failure)
+            where = "" if told.env.stdin.isatty() else f"line {number}: "
             hint = hint_of(failure)
-            told.say(f"{failure}; {hint}" if hint else str(failure))
+            told.say(f"{where}{failure}; {hint}" if hint else f"{where}{failure}")
     await _wait_for_echoes(chat)
     return status
+
+
+async def _take(chat: "Chat", line: str) -> None:
+    """Nobody is there to press Enter again, so a daemon that restarts is waited for. Raises ClientFailure."""
+    deadline = asyncio.get_running_loop().time() + AWAY_S
+    while True:
+        try:
+            await chat.take(line)
+        except DaemonUnreachable as failure:
+            if not failure.transient:
+                raise
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await chat.stream.until_connected()
+            except TimeoutError:
+                raise failure from None
+        else:
+            return
 
 
 async def _wait_for_echoes(chat: "Chat") -> None:

@@ -120,7 +120,7 @@ class Reading:
             if not again:
                 found = [message for message in found if not self._visits.has_passed(message["id"])]
             self._show_lines(told(found))
-            for message in found[-1:]:
+            for message in found:
                 self._late.passed(message)
             self._visits.opened(room)
             self.unread.opened(room, max((message["seq"] for message in found), default=0))
@@ -157,7 +157,7 @@ class Reading:
         is_here = data["room"] == self._conversation.room and not self._conversation.to_open
         if not is_here and self._screen.one_room:
             self._count(data)
-        elif self._screen.folds and self._late.is_late(data, self._wall_ms()):
+        elif self._screen.folds and self._late.is_late(data):
             self._late.add(data, self._clock(), names_us=self._names_us(data))
             self.in_time.wake()
         else:

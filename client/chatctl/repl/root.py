@@ -61,7 +61,7 @@ def chat(told: Invocation, room: str | None, *, plain: bool) -> ExitStatus:
         if not starting.is_possible(told.env) or not starting.ask(told.env, failure):
             raise
         pid = starting.start(told.place)
-        told.out(f"-- started chatd, process {pid}; it goes on when you leave, and `chatctl stop` ends it")
+        told.out(f"-- started chatd, process {pid}; it goes on when you leave; `{told.place.stop}` ends it")
         told.flush()
         return asyncio.run(_chat(told, wanted, room, plain=plain))
 

@@ -38,6 +38,10 @@ class Saying:
         self._unsure.pop(said, None)
         return sent
 
+    def heard(self, room: str, text: str) -> None:
+        """A message of our own came back: whoever says the same again means another one."""
+        self._unsure.pop((room, text), None)
+
     def _remember(self, said: tuple[str, str], client_id: str) -> None:
         self._unsure[said] = client_id
         if len(self._unsure) > MAX_UNSURE:

@@ -115,10 +115,16 @@ class View:
     def late(self, late: Late) -> list[str]:
         """What was said before something that stands above."""
         if not late.messages:
-            there = "" if late.room == self._conversation.room else f"/join {late.room} and "
-            least = min(render.enough(late), MAX_PAGE)
-            return [self.note(f"{render.late(late)}; {there}/history {least} shows them in their place")]
-        return [self.note("said before, and only here now:"), *self.messages(late.messages)]
+            return [self.note(f"{render.late(late)}; {self._where_they_are(late)} shows them in their place")]
+        heading = [self.note(render.SAID_BEFORE)] if late.before else []
+        return [*heading, *self.messages(late.messages)]
+
+    def _where_they_are(self, late: Late) -> str:
+        enough = render.enough(late)
+        if enough > MAX_PAGE:
+            return render.history_of(late)
+        there = "" if late.room == self._conversation.room else f"/join {late.room} and "
+        return f"{there}/history {enough}"
 
     def beyond_us(self) -> str:
         """Of what a newer daemon tells."""

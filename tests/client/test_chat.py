@@ -543,9 +543,8 @@ async def test_history_that_is_fetched_page_by_page_does_not_stand_below_what_wa
     await fake.push(message(1, "newest"), *page, message(40, "ann, this is new", time_ms=noon_ms + 1))
     await screen.wait_for("38 older messages came in #lobby; /history 100 shows them in their place")
     assert len(screen.lines) == 3 + 1
-    await fake.push(
-        message(41, "second", time_ms=noon_ms - 5000), message(42, "first", time_ms=noon_ms - 6000)
-    )
+    second = message(41, "second", time_ms=noon_ms - 5000)
+    await fake.push(second, message(42, "first", time_ms=noon_ms - 6000))
     await screen.wait_for("second")
     assert screen.lines[-3] == "-- said before, and only here now:"
     assert [line.rpartition(": ")[2] for line in screen.lines[-2:]] == ["first", "second"]

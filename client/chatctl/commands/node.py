@@ -161,9 +161,7 @@ def _parse(params: str | None) -> dict[str, Any] | list[Any] | None:
             f"the parameters are not JSON: {error}", 'quote them: \'{"name": "value"}\''
         ) from error
     except RecursionError as error:
-        raise BadUsage(
-            "the parameters are JSON nested too deep", "no method takes so many brackets"
-        ) from error
+        raise BadUsage("the parameters are JSON nested too deep", "no method takes that") from error
     if not isinstance(parsed, dict | list):
         raise BadUsage("the parameters are neither a JSON object nor an array", "write {...} or [...]")
     return parsed

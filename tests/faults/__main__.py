@@ -113,7 +113,8 @@ def halves(folder: Path, runs: int | None, seed: int) -> list[Check]:
         (
             f"{found.daemons} daemons that knew one other each, half of them killed",
             (
-                f"one network {found.formed} after the last was ready; four neighbours each {found.settled} later; "
+                f"one network {found.formed} after the last was ready; "
+                f"four neighbours each {found.settled} later; "
                 f"what was left was one again after {found.whole}; "
                 f"a message reached all of it in {found.spread}"
             ),

@@ -28,6 +28,7 @@ def refuse_socket(path: Path) -> bool:
             raise SocketTaken(
                 f"{path} is in the way: it is not a socket", "move it, or choose another with --socket"
             )
+        _try_to_make(path)
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
@@ -38,6 +39,15 @@ def refuse_socket(path: Path) -> bool:
         except ConnectionRefusedError:
             return True
     raise SocketTaken(f"another daemon answers on {path}", "stop it, or choose another socket with --socket")
+
+
+def _try_to_make(path: Path) -> None:
+    """Some folders take no socket, whoever asks. Leaves nothing. Raises OSError."""
+    if not path.parent.is_dir():
+        return  # which is judged with the home
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.bind(str(path))  # nobody can connect: it does not listen
+        path.unlink()
 
 
 def refuse_port(host: str, port: int) -> None:

@@ -240,6 +240,7 @@ def test_first_start_that_is_refused_leaves_nothing(tmp_path: Path, neighbour: D
         refuses("is in the way", "--socket", somebodys),
         refuses("another daemon answers", "--socket", neighbour.socket),
         refuses("others on this machine may replace", "--socket", writable / "s"),
+        refuses("cannot open the socket", "--socket", "/proc/s"),
         refuses("cannot make the folder", "--socket", somebodys / "s"),
         refuses("others on this machine may read", "--db-path", exposed),
         refuses("it is not a folder", "--db-path", somebodys),

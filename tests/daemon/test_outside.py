@@ -136,6 +136,12 @@ def test_socket_that_somebody_answers_is_told(tmp_path: Path) -> None:
     assert check_socket(path).cause == f"{path} is in the way: it is not a socket"
 
 
+def test_folder_that_takes_no_socket_is_told_and_one_that_does_is_left_as_it_was(tmp_path: Path) -> None:
+    assert check_socket(Path("/proc/chatd.sock")).state is State.BROKEN
+    assert check_socket(tmp_path / "chatd.sock").state is State.OK
+    assert list(tmp_path.iterdir()) == []
+
+
 # Stores
 
 

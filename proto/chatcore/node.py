@@ -85,6 +85,7 @@ from chatcore.handover import HandOver
 from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId, PeerId, RoomId
 from chatcore.index import Index, NoOwnLog, OwnLog
+from chatcore.lifecycle import Lifecycle
 from chatcore.links import Link, Links
 from chatcore.messages import (
     Compare,
@@ -116,7 +117,7 @@ from chatcore.names import LOBBY, room_id
 from chatcore.nickname import Nickname
 from chatcore.outbox import Outbox
 from chatcore.own import OwnMessage
-from chatcore.peers import Drop, LinkChange, MadeWay, Peers
+from chatcore.peers import Drop, Peers
 from chatcore.people import People, Person
 from chatcore.records import KnownAddress
 from chatcore.repair import Repair
@@ -244,9 +245,21 @@ class Node:
             counters=self.counters,
             now=now,
         )
-        self._eviction = Eviction(identity.sign(EVICTION_CONTEXT, b""))
+        self._lifecycle = Lifecycle(
+            self.links,
+            rooms=self.rooms,
+            peers=self._peers,
+            dialler=self._dialler,
+            gossip=self._gossip,
+            swarms=self._swarms,
+            search=self._search,
+            repair=self._repair,
+            requests=self._requests,
+            conduct=self.conduct,
+            shunned=self._shunned,
+            eviction=Eviction(identity.sign(EVICTION_CONTEXT, b"")),
+        )
         self.waking = Waking(config.link, now)
-        self._stopping = False
         known = {record.room: record for record in rooms}
         lobby = RoomRecord(room_id(config.network, LOBBY), LOBBY, joined=True)
         self._first_lobby = None if lobby.room in known else lobby
@@ -315,10 +328,10 @@ class Node:
         outputs = self._handle_woken(event, now) if self.waking.handle_input(now) else []
         outputs += self._route(event, now)
         if self.counters.blamed or self.conduct.leaving:
-            outputs += self._judge(now)
+            outputs += self._lifecycle.judge(now)
         if self._shunned.unsettled:
-            outputs += self._drop_shunned(now)
-        if self._swarms.unsettled and not self._stopping:
+            outputs += self._lifecycle.drop_shunned(now)
+        if self._swarms.unsettled and not self._lifecycle.stopping:
             outputs += self._mend(now)
         if self._swarms.met:
             met, self._swarms.met = self._swarms.met, []
@@ -326,9 +339,9 @@ class Node:
         if self._repair.shared or self._repair.served:
             outputs += self._note_spread(now)
         if self._catch_up.noted:
-            outputs += self._catch_up.handle_noted(self._linked_rooms(), now)
+            outputs += self._catch_up.handle_noted(self._lifecycle.linked_rooms(), now)
         if self._outbox.changed:
-            outputs += self._requests.save_states(now, at_once=self._stopping)
+            outputs += self._requests.save_states(now, at_once=self._lifecycle.stopping)
         return outputs
 
     def _mend(self, now: Now) -> list[Output]:
@@ -368,15 +381,15 @@ class Node:
             ):
                 return self._handle_request(event, now)
             case LinkUp():
-                return self._handle_link_up(event, now)
+                return self._lifecycle.handle_link_up(event, now)
             case LinkDown():
-                return self._follow(self._peers.handle_link_down(event, now), now)
+                return self._lifecycle.follow(self._peers.handle_link_down(event, now), now)
             case DialFailed():
-                return self._handle_dial_failed(event, now)
+                return self._lifecycle.handle_dial_failed(event, now)
             case ReadingPaused():
-                return self._handle_paused(event, now)
+                return self._lifecycle.handle_paused(event, now)
             case WritingPaused():
-                return self._handle_writing(event, now)
+                return self._lifecycle.handle_writing(event, now)
             case StrangerRefused():
                 return self._peers.handle_stranger_refused(event, now)
             case Discovered():
@@ -409,11 +422,15 @@ class Node:
         return outputs
 
     def _handle_stop(self, now: Now) -> list[Output]:
-        self._stopping = True
+        self._lifecycle.stopping = True
         self._outbox.handle_stop()
         self._dialler.handle_stop()
         saved = self._dialler.save()
-        return [*saved, *self._swarms.handle_stop(now), *self._follow(self._peers.handle_stop(now), now)]
+        return [
+            *saved,
+            *self._swarms.handle_stop(now),
+            *self._lifecycle.follow(self._peers.handle_stop(now), now),
+        ]
 
     def _handle_woken(self, event: Input, now: Now) -> list[Output]:
         """After a sleep every link is to show that it is alive."""
@@ -424,12 +441,12 @@ class Node:
         return [] if event == pings else self._handle_timer(pings, now)
 
     def _handle_timer(self, event: TimerFired, now: Now) -> list[Output]:
-        if self._stopping:
+        if self._lifecycle.stopping:
             return []
         match event.key:
             case PingDue():
                 proving = self.conduct.handle_ping_due(now)
-                return self._follow(self._peers.handle_ping_due(proving, now), now)
+                return self._lifecycle.follow(self._peers.handle_ping_due(proving, now), now)
             case FeelerDue():
                 return self._feelers.handle_due(now)
             case AddressesDue():
@@ -455,25 +472,28 @@ class Node:
                 return self._swarms.handle_presence_due(now)
             case ShuffleDue():
                 mixed = self._swarms.handle_shuffle_due(now)
-                return [*mixed, *self._follow(self._peers.retire_spares(self._swarms.active, now), now)]
+                return [
+                    *mixed,
+                    *self._lifecycle.follow(self._peers.retire_spares(self._swarms.active, now), now),
+                ]
             case RepairDue():
                 return self._repair.handle_due(now)
             case ServeDue():
                 return self._repair.handle_serve_due(now)
             case CatchUpDue():
-                return self._catch_up.handle_due(self._linked_rooms(), now)
+                return self._catch_up.handle_due(self._lifecycle.linked_rooms(), now)
             case _:
                 assert_never(event.key)
 
     def _handle_request(self, event: Request, now: Now) -> list[Output]:
-        if self._stopping:
+        if self._lifecycle.stopping:
             return [Rejected(event.request, Stopping())]
         if isinstance(event, SendText) and self._catch_up.waiting:
-            return [Rejected(event.request, self._catch_up.refusal(self._linked_rooms()))]
+            return [Rejected(event.request, self._catch_up.refusal(self._lifecycle.linked_rooms()))]
         if isinstance(event, Connect):
             return self._dialler.handle_connect(event, now)
         if isinstance(event, EndLink):
-            return self._handle_end_link(event, now)
+            return self._lifecycle.handle_end_link(event, now)
         if isinstance(event, Rename):
             return self._handle_rename(event, now)
         return self._requests.handle(event, now)
@@ -488,91 +508,6 @@ class Node:
         if not changed:
             return [reply]
         return [reply, Renamed(self.username), *self._swarms.handle_renamed(now)]
-
-    def _handle_end_link(self, event: EndLink, now: Now) -> list[Output]:
-        peer_id = event.peer_id
-        if event.address is not None:
-            found = [link for link in self.links if event.address in (link.dialled, link.address)]
-            peer_id = found[0].peer_id if found else None
-        link = None if peer_id is None else self.links.to(peer_id)
-        if link is not None:
-            self._shunned.part(link.peer_id, link.home, now.mono)
-        return self._dialler.handle_end_link(event, link)
-
-    # Conduct
-
-    def _judge(self, now: Now) -> list[Output]:
-        discouraged = self.conduct.judge(now)
-        return [self._requests.discourage(discouraged)] if discouraged else []
-
-    def _drop_shunned(self, now: Now) -> list[Output]:
-        """Links to those whom we do not link with any more; nor are others told of them by us."""
-        self._shunned.unsettled = False
-        outputs: list[Output] = []
-        for link in list(self.links):
-            refusal = self._shunned.refusal(link.peer_id, now.mono)
-            if refusal is not None:
-                outputs += self._drop(link, refusal, now)
-        for peer_id in self._shunned.peer_ids(now.mono):
-            self._swarms.handle_dead(peer_id)
-        return outputs
-
-    # Links
-
-    def _handle_link_up(self, event: LinkUp, now: Now) -> list[Output]:
-        outputs = self._make_way(now) if self._peers.needs_place(event, now) else []
-        outputs += self._follow(self._peers.handle_link_up(event, now), now)
-        link = self.links.get(event.link)
-        if link is not None:
-            outputs += self._swarms.handle_link_up(link, event.told, now)
-        return outputs
-
-    def _make_way(self, now: Now) -> list[Output]:
-        """For a caller, by letting go of another; neither of whom we dialled nor of a neighbour we chose."""
-        chosen = self._swarms.chosen
-        callers = [link for link in self.links if not link.outbound and link.link not in chosen]
-        scores = {link.peer_id: self.conduct.score(link.peer_id, now.mono) for link in callers}
-        link = self._eviction.make_way(callers, scores, now.mono)
-        return [] if link is None else self._drop(link, MadeWay(), now)
-
-    def _linked_rooms(self) -> dict[RoomId, str]:
-        """Those of ours in which a member is linked, with their names."""
-        linked = {room for link in self.links for room in link.rooms}
-        return {room.id: room.name for room in self.rooms.values() if room.id in linked}
-
-    def _follow(self, change: LinkChange, now: Now) -> list[Output]:
-        """Let every machine know of the links that are no more."""
-        outputs = change.outputs
-        for link in change.gone:
-            self._gossip.handle_link_gone(link.link)
-            self.conduct.handle_link_gone(link)
-            self._search.handle_link_gone(link.link)
-            self._swarms.handle_link_gone(link)
-            if not self._stopping:
-                outputs = [*outputs, *self._repair.handle_link_gone(link.link, now)]
-        return outputs
-
-    def _drop(self, link: Link, error: RemoteError, now: Now, *, farewell: bool = True) -> list[Output]:
-        return self._follow(self._peers.drop(link, error, now, farewell=farewell), now)
-
-    def _handle_dial_failed(self, event: DialFailed, now: Now) -> list[Output]:
-        # Who was to be there, by its own word: who is known to live there may be somebody else, and well.
-        peer_id = event.expected or self._dialler.peer_at(event.address)
-        if peer_id is not None:
-            self._swarms.handle_dead(peer_id)
-        return self._dialler.handle_dial_failed(event, now)
-
-    def _handle_paused(self, event: ReadingPaused, now: Now) -> list[Output]:
-        link = self.links.get(event.link)
-        if link is not None:
-            self.links.handle_paused(link, now.mono, paused=event.paused)
-            self.conduct.handle_paused(event.link)
-        return []
-
-    def _handle_writing(self, event: WritingPaused, now: Now) -> list[Output]:
-        if self._stopping or self.links.get(event.link) is None:
-            return []
-        return self._repair.handle_writing(event.link, now, paused=event.paused)
 
     # Messages of others
 
@@ -597,13 +532,13 @@ class Node:
                 try:
                     outputs += self._on_message(link, message, now)
                 except (Malformed, ForgedRecord) as error:
-                    outputs += self._drop(link, error, now)
+                    outputs += self._lifecycle.drop(link, error, now)
         if publishes:
             self.conduct.on_publishes(link.link, publishes)
             try:
                 outputs += self._gossip.on_publishes(link, publishes, now)
             except Malformed as error:
-                outputs += self._drop(link, error, now)
+                outputs += self._lifecycle.drop(link, error, now)
         return outputs
 
     def _on_message(self, link: Link, message: LinkMessage, now: Now) -> list[Output]:
@@ -634,7 +569,7 @@ class Node:
             case Rooms(rooms):
                 return self._swarms.on_rooms(link, rooms, now)
             case Goodbye(reason):
-                return self._drop(link, ClosedByPeer(reason), now, farewell=False)
+                return self._lifecycle.drop(link, ClosedByPeer(reason), now, farewell=False)
             case _:
                 return self._peers.on_message(link, message, now)
 
@@ -663,4 +598,4 @@ class Node:
         if link is None:
             self.counters.refused[error.kind] += 1
             return []
-        return [Notice("forged_message", link.address, error), *self._drop(link, error, now)]
+        return [Notice("forged_message", link.address, error), *self._lifecycle.drop(link, error, now)]

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from chatcore.config import GossipConfig, LinkConfig, NodeConfig, PresenceConfig
+from chatcore.events import ShuffleDue
 from chatcore.ids import LinkId
 from tests.sim.hosts import Host, address_of, rng_for
 from tests.sim.network import World, WorldConfig
@@ -77,6 +78,14 @@ def active_links(host: Host) -> Iterable[LinkId]:
     """Whom a node hands messages to in its first room."""
     rooms = list(host.node.rooms.values()) if host.node else []
     return rooms[0].active if rooms else []
+
+
+def end_mixing(world: World) -> None:
+    """From now on nobody swaps a choice for another of its own: what is lost then was taken."""
+    for host in world.hosts:
+        host.timers.pop(ShuffleDue(), None)
+        for room in host.node.rooms.values() if host.node else ():
+            room._membership._swapping = False
 
 
 def chosen_links(host: Host) -> set[LinkId]:

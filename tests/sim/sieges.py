@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-from chatcore.events import ShuffleDue
 from chatcore.membership import URGENT_EVERY_S
 from chatcore.messages import SHORT_ID_BYTES, Ihave, Neighbor, NeighborReply
 from tests.sim.attackers import LOBBY, Attacker
 from tests.sim.hosts import Host
 from tests.sim.network import World
-from tests.sim.overlay import Plan, active_links, bring_up, chosen_links
+from tests.sim.overlay import Plan, active_links, bring_up, chosen_links, end_mixing
 from tests.sim.results import Result, one_trace
 
 NODES = 30
@@ -43,8 +42,7 @@ def begged(world: World, plan: Plan) -> Result:
     for number in range(SIEGES):
         if number:
             world = bring_up(replace(plan, seed=plan.seed + number))
-        for host in world.hosts:
-            host.timers.pop(ShuffleDue(), None)
+        end_mixing(world)
         victim = world.hosts[number % NODES]
         before = chosen_links(victim)
         siege = _Siege(world, victim)

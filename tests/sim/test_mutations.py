@@ -10,7 +10,7 @@ import pytest
 
 from chatcore.broadcast import Broadcast, RttOf
 from chatcore.config import GossipConfig
-from chatcore.events import Output, Priority, Send, ShuffleDue
+from chatcore.events import Output, Priority, Send
 from chatcore.ids import LinkId
 from chatcore.links import Link
 from chatcore.membership import URGENT_EVERY_S, Membership, Neighbour
@@ -20,7 +20,7 @@ from tests.sim.attackers import LOBBY, Attacker
 from tests.sim.hosts import Host
 from tests.sim.measure import Spread, alive, honest, spread_of
 from tests.sim.network import World
-from tests.sim.overlay import Plan, active_links, bring_up, chosen_links, components, graph_of
+from tests.sim.overlay import Plan, active_links, bring_up, chosen_links, components, end_mixing, graph_of
 from tests.sim.results import mean
 from tests.sim.scenario import chat, some_authors
 
@@ -124,8 +124,7 @@ def choices_lost() -> int:
     """Strangers beg some nodes in turn for a neighbour's place, often enough to push one out every time."""
     # Mixed first, so that nobody is left with nothing but choices; and not later: a choice gone is lost.
     world = bring_up(Plan(NODES, SEED, join_s=10.0, settle_s=90.0))
-    for host in world.hosts:
-        host.timers.pop(ShuffleDue(), None)
+    end_mixing(world)
     lost = 0
     for number, victim in enumerate(world.hosts[:VICTIMS]):
         before = chosen_links(victim)

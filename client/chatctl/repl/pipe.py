@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, ExitStatus, exit_status
+from chatctl.failures import BadUsage, ClientFailure, DaemonUnreachable, ExitStatus, OutputFailed, exit_status
 from chatctl.invocation import Invocation
 from chatctl.repl.hints import hint_of
 from chatctl.repl.linereader import LineReader
@@ -78,6 +78,8 @@ async def _take_all(told: Invocation, chat: "Chat") -> ExitStatus:
         number += 1
         try:
             await _take(chat, _decoded(line))
+        except OutputFailed:
+            raise  # of no line, and no other would be seen
         except ClientFailure as failure:
             status = exit_status(failure)
             where = "" if told.env.stdin.isatty() else f"line {number}: "

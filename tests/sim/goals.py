@@ -100,6 +100,7 @@ FIGURES = (
     Figure("poison", "dials_1", "50,000 poisoned addresses of 1 group: of dials", "%", _all(10), digits=1),
     Figure("poison", "dials_4", "  of 4 groups", "%", _all(27), digits=1),
     Figure("poison", "dials_16", "  of 16 groups", "%", _all(45), digits=1),
+    Figure("forged", "let_go", "10,000 forged requests: neighbours that let go of it", "", digits=0),
     Figure("forged", "requests", "10,000 forged requests: sent", "", digits=0),
     Figure("forged", "answered", "10,000 forged requests: answered", "", digits=0),
 )

@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+from chatcore.clock import Now
+from chatcore.events import Input, Output, Send
+from chatcore.ids import LinkId
 from chatcore.membership import URGENT_EVERY_S
-from chatcore.messages import SHORT_ID_BYTES, Ihave, Neighbor, NeighborReply
+from chatcore.messages import SHORT_ID_BYTES, Disconnect, Ihave, Neighbor, NeighborReply
 from tests.sim.attackers import LOBBY, Attacker
 from tests.sim.hosts import Host
 from tests.sim.network import World
@@ -38,16 +41,20 @@ def small_world(plan: Plan) -> Plan:
 
 def begged(world: World, plan: Plan) -> Result:
     """Once in each of many small worlds, of which `world` is the first."""
-    events, lost, requests, answered, taken, traces = 0, 0, 0, 0, 0.0, []
+    events, lost, let_go, requests, answered, taken, traces = 0, 0, 0, 0, 0, 0.0, []
     for number in range(SIEGES):
         if number:
             world = bring_up(replace(plan, seed=plan.seed + number))
         end_mixing(world)
         victim = world.hosts[number % NODES]
         before = chosen_links(victim)
+        watch = Watch(victim)
         siege = _Siege(world, victim)
         siege.run()
-        lost += len(before.difference(active_links(victim)))
+        gone = before.difference(active_links(victim))
+        taken_away = {link for link in gone if link in watch.given_up or link not in victim.ends}
+        lost += len(taken_away)
+        let_go += len(gone) - len(taken_away)
         strangers = {attacker.host for attacker in siege.all}
         active = [victim.ends[link].other.host in strangers for link in active_links(victim)]
         taken = max(taken, sum(active) / max(1, len(active)))
@@ -57,11 +64,30 @@ def begged(world: World, plan: Plan) -> Result:
         traces.append(world.trace)
     figures = {
         "lost": lost,
+        "let_go": let_go,
         "taken": 100 * taken,
         "requests": requests / SIEGES,
         "answered": answered / SIEGES,
     }
     return Result(figures, events=events, trace=one_trace(traces))
+
+
+class Watch:
+    """Runs a host's node, and hears which neighbours it lets go of. A neighbour may let go of it, too: honest
+    nodes ask each other urgently when the news of a siege reaches them late."""
+
+    def __init__(self, victim: Host) -> None:
+        assert victim.node is not None
+        self._node = victim.node
+        self.given_up: set[LinkId] = set()
+        victim.machine = self
+
+    def handle(self, event: Input, now: Now) -> list[Output]:
+        outputs = self._node.handle(event, now)
+        for output in outputs:
+            if isinstance(output, Send) and isinstance(output.message, Disconnect):
+                self.given_up.update(output.links)
+        return outputs
 
 
 class _Siege:

@@ -1,13 +1,13 @@
-"""Keeping histories whole: whom to compare ours with and when, and what is fetched once at a time.
+"""Keeping histories whole: whom to compare ours with, and what is fetched once at a time.
 
 Joins reconcile, which finds the differences with one peer, and gossip, which checks what comes of them like
-any other message. Remembers of a peer only how soon to ask it again.
+any other message. When a peer is asked again the agenda knows.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
+from chatcore.agenda import LOOK_AGAIN_S, Agenda, Key
 from chatcore.catchup import CatchUp
 from chatcore.clock import Now
 from chatcore.config import GossipConfig
@@ -50,26 +50,6 @@ MAX_SESSIONS = 16
 STAGGER_S = 0.25
 """A new link waits up to so long: the links of a node that just started do not all ask at once."""
 
-FRUITLESS_S = 1.0
-FRUITLESS_MOST_S = 30.0
-"""Before a peer is asked again that differs and had nothing for us: twice as long each time."""
-
-LOOK_AGAIN_S = 2.0
-"""After something was left to another session."""
-
-BAD_PAUSE_S = 60.0
-"""Before a peer is asked again whose answers did not come, or did not fit."""
-
-Key = tuple[LinkId, RoomId]
-
-
-@dataclass(slots=True)
-class _Pace:
-    """When a peer may be asked again about a room, and how often in a row it had nothing for us."""
-
-    not_before: float
-    fruitless: int = 0
-
 
 class Repair:
     def __init__(
@@ -93,8 +73,7 @@ class Repair:
         self._counters = counters
         self._rng = rng
         self._sessions: dict[Key, Session] = {}
-        self._due: dict[Key, float] = {}
-        self._paces: dict[Key, _Pace] = {}
+        self._agenda = Agenda()
         self._serving = Serving(index)
         self._serve_at: float | None = None
         self._tokens: dict[LinkId, int] = {}
@@ -128,7 +107,7 @@ class Repair:
             if room in self._rooms and {item.link for item, _ in met}.issuperset(self._rooms[room].linked):
                 self._whole.discard(room)  # nobody was linked, and something may have been said
             if link.outbound or self._catch_up.waiting:
-                self._plan((link.link, room), now.mono + self._rng.uniform(0.0, STAGGER_S))
+                self._agenda.plan((link.link, room), now.mono + self._rng.uniform(0.0, STAGGER_S))
         return self._go_on(now)
 
     def handle_due(self, now: Now) -> list[Output]:
@@ -143,35 +122,26 @@ class Repair:
             for room in self._rooms.values():
                 members = room.linked
                 if members:
-                    self._plan((self._rng.sample(members, 1)[0], room.id), now.mono)
+                    self._agenda.plan((self._rng.sample(members, 1)[0], room.id), now.mono)
         return self._go_on(now)
 
     def _put_off_round(self, mono: float) -> None:
         self._round_at = mono + self._config.repair_every_s * self._rng.uniform(0.8, 1.2)
 
-    def _plan(self, key: Key, at: float) -> None:
-        self._due[key] = min(at, self._due.get(key, at))
-
-    def _due_at(self, key: Key) -> float:
-        """Its pace may have changed since it was planned."""
-        pace = self._paces.get(key)
-        return self._due[key] if pace is None else max(self._due[key], pace.not_before)
-
     def _go_on(self, now: Now) -> list[Output]:
         """Open what is due, and come back for the rest."""
         outputs: list[Output] = []
-        for key in [key for key in self._due if self._due_at(key) <= now.mono]:
+        for key in self._agenda.due(now.mono):
             if key not in self._sessions and len(self._sessions) < MAX_SESSIONS:
-                del self._due[key]
+                self._agenda.take(key)
                 outputs += self._open(key, now)
         return outputs + self._come_back(now)
 
     def _come_back(self, now: Now) -> list[Output]:
-        waiting = [] if len(self._sessions) >= MAX_SESSIONS else self._due
-        times = [self._due_at(key) for key in waiting if key not in self._sessions]
-        times += [at for turns in self._turns.values() if (at := turns.due()) is not None]
+        times = [at for turns in self._turns.values() if (at := turns.due()) is not None]
         times += [at for item in self._sessions.values() if (at := item.due()) is not None]
-        at = min([*times, self._round_at])
+        planned = self._agenda.next_at(self._sessions) if len(self._sessions) < MAX_SESSIONS else None
+        at = min([*times, self._round_at, *([] if planned is None else [planned])])
         if self._timer_at is not None and now.mono < self._timer_at <= at:
             return []
         self._timer_at = at
@@ -228,26 +198,23 @@ class Repair:
         """Who brought something shows that others may lack it, or have more."""
         key, mono = (session.link, session.room), now.mono
         self._forget(session, mono)
-        pace = self._paces.setdefault(key, _Pace(mono))
         put_off = session.put_off or session.waits
         if put_off and not session.brought:
-            pace.not_before = mono + LOOK_AGAIN_S  # it had something for us
+            self._agenda.note_put_off(key, mono)
         elif session.brought or not session.differed:
-            pace.fruitless, pace.not_before = 0, mono
+            self._agenda.note_useful(key, mono)
         else:
-            pause = min(FRUITLESS_MOST_S, FRUITLESS_S * 2**pace.fruitless)
-            pace.fruitless, pace.not_before = min(pace.fruitless + 1, 16), mono + pause
+            self._agenda.note_fruitless(key, mono)
             if session.is_useless:
-                self._plan(key, mono)  # there is more, which may be of use
+                self._agenda.plan(key, mono)  # there is more, which may be of use
         if session.brought:
             for link in self._rooms[session.room].active if session.room in self._rooms else ():
-                if link != session.link:
-                    self._plan((link, session.room), mono)
-            if session.left:
-                self._plan(key, mono)
-                self._let_another_fill(session, mono)
+                if link != session.link and not self._turns_of(session.room).is_engaged(link):
+                    self._agenda.plan((link, session.room), mono)
+            if session.left and not session.waits and not self._let_another_fill(session, mono):
+                self._agenda.plan(key, mono)
         if put_off:
-            self._plan(key, mono + LOOK_AGAIN_S)
+            self._agenda.plan(key, mono + LOOK_AGAIN_S)
         self._wake(session.room, mono)
         others = [item for item in self._sessions.values() if item.room == session.room]
         if session.is_complete:
@@ -257,28 +224,31 @@ class Repair:
         if session.is_complete and not any(item.own for item in [session, *others]):
             self._catch_up.note_whole(session.room)
         if session.lacked and self._catch_up.waiting:
-            self._plan(key, mono)  # until there is nothing left to find
+            self._agenda.plan(key, mono)  # until there is nothing left to find
 
-    def _let_another_fill(self, session: Session, mono: float) -> None:
-        """Whoever was asked for as much as one session may bring comes again after somebody else."""
+    def _let_another_fill(self, session: Session, mono: float) -> bool:
+        """Whoever was asked for as much as one session may bring comes again after somebody else, if there is
+        anybody."""
         turns, room = self._turns_of(session.room), self._rooms.get(session.room)
-        if room is None or turns.next_in_line() is not None:
-            return
-        others = [link for link in room.linked if link != session.link and self._may_ask(link, room.id, mono)]
-        if others:
-            (other,) = self._rng.sample(others, 1)
-            turns.wait(other)
-
-    def _may_ask(self, link: LinkId, room: RoomId, mono: float) -> bool:
-        pace = self._paces.get((link, room))
-        return pace is None or pace.not_before <= mono
+        if room is None:
+            return False
+        if turns.next_in_line() is None:
+            others = [
+                link
+                for link in room.linked
+                if link != session.link and self._agenda.may_ask((link, room.id), mono)
+            ]
+            if not others:
+                return False
+            turns.wait(*self._rng.sample(others, 1))
+        turns.wait(session.link)
+        return True
 
     def _wake(self, room: RoomId, mono: float) -> None:
         """The turn to fill is free: whoever waits longest is asked now."""
         link = self._turns_of(room).next_in_line()
         if link is not None and (link, room) not in self._sessions:
-            self._paces.setdefault((link, room), _Pace(mono)).not_before = mono
-            self._plan((link, room), mono)
+            self._agenda.plan_at_once((link, room), mono)
 
     def _turns_of(self, room: RoomId) -> Turns:
         return self._turns.setdefault(room, Turns())
@@ -287,7 +257,7 @@ class Repair:
         self._counters.repairs_failed += 1
         self._counters.blame(session.link, why)
         self._forget(session, now.mono)
-        self._paces[session.link, session.room] = _Pace(now.mono + BAD_PAUSE_S)
+        self._agenda.note_bad((session.link, session.room), now.mono)
         self._wake(session.room, now.mono)
         self._ask_another(session, now)
 
@@ -296,7 +266,7 @@ class Repair:
         room = self._rooms.get(session.room)
         others = [link for link in room.linked if link != session.link] if room else []
         if others and (session.differed or session.left or session.comparing):
-            self._plan((self._rng.sample(others, 1)[0], session.room), now.mono)
+            self._agenda.plan((self._rng.sample(others, 1)[0], session.room), now.mono)
 
     def _forget(self, session: Session, mono: float) -> None:
         self._sessions.pop((session.link, session.room), None)
@@ -372,7 +342,7 @@ class Repair:
         asking = session is not None and session.rounds == 1 and bool(session.comparing)
         if asking or not any(reply.answers):
             return []
-        self._plan((link, room), now.mono)
+        self._agenda.plan((link, room), now.mono)
         return self._go_on(now)
 
     def _room_of(self, link: Link, tag: bytes) -> RoomId | None:
@@ -483,9 +453,7 @@ class Repair:
     def handle_link_gone(self, link: LinkId, now: Now) -> list[Output]:
         self._serving.handle_link_gone(link)
         self._tokens.pop(link, None)
-        for table in (self._due, self._paces):
-            for key in [key for key in table if key[0] == link]:
-                del table[key]
+        self._agenda.forget(link)
         for turns in self._turns.values():
             turns.release(link, now.mono, waits=False)
         lost = [item for item in self._sessions.values() if item.link == link]

@@ -1,8 +1,9 @@
 """chatd with the one fault the split test is there to find: it never compares its history with a peer's."""
 
+from chatcore.agenda import Key
 from chatcore.clock import Now
 from chatcore.events import Output
-from chatcore.repair import Key, Repair
+from chatcore.repair import Repair
 from chatd.main import main
 
 

@@ -13,12 +13,24 @@ import msgpack
 from chatcore.addresses import host_bytes, host_of
 from chatcore.envelopes import MAX_PAYLOAD_BYTES, message_id
 from chatcore.errors import Malformed
+from chatcore.fields import (
+    bound_of,
+    field_at,
+    ids_of,
+    int_at,
+    list_at,
+    records_at,
+    room_of,
+    rooms_at,
+    short_id_of,
+    short_ids_of,
+    sized,
+    text_of,
+)
 from chatcore.frames import MAX_FRAME_BYTES
 from chatcore.identity import SIGNATURE_BYTES
-from chatcore.ids import DIGEST_BYTES, MessageId, RoomId
 from chatcore.messages import (
     FINGERPRINT_BYTES,
-    MAX_BOUND_BYTES,
     MAX_CAPABILITIES,
     MAX_CAPABILITY_BYTES,
     MAX_COMPARED_RANGES,
@@ -33,14 +45,11 @@ from chatcore.messages import (
     MAX_PEER_RECORDS,
     MAX_REASON_BYTES,
     MAX_REFUSED_REASON,
-    MAX_ROOMS,
     MAX_ROSTER_WORDS,
-    MAX_SHORT_IDS,
     MAX_TOKEN,
     MAX_USER_AGENT_BYTES,
     MAX_WALL_MS,
     ROOM_TAG_BYTES,
-    SHORT_ID_BYTES,
     Compare,
     Compared,
     Disconnect,
@@ -81,7 +90,7 @@ from chatcore.messages import (
     UnknownMessage,
 )
 from chatcore.names import MAX_NETWORK_BYTES, MAX_PORT, MAX_USERNAME_BYTES
-from chatcore.records import PeerRecord, open_record
+from chatcore.records import PeerRecord
 from chatcore.wire import pack, unpack_array
 
 NOISE_TAG_BYTES = 16
@@ -296,93 +305,29 @@ def _decode_publish(item: list[Any]) -> Publish:
     return Publish(hops, message_id(payload), payload, signature)
 
 
-def _int(item: list[Any], index: int, most: int) -> int:
-    value = item[index] if index < len(item) else None
-    if type(value) is not int or not 0 <= value <= most:
-        raise Malformed(f"field {index} of message type {item[0]} is not a number up to {most}")
-    return value
-
-
 def _wall_ms(item: list[Any]) -> int | None:
-    return _int(item, 2, MAX_WALL_MS) if len(item) > 2 else None
-
-
-def _str(value: Any, most: int) -> str:
-    if type(value) is not str or len(value.encode()) > most:
-        raise Malformed(f"a text that is none, or over {most} bytes")
-    return value
-
-
-def _list(item: list[Any], index: int, most: int) -> list[Any]:
-    value = item[index] if index < len(item) else None
-    if type(value) is not list or len(value) > most:
-        raise Malformed(f"field {index} of message type {item[0]} is not a list of at most {most}")
-    return value
-
-
-def _field(item: list[Any], index: int) -> Any:
-    return item[index] if index < len(item) else None
-
-
-def _rooms(item: list[Any], index: int) -> frozenset[RoomId]:
-    return frozenset(RoomId(_digest(value)) for value in _list(item, index, MAX_ROOMS))
-
-
-def _digest(value: Any) -> bytes:
-    if type(value) is not bytes or len(value) != DIGEST_BYTES:
-        raise Malformed(f"an id that is not {DIGEST_BYTES} bytes")
-    return value
+    return int_at(item, 2, MAX_WALL_MS) if len(item) > 2 else None
 
 
 def _decode_hello(item: list[Any]) -> Hello:
-    username = _str(_field(item, 6), MAX_USERNAME_BYTES)
+    username = text_of(field_at(item, 6), MAX_USERNAME_BYTES)
     if not username:
         raise Malformed("a hello without a username")
     return Hello(
-        minor=_int(item, 1, MAX_MINOR),
-        capabilities=tuple(_str(value, MAX_CAPABILITY_BYTES) for value in _list(item, 2, MAX_CAPABILITIES)),
-        network=_str(_field(item, 3), MAX_NETWORK_BYTES),
-        user_agent=_str(_field(item, 4), MAX_USER_AGENT_BYTES),
-        listen_port=_int(item, 5, MAX_PORT),
+        minor=int_at(item, 1, MAX_MINOR),
+        capabilities=tuple(
+            text_of(value, MAX_CAPABILITY_BYTES) for value in list_at(item, 2, MAX_CAPABILITIES)
+        ),
+        network=text_of(field_at(item, 3), MAX_NETWORK_BYTES),
+        user_agent=text_of(field_at(item, 4), MAX_USER_AGENT_BYTES),
+        listen_port=int_at(item, 5, MAX_PORT),
         username=username,
-        rooms=_rooms(item, 7),
+        rooms=rooms_at(item, 7),
     )
 
 
-def _records(item: list[Any], index: int, most: int = MAX_PEER_RECORDS) -> tuple[PeerRecord, ...]:
-    return tuple([_peer_record(value) for value in _list(item, index, most)])
-
-
-def _short_ids(item: list[Any]) -> tuple[bytes, ...]:
-    joined = _field(item, 1)
-    if (
-        type(joined) is not bytes
-        or len(joined) % SHORT_ID_BYTES
-        or not 0 < len(joined) <= MAX_SHORT_IDS * SHORT_ID_BYTES
-    ):
-        raise Malformed(f"message type {item[0]} without its ids")
-    return tuple([joined[at : at + SHORT_ID_BYTES] for at in range(0, len(joined), SHORT_ID_BYTES)])
-
-
-def _short_id(item: list[Any]) -> bytes:
-    value = _field(item, 1)
-    if type(value) is not bytes or len(value) != SHORT_ID_BYTES:
-        raise Malformed(f"message type {item[0]} without its id")
-    return value
-
-
-def _room(item: list[Any]) -> RoomId:
-    return RoomId(_digest(_field(item, 1)))
-
-
-def _peer_record(value: Any) -> PeerRecord:
-    if type(value) is not bytes:
-        raise Malformed("a peer record that is not bytes")
-    return open_record(value)
-
-
 def _decode_seen(item: list[Any]) -> Seen:
-    value = _field(item, 1)
+    value = field_at(item, 1)
     try:
         return Seen(host_of(value if type(value) is bytes else b""))
     except ValueError as error:
@@ -390,123 +335,107 @@ def _decode_seen(item: list[Any]) -> Seen:
 
 
 def _token(item: list[Any]) -> int:
-    return _int(item, 1, MAX_TOKEN)
-
-
-def _sized(value: Any, size: int) -> bytes:
-    if type(value) is not bytes or len(value) != size:
-        raise Malformed(f"not {size} bytes")
-    return value
-
-
-def _bound(value: Any) -> bytes:
-    if type(value) is not bytes or len(value) > MAX_BOUND_BYTES:
-        raise Malformed("a range without its bound")
-    return value
-
-
-def _ids(joined: Any, most: int) -> tuple[MessageId, ...]:
-    if type(joined) is not bytes or len(joined) % DIGEST_BYTES or len(joined) > most * DIGEST_BYTES:
-        raise Malformed(f"ids that are none, or more than {most}")
-    return tuple([MessageId(joined[at : at + DIGEST_BYTES]) for at in range(0, len(joined), DIGEST_BYTES)])
+    return int_at(item, 1, MAX_TOKEN)
 
 
 def _range(value: Any) -> Range:
     if type(value) is not list or len(value) < 3:
         raise Malformed("a range without its fields")
-    lower, upper = _bound(value[0]), _bound(value[1])
+    lower, upper = bound_of(value[0]), bound_of(value[1])
     if lower >= upper:
         raise Malformed("a range that ends before it begins")
-    return Range(lower, upper, _sized(value[2], FINGERPRINT_BYTES))
+    return Range(lower, upper, sized(value[2], FINGERPRINT_BYTES))
 
 
 def _part(value: Any) -> Part | Listed:
     if type(value) is not list or len(value) < 2:
         raise Malformed("a part without its fields")
     if len(value) == 2:
-        return Listed(_bound(value[0]), _ids(value[1], MAX_LISTED_IDS))
-    return Part(_bound(value[0]), _sized(value[1], FINGERPRINT_BYTES), _int(value, 2, MAX_NONCE))
+        return Listed(bound_of(value[0]), ids_of(value[1], MAX_LISTED_IDS))
+    return Part(bound_of(value[0]), sized(value[1], FINGERPRINT_BYTES), int_at(value, 2, MAX_NONCE))
 
 
 def _decode_compare(item: list[Any]) -> Compare:
-    ranges = tuple([_range(value) for value in _list(item, 3, MAX_COMPARED_RANGES)])
+    ranges = tuple([_range(value) for value in list_at(item, 3, MAX_COMPARED_RANGES)])
     if not ranges:
         raise Malformed("a comparison of nothing")
-    return Compare(_token(item), _sized(_field(item, 2), ROOM_TAG_BYTES), ranges)
+    return Compare(_token(item), sized(field_at(item, 2), ROOM_TAG_BYTES), ranges)
 
 
 def _decode_compared(item: list[Any]) -> Compared:
-    answers = _list(item, 2, MAX_COMPARED_RANGES)
+    answers = list_at(item, 2, MAX_COMPARED_RANGES)
     if any(type(parts) is not list for parts in answers) or sum(map(len, answers)) > MAX_PARTS:
         raise Malformed(f"an answer that is none, or of more than {MAX_PARTS} parts")
     return Compared(_token(item), tuple([tuple([_part(part) for part in parts]) for parts in answers]))
 
 
 def _decode_fetch_ids(item: list[Any]) -> FetchIds:
-    room = _sized(_field(item, 2), ROOM_TAG_BYTES)
-    return FetchIds(_token(item), room, _ids(_field(item, 3), MAX_FETCH_IDS))
+    room = sized(field_at(item, 2), ROOM_TAG_BYTES)
+    return FetchIds(_token(item), room, ids_of(field_at(item, 3), MAX_FETCH_IDS))
 
 
 def _decode_fetch_range(item: list[Any]) -> FetchRange:
-    room = _sized(_field(item, 2), ROOM_TAG_BYTES)
-    lower, upper = _bound(_field(item, 3)), _bound(_field(item, 4))
+    room = sized(field_at(item, 2), ROOM_TAG_BYTES)
+    lower, upper = bound_of(field_at(item, 3)), bound_of(field_at(item, 4))
     if lower >= upper:
         raise Malformed("a range that ends before it begins")
     return FetchRange(_token(item), room, lower, upper)
 
 
 def _decode_history(item: list[Any]) -> History:
-    pairs = _list(item, 3, MAX_HISTORY_MESSAGES)
+    pairs = list_at(item, 3, MAX_HISTORY_MESSAGES)
     if any(type(pair) is not list for pair in pairs):
         raise Malformed("a history of something else than messages")
     messages = tuple([_decode_publish([TYPE_PUBLISH, 0, *pair]) for pair in pairs])
-    return History(_token(item), _bound(_field(item, 2)), messages)
+    return History(_token(item), bound_of(field_at(item, 2)), messages)
 
 
 def _decode_roster(item: list[Any]) -> Roster:
-    words = _list(item, 3, MAX_ROSTER_WORDS)
+    words = list_at(item, 3, MAX_ROSTER_WORDS)
     if any(type(word) is not list or len(word) < 3 for word in words):
         raise Malformed("a roster of something else than announcements")
-    return Roster(_room(item), bool(_int(item, 2, 1)), tuple([_told_word(word) for word in words]))
+    return Roster(room_of(item), bool(int_at(item, 2, 1)), tuple([_told_word(word) for word in words]))
 
 
 def _told_word(value: list[Any]) -> ToldWord:
     publish = _decode_publish([TYPE_PUBLISH, 0, *value[1:3]])
-    return ToldWord(_int(value, 0, MAX_NONCE), publish.payload, publish.signature)
+    return ToldWord(int_at(value, 0, MAX_NONCE), publish.payload, publish.signature)
 
 
 _DECODERS: dict[int, Callable[[list[Any]], LinkMessage]] = {
     TYPE_HELLO: _decode_hello,
-    TYPE_GOODBYE: lambda item: Goodbye(_str(_field(item, 1), MAX_REASON_BYTES)),
-    TYPE_PING: lambda item: Ping(_int(item, 1, MAX_NONCE), _wall_ms(item)),
-    TYPE_PONG: lambda item: Pong(_int(item, 1, MAX_NONCE), _wall_ms(item)),
-    TYPE_ROOMS: lambda item: Rooms(_rooms(item, 1)),
-    TYPE_PEER_REQUEST: lambda item: PeerRequest(_int(item, 1, MAX_PEER_RECORDS)),
-    TYPE_PEER_RESPONSE: lambda item: PeerResponse(_records(item, 1)),
+    TYPE_GOODBYE: lambda item: Goodbye(text_of(field_at(item, 1), MAX_REASON_BYTES)),
+    TYPE_PING: lambda item: Ping(int_at(item, 1, MAX_NONCE), _wall_ms(item)),
+    TYPE_PONG: lambda item: Pong(int_at(item, 1, MAX_NONCE), _wall_ms(item)),
+    TYPE_ROOMS: lambda item: Rooms(rooms_at(item, 1)),
+    TYPE_PEER_REQUEST: lambda item: PeerRequest(int_at(item, 1, MAX_PEER_RECORDS)),
+    TYPE_PEER_RESPONSE: lambda item: PeerResponse(records_at(item, 1)),
     TYPE_ROOM_REQUEST: lambda item: RoomRequest(
-        _room(item), _int(item, 2, MAX_NONCE), _int(item, 3, MAX_HOPS)
+        room_of(item), int_at(item, 2, MAX_NONCE), int_at(item, 3, MAX_HOPS)
     ),
-    TYPE_ROOM_RESPONSE: lambda item: RoomResponse(_int(item, 1, MAX_NONCE), _records(item, 2)),
+    TYPE_ROOM_RESPONSE: lambda item: RoomResponse(int_at(item, 1, MAX_NONCE), records_at(item, 2)),
     TYPE_SEEN: _decode_seen,
-    TYPE_INTRODUCTION: lambda item: Introduction(_records(item, 1, MAX_INTRODUCTIONS)),
-    TYPE_IHAVE: lambda item: Ihave(_short_ids(item)),
-    TYPE_GRAFT: lambda item: Graft(_short_ids(item)),
-    TYPE_PRUNE: lambda item: Prune(_short_ids(item)),
-    TYPE_RESUME: lambda item: Resume(_short_ids(item)),
-    TYPE_RECEIPT: lambda item: Receipt(_short_ids(item)),
+    TYPE_INTRODUCTION: lambda item: Introduction(records_at(item, 1, MAX_INTRODUCTIONS)),
+    TYPE_IHAVE: lambda item: Ihave(short_ids_of(item)),
+    TYPE_GRAFT: lambda item: Graft(short_ids_of(item)),
+    TYPE_PRUNE: lambda item: Prune(short_ids_of(item)),
+    TYPE_RESUME: lambda item: Resume(short_ids_of(item)),
+    TYPE_RECEIPT: lambda item: Receipt(short_ids_of(item)),
     TYPE_REFUSED: lambda item: Refused(
-        _short_id(item), _int(item, 2, MAX_REFUSED_REASON), _int(item, 3, MAX_NONCE)
+        short_id_of(item), int_at(item, 2, MAX_REFUSED_REASON), int_at(item, 3, MAX_NONCE)
     ),
-    TYPE_NEIGHBOR: lambda item: Neighbor(_room(item), bool(_int(item, 2, 1))),
-    TYPE_NEIGHBOR_REPLY: lambda item: NeighborReply(_room(item), bool(_int(item, 2, 1)), _records(item, 3)),
-    TYPE_DISCONNECT: lambda item: Disconnect(_room(item)),
-    TYPE_SHUFFLE: lambda item: Shuffle(_room(item), _records(item, 2)),
-    TYPE_SHUFFLE_REPLY: lambda item: ShuffleReply(_room(item), _records(item, 2)),
+    TYPE_NEIGHBOR: lambda item: Neighbor(room_of(item), bool(int_at(item, 2, 1))),
+    TYPE_NEIGHBOR_REPLY: lambda item: NeighborReply(
+        room_of(item), bool(int_at(item, 2, 1)), records_at(item, 3)
+    ),
+    TYPE_DISCONNECT: lambda item: Disconnect(room_of(item)),
+    TYPE_SHUFFLE: lambda item: Shuffle(room_of(item), records_at(item, 2)),
+    TYPE_SHUFFLE_REPLY: lambda item: ShuffleReply(room_of(item), records_at(item, 2)),
     TYPE_COMPARE: _decode_compare,
     TYPE_COMPARED: _decode_compared,
     TYPE_FETCH_IDS: _decode_fetch_ids,
     TYPE_FETCH_RANGE: _decode_fetch_range,
     TYPE_HISTORY: _decode_history,
-    TYPE_ROSTER_REQUEST: lambda item: RosterRequest(_room(item)),
+    TYPE_ROSTER_REQUEST: lambda item: RosterRequest(room_of(item)),
     TYPE_ROSTER: _decode_roster,
 }

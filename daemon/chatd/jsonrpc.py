@@ -26,6 +26,8 @@ MAX_ITEMS_AT_ONCE = 16
 """In a list of an answer that is put into JSON on the event loop. So many signed messages are 0.5 MB, 4 ms;
 a page of 1,000 took a quarter of a second."""
 
+_MEMBERS = frozenset(("jsonrpc", "method", "params", "id"))
+
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _escaped = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -92,7 +94,8 @@ class Dispatcher:
         response = await async_dispatch_to_serializable(
             "",
             methods=methods or self._methods,
-            deserializer=lambda _: {} if isinstance(request, list) else request,
+            deserializer=lambda _: request,
+            validator=_refuse_flawed,
         )
         if not isinstance(response, dict):
             return None
@@ -133,8 +136,16 @@ def _is_bulky(request: Any) -> bool:
     return name in _BULKY
 
 
+def _refuse_flawed(request: Any) -> Any:
+    """In place of jsonrpcserver's own check by a JSON schema, which takes longer than all the rest of a call
+    and says of no request what is wrong with it."""
+    if flaw := _flaw(request):
+        raise ValueError(flaw)
+    return request
+
+
 def _flaw(request: Any) -> str:
-    """What keeps it from being one (JSON-RPC 2.0, section 4)."""
+    """What keeps it from being a request (JSON-RPC 2.0, section 4); empty for one."""
     if not isinstance(request, dict):
         return "it is not an object"
     if request.get("jsonrpc") != "2.0":
@@ -145,7 +156,9 @@ def _flaw(request: Any) -> str:
         return "params are neither an object nor an array; leave them out for none"
     if not isinstance(request.get("id"), str | int | float | None) or isinstance(request.get("id"), bool):
         return "id is neither a text nor a number; leave it out for no answer"
-    return "it has other members than jsonrpc, method, params and id"
+    if not request.keys() <= _MEMBERS:
+        return "it has other members than jsonrpc, method, params and id"
+    return ""
 
 
 def _failure(code: int, text: str, data: Json | None = None) -> Json:

@@ -1,6 +1,7 @@
 """Parameters of a call, from JSON into the class its method names. Knows no method."""
 
 import dataclasses
+import functools
 import types
 import typing
 from typing import Any
@@ -47,7 +48,7 @@ def parse_params(kind: type[Any], params: list[Any] | dict[str, Any]) -> Any:
     for name in params:
         if name not in known:
             raise InvalidParams(f"unknown parameter {name[:40]!r}", _usage(kind))
-    types_of = typing.get_type_hints(kind)
+    types_of = _types_of(kind)  # type: ignore[arg-type]  # mypy takes types for unhashable
     values = {}
     for item in fields:
         if item.name in params:
@@ -56,6 +57,12 @@ def parse_params(kind: type[Any], params: list[Any] | dict[str, Any]) -> Any:
         elif item.default is dataclasses.MISSING:
             raise InvalidParams(f"parameter {item.name!r} is missing", _usage(kind))
     return kind(**values)
+
+
+@functools.cache
+def _types_of(kind: type[Any]) -> dict[str, Any]:
+    """Of its fields. To find them out takes longer than all the rest."""
+    return typing.get_type_hints(kind)
 
 
 def _check(item: "dataclasses.Field[Any]", wanted: Any, value: Any) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -134,15 +135,23 @@ def main() -> None:
     unknown = set(arguments.parts) - set(parts)
     if unknown or arguments.runs < 1:
         parser.error(f"unknown part {', '.join(unknown)}" if unknown else "--runs must be at least 1")
+    signal.signal(signal.SIGTERM, _end)
+    machine = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
     rows: list[Row] = []
     for name in arguments.parts or PARTS:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="chatd-bench-") as folder:
-            rows += parts[name](Path(folder), arguments.runs)
-    print(table(rows))
-    machine = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
-    write_json(rows, {**machine, "load_1min": os.getloadavg()[0], "runs": arguments.runs}, OUTPUT)
+            found = parts[name](Path(folder), arguments.runs)
+        print(table(found, headed=not rows), flush=True)
+        rows += found
+        # After each part: whoever ends a long run has what was measured until then.
+        write_json(rows, {**machine, "load_1min": os.getloadavg()[0], "runs": arguments.runs}, OUTPUT)
     print(f"\n{arguments.runs} runs a figure; all values in {OUTPUT}")
+
+
+def _end(number: int, _: object) -> None:
+    """As Ctrl-C does: the daemons end with us."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def table(rows: Sequence[Row]) -> str:
-    lines = [f"{'figure':<60} {'median':>10} {'least':>10} {'most':>10} {'goal':>10}"]
+def table(rows: Sequence[Row], *, headed: bool = True) -> str:
+    lines = [f"{'figure':<60} {'median':>10} {'least':>10} {'most':>10} {'goal':>10}"] if headed else []
     for row in rows:
         goal = "" if row.goal is None else f"{'<=' if row.at_most else '>='} {row.goal:g}"
         verdict = {True: "met", False: "missed", None: ""}[row.meets]

@@ -1,6 +1,7 @@
 """Doing the jobs: one per row, number of nodes and seed, side by side on as many cores as wanted.
 
-Jobs on the same network share its coming up: each goes on from there in a process forked off.
+Jobs on the same network share its coming up: each goes on from there in a process forked off, as soon as
+a core is free.
 """
 
 import multiprocessing
@@ -11,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from tests.sim.network import World
@@ -19,6 +21,14 @@ from tests.sim.report import Run
 from tests.sim.rows import ROWS
 
 BAR_CHARS = 30
+
+_cores: AbstractContextManager[object] = nullcontext()
+"""Held by whoever computes, in a process of the pool or forked off one."""
+
+
+def _share(cores: AbstractContextManager[object]) -> None:
+    global _cores  # noqa: PLW0603 - what a pool hands to its processes they can only keep here
+    _cores = cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +53,43 @@ def together(jobs: Iterable[Job]) -> list[list[Job]]:
 
 
 def do(group: Sequence[Job]) -> list[Run]:
-    world = bring_up(group[0].network)
-    return [_do_apart(job, world) for job in group]
+    """Raises RuntimeError for a job that failed, after all have ended."""
+    with _cores:
+        world = bring_up(group[0].network)
+    # Each waits for a core of its own, and none for the others' answers.
+    started = [(job, *_start(job, world)) for job in group]
+    ended = [(job, *_end(child, reading)) for job, child, reading in started]
+    for job, status, _ in ended:
+        if status != 0:
+            raise RuntimeError(
+                f"{job.row} with {job.plan.nodes} nodes, seed {job.plan.seed}, ended with {status}"
+            )
+    return [pickle.loads(written) for _, _, written in ended]  # noqa: S301 - our own children wrote it
 
 
-def _do_apart(job: Job, world: World) -> Run:
-    """In a process of its own, which has the world as it is here and leaves it so."""
+def _start(job: Job, world: World) -> tuple[int, int]:
+    """In a process of its own, which has the world as it is here and leaves it so; and where its answer is
+    read."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
+            with _cores:
+                run = _measure(job, world)
             with os.fdopen(writing, "wb") as pipe:
-                pickle.dump(_measure(job, world), pipe)
+                pickle.dump(run, pipe)
             os._exit(0)
         except BaseException:  # noqa: BLE001 - whatever it was: this process must not go on as its parent
             traceback.print_exc()
             os._exit(1)
     os.close(writing)
+    return child, reading
+
+
+def _end(child: int, reading: int) -> tuple[int, bytes]:
     with os.fdopen(reading, "rb") as pipe:
         written = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if status != 0:
-        raise RuntimeError(
-            f"{job.row} with {job.plan.nodes} nodes, seed {job.plan.seed}, ended with {status}"
-        )
-    run: Run = pickle.loads(written)  # noqa: S301 - our own child wrote it
-    return run
+    return os.waitpid(child, 0)[1], written
 
 
 def _measure(job: Job, world: World) -> Run:
@@ -88,7 +109,10 @@ def do_all(jobs: Sequence[Job], processes: int) -> Iterator[Run]:
 def _runs(groups: Sequence[Sequence[Job]], processes: int) -> Iterator[Run]:
     # A process per network: what one of 10,000 took is given back before the next one comes up.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=1) as pool:
+    cores = context.BoundedSemaphore(processes)
+    with ProcessPoolExecutor(
+        processes, mp_context=context, max_tasks_per_child=1, initializer=_share, initargs=(cores,)
+    ) as pool:
         for future in as_completed([pool.submit(do, group) for group in groups]):
             yield from future.result()
 

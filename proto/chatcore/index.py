@@ -25,6 +25,14 @@ class Piece(NamedTuple):
     sum: Sum
 
 
+class Signed(NamedTuple):
+    """A message as its author signed it."""
+
+    id: MessageId
+    payload: bytes
+    signature: bytes
+
+
 class Index(Protocol):
     """Ranges run from `lower` up to, but not with, `upper`, over a room's keys: stamp (8 bytes) and id."""
 
@@ -51,6 +59,10 @@ class Index(Protocol):
 
     def messages(self, ids: Sequence[MessageId], most_bytes: int) -> list[Envelope]:
         """Those that are stored, in the order asked, until their payloads would exceed `most_bytes`."""
+        ...
+
+    def signed(self, ids: Sequence[MessageId], most_bytes: int) -> list[Signed]:
+        """The same as they are handed on, without a look at what they say: in half the time."""
         ...
 
     def floor(self, room: RoomId) -> int:

@@ -161,15 +161,13 @@ def serve_range(index: Index, room: RoomId, wanted: FetchRange) -> History:
     """One page, newest first."""
     lower = max(wanted.lower, floor(index, room))
     keys = index.keys(room, lower, wanted.upper, PAGE_MESSAGES) if lower < wanted.upper else []
-    found = index.messages([MessageId(key[STAMP_BYTES:]) for key in keys], PAGE_BYTES)
+    found = index.signed([MessageId(key[STAMP_BYTES:]) for key in keys], PAGE_BYTES)
     whole = len(found) == len(keys) < PAGE_MESSAGES
     # Damaged records are left out of `found`: then the page ends where the keys do.
-    reached = wanted.lower if whole or not found else _key(found[-1].stamp, found[-1].id)
-    return History(wanted.token, reached, tuple([Publish.of(item, 0) for item in found]))
-
-
-def _key(stamp: int, message_id: MessageId) -> bytes:
-    return stamp.to_bytes(STAMP_BYTES, "big") + message_id
+    reached = wanted.lower
+    if found and not whole:
+        reached = next(key for key in reversed(keys) if key.endswith(found[-1].id))
+    return History(wanted.token, reached, tuple([Publish(0, *item) for item in found]))
 
 
 def equal_ranges(index: Index, room: RoomId, question: Compare, reply: Compared) -> list[Bounds]:
@@ -211,6 +209,8 @@ class Session:
     compare_due: float = 0.0
     wanted: list[MessageId] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    """Newest first."""
+
     fetching: FetchIds | FetchRange | None = None
     fetch_due: float = 0.0
     storing: int = 0
@@ -364,10 +364,14 @@ class Session:
         return listed
 
     def _add_gap(self, lower: bytes, upper: bytes, count: int) -> None:
-        if self.gaps and self.gaps[-1].lower == upper:
-            self.gaps[-1] = Gap(lower, self.gaps[-1].upper, self.gaps[-1].count + count)
+        """Newest first, though what lies above it may have been compared later: filled in another order, a
+        history would be full of holes that each further comparison has to find."""
+        at = sum(gap.lower >= upper for gap in self.gaps)
+        if at and self.gaps[at - 1].lower == upper:
+            above = self.gaps[at - 1]
+            self.gaps[at - 1] = Gap(lower, above.upper, above.count + count)
         else:
-            self.gaps.append(Gap(lower, upper, count))
+            self.gaps.insert(at, Gap(lower, upper, count))
 
     def on_history(self, message: History) -> None:
         """The page is what was asked for. Raises BadHistory."""
@@ -386,9 +390,10 @@ class Session:
                 raise BadHistory("a page of another range")
             if message.lower > asked.lower and not message.messages:
                 raise BadHistory("a page of nothing")
-            gap = self.gaps[0]
+            at = next(at for at, gap in enumerate(self.gaps) if gap.upper == asked.upper)
+            gap = self.gaps[at]
             rest = Gap(gap.lower, message.lower, max(0, gap.count - len(message.messages)))
-            self.gaps[:1] = [rest] if message.lower > gap.lower else []
+            self.gaps[at : at + 1] = [rest] if message.lower > gap.lower else []
 
     def handle_page_done(self, brought: int) -> None:
         """What the page held is on disk: so many were new."""

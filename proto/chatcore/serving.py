@@ -18,17 +18,17 @@ QUESTION_US = 50
 RANGE_US = 150
 PART_US = 90
 ID_US = 12
-MESSAGE_US = 9
+MESSAGE_US = 5
 """Microseconds a question, a range compared, a part of an answer, an id looked for and a message of a range
 take. Measured with 50,000 messages in LMDB: one range that does not lie on the blocks' bounds 150-270, split
-in 16 parts 1,500 more, a page of 128 messages 1,200-1,900, 128 ids 1,500-2,500."""
+in 16 parts 1,500 more, a page of 128 messages 500-700, 128 ids 1,500-2,500."""
 
 LINK_US_PER_S = 100_000.0
 """What one link's questions may take. A newcomer that asks for each page as the one before is on its disk
-gets 7,000 messages a second for two thirds of it."""
+gets 5,000 messages a second for a quarter of it."""
 
 ALL_US_PER_S = 200_000.0
-AT_ONCE_US = 5_000
+AT_ONCE_US = 2_000
 """Of one link and of all. No more is saved while the event loop is busy, so a slow or busy machine
 spends less than these shares, and what its owner asks waits for one such turn at a time."""
 

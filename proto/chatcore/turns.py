@@ -77,6 +77,10 @@ class Turns:
     def wait(self, link: LinkId) -> None:
         self._line.setdefault(link, None)
 
+    def is_engaged(self, link: LinkId) -> bool:
+        """It has the turn, or will be asked when that comes."""
+        return link in self._line or (self._turn is not None and self._turn.link == link)
+
     def next_in_line(self) -> LinkId | None:
         """Who may fill now, if it has not gone."""
         return None if self._turn is not None else next(iter(self._line), None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcore import reconcile, repair
+from chatcore import agenda, reconcile, repair
 from chatcore.clock import MAX_SKEW_MS
 from chatcore.codec import MAX_PLAINTEXT_BYTES, encode_message
 from chatcore.envelopes import Envelope
@@ -370,7 +370,7 @@ def test_id_is_asked_for_once_and_again_when_that_link_is_lost() -> None:
     assert len(sent(book.receive(first, listed(one_of, spoken(1))), FetchIds)) == 1
     assert not sent(book.receive(second, listed(other, spoken(1))), FetchIds)
     outputs = book.link_down(first)
-    book.wait(repair.LOOK_AGAIN_S)
+    book.wait(agenda.LOOK_AGAIN_S)
     again = asked([*outputs, *book.fire(RepairDue())], Compare)
     assert [to for to, _ in again] == [second]
     question = again[0][1]
@@ -465,7 +465,7 @@ def test_peer_that_differs_for_ever_is_left_after_ten_rounds() -> None:
         assert isinstance(following, Compare)
         question = following
     assert rounds == reconcile.MAX_ROUNDS
-    book.wait(repair.FRUITLESS_S - 0.1)
+    book.wait(agenda.FRUITLESS_S - 0.1)
     assert not asked(book.receive(link, Compare(1, LOBBY[:8], (Range(b"", HORIZON, b"f" * 16),))), Compare)
 
 
@@ -567,7 +567,7 @@ def test_peer_that_goes_on_with_what_has_come_otherwise_is_asked_again_a_little_
         outputs = book.settle(book.receive(link, page(fetches[0][1], [here], lower)))
         pages += 1
     assert pages == reconcile.MAX_OVERTAKEN_PAGES
-    book.wait(repair.FRUITLESS_S - 0.1)
+    book.wait(agenda.FRUITLESS_S - 0.1)
     assert not sent(book.fire(RepairDue()), Compare)
     book.wait(0.1)
     assert len(sent(book.fire(RepairDue()), Compare)) == 1
@@ -586,7 +586,61 @@ def test_endless_pages_end_with_the_session_and_somebody_else_is_asked() -> None
         outputs = book.settle(book.receive(link, page(fetches[0][1], stock[pages : pages + 1], lower)))
         pages += 1
     assert pages == reconcile.MAX_PAGES
-    assert {to for to, _ in asked(outputs, Compare)} == {link, other}
+    ((to, again),) = asked(outputs, Compare)
+    assert to == other
+    # Whoever has had its turn is asked again once the other has nothing more for us, and no sooner.
+    outputs = book.receive(other, Compared(again.token, ((),)))
+    assert [to for to, _ in asked(outputs, Compare)] == [link]
+
+
+def test_lone_member_is_asked_on_when_its_session_is_used_up() -> None:
+    book = Playbook()
+    link = dialled(book)
+    question = open_session(book, link)
+    outputs = book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 10**9),),)))
+    for number, message in enumerate(spoken(reconcile.MAX_PAGES)):
+        (fetch,) = sent(outputs, FetchRange)
+        lower = (10**6 - number).to_bytes(8, "big")
+        outputs = book.settle(book.receive(link, page(fetch[1], [message], lower)))
+    assert [to for to, _ in asked(outputs, Compare)] == [link]
+
+
+def test_gaps_are_filled_newest_first_whenever_they_are_found() -> None:
+    def bound(number: int) -> bytes:
+        return (STAMP + number).to_bytes(8, "big")
+
+    def next_fetch() -> FetchRange | None:
+        found = [item for item in session.next_questions(0.0, may_fill=True) if isinstance(item, FetchRange)]
+        return found[0] if found else None
+
+    def fill(lower: bytes) -> None:
+        session.on_history(page(FetchRange(1, LOBBY[:8], b"", HORIZON), spoken(1), lower))
+
+    index = index_of([chat(AUTHOR, "here", stamp=STAMP + 250)])
+    session = reconcile.Session(LinkId(1), LOBBY, 1, 0.0, [Range(b"", HORIZON, b"\1" * 16)])
+    list(session.next_questions(0.0, may_fill=True))
+    parts = (Part(bound(100), b"\2" * 16, 50), Part(b"", b"\3" * 16, 50))
+    session.on_compared(Compared(1, (parts,)), index, list)
+    assert next_fetch() == FetchRange(1, LOBBY[:8], b"", bound(100))  # of which we know already
+    closer = (
+        Part(bound(300), b"\4" * 16, 20),
+        Part(bound(200), b"\5" * 16, 20),
+        Part(bound(150), b"\6" * 16, 10),
+        Part(bound(100), b"\7" * 16, 10),
+    )
+    session.on_compared(Compared(1, (closer,)), index, list)
+    fill(bound(60))
+    assert next_fetch() == FetchRange(1, LOBBY[:8], bound(300), HORIZON)
+    fill(bound(300))
+    # The next two, and what is left of the one below them, are all one.
+    assert next_fetch() == FetchRange(1, LOBBY[:8], bound(100), bound(200))
+    fill(bound(170))
+    assert session.outstanding == 19 + 49
+    assert next_fetch() == FetchRange(1, LOBBY[:8], bound(100), bound(170))
+    fill(bound(100))
+    assert next_fetch() == FetchRange(1, LOBBY[:8], b"", bound(60))
+    fill(b"")
+    assert next_fetch() is None
 
 
 def test_slow_pages_end_with_the_session() -> None:
@@ -651,7 +705,7 @@ def test_bad_peer_that_asks_meanwhile_is_not_asked_again_any_sooner() -> None:
     outputs = book.receive(link, Compared(following.token, ()))
     assert book.refused["bad_history"] == 1
     assert not asked(outputs, Compare)
-    book.wait(repair.BAD_PAUSE_S - 1.0)
+    book.wait(agenda.BAD_PAUSE_S - 1.0)
     assert not asked(book.fire(RepairDue()), Compare)
     book.wait(1.0)
     assert [to for to, _ in asked(book.fire(RepairDue()), Compare)] == [link]

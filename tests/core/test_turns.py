@@ -52,6 +52,19 @@ def test_slow_link_gives_up_its_turn_only_while_another_waits() -> None:
     assert turns.next_in_line() == TWO
 
 
+def test_link_is_engaged_while_it_fills_or_waits_to() -> None:
+    turns = Turns()
+    assert not turns.is_engaged(ONE)
+    turns.take(ONE, 0.0)
+    turns.wait(TWO)
+    assert turns.is_engaged(ONE)
+    assert turns.is_engaged(TWO)
+    turns.release(ONE, 1.0, waits=False)
+    turns.release(TWO, 1.0, waits=False)
+    assert not turns.is_engaged(ONE)
+    assert not turns.is_engaged(TWO)
+
+
 def test_link_that_brings_enough_keeps_its_turn() -> None:
     turns = Turns()
     turns.take(ONE, 0.0)

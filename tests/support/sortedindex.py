@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
-from chatcore.index import Piece, Sum
+from chatcore.index import Piece, Signed, Sum
 from chatcore.messages import SHORT_ID_BYTES
 
 _MODULUS = 2**256
@@ -85,6 +85,9 @@ class SortedIndex:
                     break
                 found.append(envelope)
         return found
+
+    def signed(self, ids: Sequence[MessageId], most_bytes: int) -> list[Signed]:
+        return [Signed(item.id, item.payload, item.signature) for item in self.messages(ids, most_bytes)]
 
     def floor(self, room: RoomId) -> int:
         return self.floors.get(room, 0)

@@ -15,7 +15,7 @@ from chatcore.clock import COUNTER_BITS
 from chatcore.discouraged import Discouraged
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
-from chatcore.index import Piece, Sum
+from chatcore.index import Piece, Signed, Sum
 from chatcore.people import Person
 from chatcore.records import KnownAddress
 from chatd.store import marks, quarantine, records, restored
@@ -262,6 +262,20 @@ class Store:
                 if most_bytes < 0:
                     break
                 found.append(stored.envelope)
+        return found
+
+    def signed(self, ids: Sequence[MessageId], most_bytes: int) -> list[Signed]:
+        found: list[Signed] = []
+        with self._tables.reading() as txn:
+            for message_id in ids:
+                number = txn.get(message_id, db=self._tables.ids)
+                signed = None if number is None else self._log.signed(txn, number)
+                if signed is None or signed.id != message_id:
+                    continue
+                most_bytes -= len(signed.payload)
+                if most_bytes < 0:
+                    break
+                found.append(signed)
         return found
 
     def newest(self, room: RoomId, limit: int) -> list[Stored]:

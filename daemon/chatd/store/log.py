@@ -3,6 +3,7 @@ served."""
 
 from collections.abc import Callable
 
+from chatcore.index import Signed
 from chatd.store import records
 from chatd.store.batches import Stored
 from chatd.store.damage import DamageLog
@@ -55,11 +56,22 @@ class Log:
             return None
         return stored
 
+    def signed(self, txn: Txn, number: bytes) -> Signed | None:
+        """As `indexed`, undecoded."""
+        try:
+            return records.signed_part(txn.get(number, db=self._tables.log, default=b""))
+        except RecordDamaged as error:
+            self._tell(number, error)
+            return None
+
     def decode(self, number: bytes, record: bytes) -> Stored | None:
         try:
             received_ms, envelope = records.decode_record(record)
             return Stored(records.unpack_u64(number), received_ms, envelope)
         except RecordDamaged as error:
-            if self._damage.add(number, error.why):
-                self._on_lost(number)
+            self._tell(number, error)
             return None
+
+    def _tell(self, number: bytes, error: RecordDamaged) -> None:
+        if self._damage.add(number, error.why):
+            self._on_lost(number)

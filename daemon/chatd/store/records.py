@@ -7,10 +7,11 @@ import struct
 import zlib
 from typing import BinaryIO, NamedTuple
 
-from chatcore.envelopes import Envelope, open_envelope
+from chatcore.envelopes import Envelope, message_id, open_envelope
 from chatcore.errors import Malformed
 from chatcore.identity import SIGNATURE_BYTES
 from chatcore.ids import DIGEST_BYTES, RoomId
+from chatcore.index import Signed
 from chatcore.names import MAX_ROOM_NAME_CHARS
 from chatcore.wire import pack, unpack_array
 
@@ -87,6 +88,19 @@ def decode_record(value: bytes) -> tuple[int, Envelope]:
     except Malformed as error:
         raise RecordDamaged("it is not an envelope") from error
     return int.from_bytes(body[:U64_BYTES], "big"), envelope
+
+
+def signed_part(value: bytes) -> Signed:
+    """What its author signed. The id is hashed again, as above.
+
+    Raises:
+        RecordDamaged: wrong checksum, or too short.
+    """
+    body = unseal(value)
+    payload = body[U64_BYTES + SIGNATURE_BYTES :]
+    if not payload:
+        raise RecordDamaged("it is not an envelope")
+    return Signed(message_id(payload), payload, body[U64_BYTES : U64_BYTES + SIGNATURE_BYTES])
 
 
 def peek(value: bytes) -> tuple[int, bytes] | None:

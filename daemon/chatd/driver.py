@@ -67,8 +67,8 @@ MAX_CHECKERS = 4
 """Threads that check signatures: one more than cores, as one usually waits for the interpreter lock."""
 
 CHECKED_AT_ONCE = 2
-"""So few signatures are checked on the spot when no others are under way: 60 us each, where a thread and the
-loop after it take 300 to wake, and on a busy machine some milliseconds."""
+"""So few signatures are checked on the spot when no others of what is said now are under way: 60 us each,
+where a thread and the loop after it take 300 to wake, and on a busy machine some milliseconds."""
 
 HISTORY_NICENESS = 5
 """Of the one thread that checks history: whoever else wants the processor, in this process or another, gets
@@ -102,6 +102,11 @@ class Driver:
         self._requests: dict[RequestId, asyncio.Future[Reply]] = {}
         self._last_request = 0
         self._checks: Counter[LinkId] = Counter()
+        """Signatures under way in threads."""
+
+        self._live_jobs = 0
+        """Of what is said now."""
+
         self._saves: dict[int, tuple[str, ...]] = {}
         """Addresses on their way to the disk, by jobs below zero: those of the node are above."""
 
@@ -273,21 +278,21 @@ class Driver:
 
     def _verify(self, output: Verify) -> None:
         count = len(output.envelopes)
-        if count <= CHECKED_AT_ONCE and not output.history and not self._checks:
+        if count <= CHECKED_AT_ONCE and not output.history and not self._live_jobs:
             self.post(Verified(output.job, _check(output.envelopes)))
             return
         self._checks[output.link] += count
         self._quiet.clear()
         if self._checks[output.link] >= MAX_CHECKS_PER_LINK:
             self.links.pause(output.link, paused=True)
+        self._live_jobs += not output.history
         pool = self._history_pool if output.history else self._pool
         future = pool.submit(_check, output.envelopes)
-        future.add_done_callback(
-            lambda done: self._loop.call_soon_threadsafe(self._verified, output.job, output.link, done)
-        )
+        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._verified, output, done))
 
-    def _verified(self, job: JobId, link: LinkId, done: "Future[tuple[bool, ...]]") -> None:
-        results = done.result()
+    def _verified(self, output: Verify, done: "Future[tuple[bool, ...]]") -> None:
+        results, link = done.result(), output.link
+        self._live_jobs -= not output.history
         left = self._checks[link] - len(results)
         if left < MAX_CHECKS_PER_LINK <= self._checks[link]:
             self.links.pause(link, paused=False)
@@ -295,7 +300,7 @@ class Driver:
             self._checks[link] = left
         else:
             del self._checks[link]
-        self.post(Verified(job, results))
+        self.post(Verified(output.job, results))
         self._look_quiet()
 
     # Commits in the writer thread

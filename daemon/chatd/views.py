@@ -71,13 +71,13 @@ def _alias(people: People, peer_id: PeerId) -> _Aliased:
 
 def rfc3339(time_ms: int) -> str:
     """UTC with milliseconds; a stamp past the year 9999 shows as its last moment."""
-    seconds, milliseconds = divmod(min(time_ms, _LAST_MOMENT_MS), 1000)
-    return f"{_whole_second(seconds)}.{milliseconds:03}Z"
+    minutes, milliseconds = divmod(min(time_ms, _LAST_MOMENT_MS), 60_000)
+    return f"{_minute(minutes)}:{milliseconds // 1000:02}.{milliseconds % 1000:03}Z"
 
 
 @lru_cache(maxsize=1024)
-def _whole_second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+def _minute(minutes: int) -> str:
+    return f"{datetime.fromtimestamp(60 * minutes, UTC):%Y-%m-%dT%H:%M}"
 
 
 def identity(node: Node) -> api.IdentityInfo:

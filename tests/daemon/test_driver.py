@@ -215,16 +215,37 @@ async def test_finished_waits_for_signatures_under_check() -> None:
         await shell.until(lambda: len(shell.texts()) == 301)
 
 
+async def test_single_message_waits_for_no_thread() -> None:
+    async with running() as (shell, address), Peer.dial(address) as peer:
+        driver, gate = shell.driver, threading.Event()
+        for _ in range(driver._pool._max_workers):
+            driver._pool.submit(gate.wait)
+        driver._checks[LinkId(99)] += 128  # a page of history, in a thread of its own
+        try:
+            await peer.send(*publish([said(SEED_OF_OTHERS, "one")]))
+            await shell.until(lambda: shell.texts() == ["one"])
+            # Behind others in the threads it waits like them: the loop is not to do a flood's work.
+            await peer.send(*publish([said(SEED_OF_OTHERS, f"many {number}") for number in range(10)]))
+            await peer.settle()
+            await peer.send(*publish([said(SEED_OF_OTHERS, "one more")]))
+            await peer.settle()
+            assert shell.texts() == ["one"]
+        finally:
+            gate.set()
+        await shell.until(lambda: len(shell.texts()) == 12)
+        del driver._checks[LinkId(99)]
+
+
 async def test_what_is_said_now_is_checked_while_history_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as (shell, address), Peer.dial(address) as peer:
         driver, gate = shell.driver, threading.Event()
         verified, page, checked = driver._verified, JobId(99), asyncio.Event()
 
-        def watched(job: JobId, link: LinkId, done: "Future[tuple[bool, ...]]") -> None:
-            if job != page:
-                verified(job, link, done)
+        def watched(output: Verify, done: "Future[tuple[bool, ...]]") -> None:
+            if output.job != page:
+                verified(output, done)
                 return
-            del driver._checks[link]
+            del driver._checks[output.link]
             driver._look_quiet()
             checked.set()
 
@@ -232,8 +253,8 @@ async def test_what_is_said_now_is_checked_while_history_waits(monkeypatch: pyte
         driver._history_pool.submit(gate.wait)
         driver._verify(Verify(page, LinkId(99), (said(SEED_OF_OTHERS, "long ago"),), history=True))
         try:
-            await peer.send(*publish([said(SEED_OF_OTHERS, "now")]))
-            await shell.until(lambda: shell.texts() == ["now"])
+            await peer.send(*publish([said(SEED_OF_OTHERS, f"now {number}") for number in range(10)]))
+            await shell.until(lambda: len(shell.texts()) == 10)
             assert not checked.is_set()
         finally:
             gate.set()

@@ -234,6 +234,7 @@ async def test_single_message_waits_for_no_thread() -> None:
             gate.set()
         await shell.until(lambda: len(shell.texts()) == 12)
         del driver._checks[LinkId(99)]
+        driver._look_quiet()
 
 
 async def test_what_is_said_now_is_checked_while_history_waits(monkeypatch: pytest.MonkeyPatch) -> None:

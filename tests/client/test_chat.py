@@ -585,10 +585,8 @@ async def test_what_waits_to_be_told_is_not_read_yet(chat: Chat, fake: FakeChatd
     assert chat.reading.unread.mark("lobby") == 3
 
 
-async def test_history_that_is_fetched_while_a_room_opens_is_folded_too(
-    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
-) -> None:
-    newest = message(1, "newest", room="tea")["data"]
+async def going_to_tea(chat: Chat, fake: FakeChatd, daemon: Daemon) -> "asyncio.Task[None]":
+    """On the way: the room's history is asked for, and not answered yet."""
     asked = asyncio.Event()
 
     def answer(method: str, params: Json) -> Any:
@@ -598,9 +596,21 @@ async def test_history_that_is_fetched_while_a_room_opens_is_folded_too(
     fake.answer = answer
     going = asyncio.create_task(chat.go("tea"))
     await asked.wait()
+    return going
+
+
+async def answer_last(fake: FakeChatd, result: Any) -> None:
+    await fake.sockets[0].send_json({"jsonrpc": "2.0", "id": fake.last_id, "result": result})
+
+
+async def test_history_that_is_fetched_while_a_room_opens_is_folded_too(
+    chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
+) -> None:
+    newest = message(1, "newest", room="tea")["data"]
+    going = await going_to_tea(chat, fake, daemon)
     before_ms = newest["time_ms"] - 1
     await fake.push(*(message(seq, "before", room="tea", time_ms=before_ms) for seq in range(2, 40)))
-    await fake.sockets[0].send_json({"jsonrpc": "2.0", "id": fake.last_id, "result": [newest]})
+    await answer_last(fake, [newest])
     await going
     await screen.wait_for("38 older messages came in #tea")
     assert "before" not in "".join(screen.lines).replace("-- said before", "")
@@ -626,18 +636,9 @@ async def test_message_that_comes_while_a_room_opens_is_shown_once_behind_its_hi
     chat: Chat, fake: FakeChatd, daemon: Daemon, screen: FakeScreen
 ) -> None:
     history = [message(1, "old", room="tea")["data"], message(2, "both", room="tea")["data"]]
-    asked = asyncio.Event()
-
-    def answer(method: str, params: Json) -> Any:
-        asked.set()
-        return None if method == "message.history" else daemon.answer(method, params)
-
-    fake.answer = answer
-    going = asyncio.create_task(chat.go("tea"))
-    await asked.wait()
+    going = await going_to_tea(chat, fake, daemon)
     await fake.push(message(2, "both", room="tea"), message(3, "new", room="tea"))
-    number = fake.last_id
-    await fake.sockets[0].send_json({"jsonrpc": "2.0", "id": number, "result": history})
+    await answer_last(fake, history)
     await going
     assert [line.rpartition(": ")[2] for line in screen.lines if ": " in line] == ["old", "both", "new"]
 

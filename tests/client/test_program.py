@@ -19,6 +19,12 @@ from tests.client.oddserver import answers, hangs, odd_server
 from tests.support.daemon import BIN, DEADLINE_S, Daemon, environment, run
 
 
+def in_shell(line: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, env=environment(), check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "error"),
     [
@@ -262,28 +268,20 @@ def test_output_that_cannot_be_written_is_an_error(daemon: Daemon) -> None:
 
 def test_process_is_quiet_when_its_reader_leaves(daemon: Daemon) -> None:
     command = f"{BIN}/chatctl --home {daemon.home} stats | true; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, env=environment(), check=False
-    )
+    done = in_shell(command)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_process_without_streams_does_what_it_is_told(daemon: Daemon) -> None:
     command = f"{BIN}/chatctl --home {daemon.home} join without >&- 2>&- <&-"
-    assert subprocess.run(["bash", "-c", command], env=environment(), check=False).returncode == 0
+    assert in_shell(command).returncode == 0
     assert "without" in [room["room"] for room in daemon.call("room.list")]
 
 
 @pytest.mark.parametrize("command", ["stats", "stats --json", "export", "--version"])
 def test_answer_that_nobody_can_get_is_no_success(daemon: Daemon, command: str) -> None:
     daemon.call("message.send", text="for the record")
-    done = subprocess.run(
-        ["bash", "-c", f"{BIN}/chatctl --home {daemon.home} {command} >&-"],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
+    done = in_shell(f"{BIN}/chatctl --home {daemon.home} {command} >&-")
     assert done.returncode == 1
     assert "Bad file descriptor" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -300,13 +298,7 @@ def test_answer_that_nobody_can_get_is_no_success(daemon: Daemon, command: str) 
 def test_message_that_was_sent_is_said_to_be_though_its_id_cannot_be_written(
     daemon: Daemon, command: str
 ) -> None:
-    done = subprocess.run(
-        ["bash", "-c", f"{BIN}/chatctl --home {daemon.home} {command} >/dev/full"],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
+    done = in_shell(f"{BIN}/chatctl --home {daemon.home} {command} >/dev/full")
     assert done.returncode == 1
     assert "the message was sent; cannot write" in done.stderr
     assert "do not send it again" in done.stderr

@@ -202,6 +202,7 @@ class Daemon:
             self._say_ready(listen)
             discovery.start(group)
             gc.freeze()  # what is loaded by now stays; collecting garbage need not walk it again
+            gc.enable()
             await stopping.wait()
             self._say_stopping()
             self._stack.enter_context(_ended_after(STOP_S))

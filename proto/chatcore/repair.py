@@ -149,12 +149,13 @@ class Repair:
 
     def _open(self, key: Key, now: Now) -> list[Output]:
         link, room = self._links.get(key[0]), key[1]
-        if link is None or room not in self._rooms or room not in link.rooms:
-            self._turns_of(room).release(key[0], now.mono, waits=False)
-            return []
         lower, upper = floor(self._index, room), horizon(now)
-        if lower >= upper:  # our clock is far behind what we removed: there is no range to ask about
+        is_gone = link is None or room not in self._rooms or room not in link.rooms
+        if (
+            is_gone or lower >= upper
+        ):  # our clock is far behind what we removed: there is no range to ask about
             self._turns_of(room).release(key[0], now.mono, waits=False)
+            self._wake(room, now.mono)  # who was behind it in line
             return []
         ours = fingerprint(self._index.fingerprint(room, lower, upper))
         self._last_token = self._last_token % MAX_TOKEN + 1

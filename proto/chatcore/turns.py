@@ -92,13 +92,22 @@ class Turns:
             self._turn.came_bytes += size
 
     def due(self) -> float | None:
-        """When `look` is to see how much came."""
-        return self._turn.looked + LOOK_S if self._turn is not None and self._line else None
+        """When `look` is to see how much came, or whether the turn was taken."""
+        if self._turn is not None:
+            return self._turn.looked + LOOK_S if self._line else None
+        return self._freed + FREE_S if len(self._line) > 1 else None
 
     def look(self, mono: float) -> None:
-        """Whoever brought too little meanwhile gives up its turn."""
+        """Whoever brought too little meanwhile gives up its turn; who is first in line and does not take it
+        goes to the end of the line."""
         turn, due = self._turn, self.due()
-        if turn is None or due is None or due > mono:
+        if due is None or due > mono:
+            return
+        if turn is None:
+            first = next(iter(self._line))
+            del self._line[first]
+            self._line[first] = None
+            self._freed = mono
             return
         if turn.came_bytes < LEAST_BYTES_PER_S * (mono - turn.looked):
             self._turn, self._freed = None, mono

@@ -35,6 +35,7 @@ from chatcore.messages import (
     Part,
     Publish,
     Range,
+    Rooms,
 )
 from chatcore.texts import MAX_TEXT_BYTES
 from tests.support.core import (
@@ -591,6 +592,40 @@ def test_endless_pages_end_with_the_session_and_somebody_else_is_asked() -> None
     # Whoever has had its turn is asked again once the other has nothing more for us, and no sooner.
     outputs = book.receive(other, Compared(again.token, ((),)))
     assert [to for to, _ in asked(outputs, Compare)] == [link]
+
+
+def in_line(book: Playbook) -> tuple[FetchRange, list[LinkId], LinkId]:
+    """One member fills a gap, two more wait to: the page asked for, those two in their order, and the one."""
+    link = dialled(book)
+    others = [book.neighbour(CARL), book.neighbour(DORA)]
+    lots = ((Part(b"", b"f" * 16, 10**9),),)
+    outputs = book.receive(link, Compared(open_session(book, link).token, lots))
+    ((_, fetch),) = sent(outputs, FetchRange)
+    for other in others:
+        outputs = book.receive(other, Compare(1, LOBBY[:8], (Range(b"", HORIZON, b"x" * 16),)))
+        ((_, question),) = asked(outputs, Compare)
+        assert not sent(book.receive(other, Compared(question.token, lots)), FetchRange)
+    return fetch, others, link
+
+
+def test_who_waits_in_line_is_asked_when_its_turn_comes_and_not_before() -> None:
+    book = Playbook()
+    fetch, (first, second), link = in_line(book)
+    outputs = book.settle(book.receive(link, page(fetch, spoken(1))))
+    ((to, question),) = asked(outputs, Compare)
+    assert to == first
+    outputs = book.receive(first, Compared(question.token, ((),)))
+    assert second in [to for to, _ in asked(outputs, Compare)]
+
+
+def test_who_has_left_the_room_lets_the_next_in_line_have_its_turn() -> None:
+    book = Playbook()
+    fetch, (first, second), link = in_line(book)
+    book.receive(first, Rooms(frozenset()))
+    outputs = book.settle(book.receive(link, page(fetch, spoken(1))))
+    timer = [item for item in of(outputs, SetTimer) if item.key == RepairDue()][-1]
+    assert timer.at <= book.now.mono
+    assert [to for to, _ in asked(book.fire(RepairDue()), Compare)] == [second]
 
 
 def test_lone_member_is_asked_on_when_its_session_is_used_up() -> None:

@@ -3,7 +3,7 @@
 from chatcore.events import Output, RepairDue, Send, SetTimer
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Compare, Compared, FetchIds, FetchRange, History, LinkMessage, Part, Publish
-from chatcore.reconcile import answer, serve_ids, serve_range
+from chatcore.reconcile import ANSWER_S, MAX_PAGES, PAGE_MESSAGES, answer, serve_ids, serve_range
 from chatcore.turns import ASK_ANOTHER_S, FREE_S, LEAST_BYTES_PER_S, LOOK_S, Turns
 from tests.support.core import BOB, CARL, DORA, LOBBY, STAMP, Playbook, chat
 from tests.support.sortedindex import SortedIndex
@@ -39,6 +39,24 @@ def test_turn_that_nobody_takes_is_anybodys_after_a_while() -> None:
     turns.release(ONE, 1.0, waits=False)
     assert not turns.take(ONE, 1.0 + FREE_S / 2)
     assert turns.take(ONE, 1.0 + FREE_S)
+
+
+def test_first_in_line_that_does_not_take_its_turn_goes_to_the_end() -> None:
+    turns = Turns()
+    turns.take(ONE, 0.0)
+    turns.wait(TWO)
+    turns.wait(THREE)
+    turns.release(ONE, 1.0, waits=False)
+    assert turns.due() == 1.0 + FREE_S
+    turns.look(0.9 + FREE_S)
+    assert turns.next_in_line() == TWO
+    turns.look(1.0 + FREE_S)
+    assert turns.next_in_line() == THREE
+    assert turns.take(THREE, 1.0 + FREE_S)
+    assert turns.next_in_line() is None
+    turns.release(THREE, 5.0, waits=False)
+    assert turns.next_in_line() == TWO
+    assert turns.due() is None  # nobody waits behind it
 
 
 def test_slow_link_gives_up_its_turn_only_while_another_waits() -> None:
@@ -98,11 +116,11 @@ def test_id_is_not_held_by_asking_anew_and_anew() -> None:
 class Newcomer:
     """Ann, with a dribbler and an honest member, and all that is on its way to her."""
 
-    def __init__(self, delay_s: float) -> None:
+    def __init__(self, delay_s: float, count: int = 3000) -> None:
         self.book = Playbook()
         self.delay_s = delay_s
         self.honest = SortedIndex()
-        for number in range(3000):
+        for number in range(count):
             self.honest.add(chat(DORA, f"h{number}", stamp=STAMP - (20_000 - number << 26)))
         self.bob = self.book.link(BOB, dialled="b:1")
         self.carl = self.book.link(CARL, dialled="c:1")
@@ -170,6 +188,11 @@ class Newcomer:
 
 def test_member_that_dribbles_does_not_keep_a_newcomer_from_a_history() -> None:
     assert Newcomer(0.01).run(40.0) == 3000
+
+
+def test_member_that_is_slow_to_say_what_it_has_holds_nobody_up_when_its_turn_comes() -> None:
+    count = 2 * MAX_PAGES * PAGE_MESSAGES + 1
+    assert Newcomer(ANSWER_S - 0.5, count).run(15.0) == count
 
 
 def test_slow_answers_of_a_dribbler_do_not_help_it() -> None:

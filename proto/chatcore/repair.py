@@ -214,7 +214,7 @@ class Repair:
                     self._agenda.plan((link, session.room), mono)
             if session.left and not session.waits and not self._let_another_fill(session, mono):
                 self._agenda.plan(key, mono)
-        if put_off:
+        if session.put_off:  # who waits for its turn is woken when that comes
             self._agenda.plan(key, mono + LOOK_AGAIN_S)
         self._wake(session.room, mono)
         others = [item for item in self._sessions.values() if item.room == session.room]

@@ -611,6 +611,8 @@ def in_line(book: Playbook) -> tuple[FetchRange, list[LinkId], LinkId]:
 def test_who_waits_in_line_is_asked_when_its_turn_comes_and_not_before() -> None:
     book = Playbook()
     fetch, (first, second), link = in_line(book)
+    book.wait(agenda.LOOK_AGAIN_S)
+    assert not asked(book.fire(RepairDue()), Compare)
     outputs = book.settle(book.receive(link, page(fetch, spoken(1))))
     ((to, question),) = asked(outputs, Compare)
     assert to == first

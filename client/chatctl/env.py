@@ -3,6 +3,7 @@
 Read once and passed down, so that tests run a whole client in-process with streams of their own.
 """
 
+import contextlib
 import errno
 import io
 import os
@@ -72,3 +73,12 @@ class Environment:
         """False when the locale's encoding would lose characters."""
         encoding = self.stdout.encoding
         return encoding is None or encoding.lower().replace("-", "") == "utf8"
+
+
+def abandon(stream: TextIO) -> None:
+    """Nobody takes what is written there: what is left in its buffer is not tried again when we exit, which
+    would spoil the exit status."""
+    with contextlib.suppress(OSError, ValueError):
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, stream.fileno())
+        os.close(sink)

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from chatctl.env import Environment
+from chatctl.env import Environment, abandon
 from chatctl.failures import OutputFailed
 from chatctl.limits import DEFAULT_TIMEOUT_S
 from chatctl.place import Place, locate
@@ -61,8 +61,15 @@ class Invocation:
 
     def say(self, text: str) -> None:
         """Talk, to standard error."""
-        self.env.stderr.write(f"{self.program}: {clean_line(text)}\n")
-        self.env.stderr.flush()
+        self.talk(f"{self.program}: {clean_line(text)}")
+
+    def talk(self, line: str) -> None:
+        """The same as it is. Whether anybody listens changes nothing of what is done, nor of how it ended."""
+        try:
+            self.env.stderr.write(line + "\n")
+            self.env.stderr.flush()
+        except OSError:
+            abandon(self.env.stderr)
 
     def document(self, value: Any) -> None:
         """One JSON document on one line, or indented for a terminal."""

@@ -1,13 +1,12 @@
 """The edge of a client's process: whatever happens inside becomes one line of error and an exit status."""
 
 import contextlib
-import os
 from collections.abc import Sequence
 from itertools import takewhile
 
 import click
 
-from chatctl.env import Environment
+from chatctl.env import Environment, abandon
 from chatctl.failures import BadUsage, ClientFailure, ExitStatus, OutputFailed, RpcRefused, exit_status
 from chatctl.invocation import Invocation
 from chatctl.options import complete_variable
@@ -24,7 +23,7 @@ def run(program: str, command: click.Command, argv: Sequence[str], env: Environm
         except ExceptionGroup as group:  # out of tasks that ran together
             raise _first(group) from group
     except BrokenPipeError:
-        _abandon_stdout(env)
+        abandon(env.stdout)
         return ExitStatus.OK  # the reader has what it wanted
     except ClientFailure as failure:
         # What is wrong may stand before it.
@@ -78,15 +77,13 @@ def _usage(program: str, error: click.UsageError) -> BadUsage:
 def _fail(told: Invocation, failure: ClientFailure) -> ExitStatus:
     env = told.env
     if isinstance(failure, OutputFailed):
-        _abandon_stdout(env)
+        abandon(env.stdout)
     with contextlib.suppress(OSError):  # what was answered before comes first
         env.stdout.flush()
-    with contextlib.suppress(OSError):  # nobody is left to tell
-        if told.as_json:
-            env.stderr.write(told.to_json(_document(failure)) + "\n")
-            env.stderr.flush()
-        else:
-            told.say(f"{failure}; {failure.hint}" if failure.hint else str(failure))
+    if told.as_json:
+        told.talk(told.to_json(_document(failure)))
+    else:
+        told.say(f"{failure}; {failure.hint}" if failure.hint else str(failure))
     return exit_status(failure)
 
 
@@ -103,11 +100,3 @@ def _document(failure: ClientFailure) -> dict[str, dict[str, str | int | None]]:
             "exit_status": status.value,
         }
     }
-
-
-def _abandon_stdout(env: Environment) -> None:
-    """Keeps the interpreter from complaining about what is left in the buffer when it exits."""
-    with contextlib.suppress(OSError, ValueError):
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, env.stdout.fileno())
-        os.close(sink)

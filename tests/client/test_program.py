@@ -272,6 +272,26 @@ def test_process_is_quiet_when_its_reader_leaves(daemon: Daemon) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("command", ["import /etc/passwd", "import --json /etc/passwd"])
+@pytest.mark.parametrize("listener", ["true", "head -1"])
+def test_talk_that_nobody_reads_changes_no_exit_status(daemon: Daemon, command: str, listener: str) -> None:
+    line = (
+        f"{BIN}/chatctl --home {daemon.home} {command} 2>&1 >/dev/null | {listener}; exit ${{PIPESTATUS[0]}}"
+    )
+    assert in_shell(line).returncode == 1
+
+
+def test_import_goes_on_though_nobody_reads_what_it_leaves_out(daemon: Daemon, tmp_path: Path) -> None:
+    daemon.call("message.send", text="for the record")
+    good = in_shell(f"{BIN}/chatctl --home {daemon.home} export -o -").stdout
+    mixed = tmp_path / "mixed"
+    mixed.write_text("bad\n" * 300 + good)
+    with Daemon(tmp_path / "other") as other:
+        line = f"{BIN}/chatctl --home {other.home} import {mixed} 2> >(true); exit $?"
+        assert in_shell(line).returncode == 1
+        assert "for the record" in other.texts
+
+
 def test_process_without_streams_does_what_it_is_told(daemon: Daemon) -> None:
     command = f"{BIN}/chatctl --home {daemon.home} join without >&- 2>&- <&-"
     assert in_shell(command).returncode == 0

@@ -106,7 +106,7 @@ async def _begin(told: Invocation, chat: Chat, room: str | None, *, in_terminal:
         if in_terminal:
             chat.show(chat.view.greeting())
         else:
-            told.env.stderr.write(chat.view.greeting() + "\n")
+            told.talk(chat.view.greeting())
         if told.env.stdin.isatty():  # somebody reads along; a program did not ask for old lines
             await chat.start()
 

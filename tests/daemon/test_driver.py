@@ -12,6 +12,7 @@ import lmdb
 import pytest
 from structlog.testing import capture_logs
 
+from chatcore.codec import encode_message, pack_batches
 from chatcore.config import NodeConfig
 from chatcore.envelopes import Chat
 from chatcore.errors import BadAddress, HandshakeFailed, NotInRoom, Stopping, StoreFailed, TextEmpty
@@ -235,6 +236,23 @@ async def test_single_message_waits_for_no_thread() -> None:
         await shell.until(lambda: len(shell.texts()) == 12)
         del driver._checks[LinkId(99)]
         driver._look_quiet()
+
+
+async def test_flood_of_single_messages_is_checked_in_threads() -> None:
+    async with running() as (shell, address), Peer.dial(address) as flooder:
+        driver, gate = shell.driver, threading.Event()
+        for _ in range(driver._pool._max_workers):
+            driver._pool.submit(gate.wait)
+        singles = publish([said(SEED_OF_OTHERS, f"single {number}") for number in range(40)])
+        frames = [flooder.sealed(pack_batches([encode_message(single)])[0]) for single in singles]
+        try:
+            await flooder.send_raw(b"".join(frames))  # they come in one turn of the loop
+            await flooder.settle()
+            await shell.send("ours, behind all commits before it")
+            assert len(shell.texts()) == driver_module.MAX_ON_THE_SPOT + 1
+        finally:
+            gate.set()
+        await shell.until(lambda: len(shell.texts()) == 41)
 
 
 async def test_what_is_said_now_is_checked_while_history_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.identity import Identity
-from chatcore.ids import RoomId
+from chatcore.ids import MessageId, RoomId
 from chatd.store import (
     Batch,
     BatchResult,
@@ -39,6 +39,8 @@ ROOM = RoomId(b"r" * 32)
 PAGE = 4096
 END = b"\xff" * 41
 DEADLINE_S = 10.0
+
+Look = Callable[[Store, Sequence[MessageId], int], list[Any]]
 
 
 def message(stamp: int, text: str = "hello") -> Envelope:
@@ -258,13 +260,14 @@ def test_search_index_lets_go_of_a_message_nobody_can_read(
         store.close()
 
 
-def test_message_found_damaged_is_taken_out_while_the_store_is_open(folder: Path) -> None:
+@pytest.mark.parametrize("look", [Store.messages, Store.signed])
+def test_message_found_damaged_is_taken_out_while_the_store_is_open(folder: Path, look: Look) -> None:
     kept = fill(folder)
     spoil(folder, b"177 xx")
     results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
     with opened(folder) as store:
         store.start(results.put)
-        assert store.messages([kept[176].id], 100_000) == []
+        assert look(store, [kept[176].id], 100_000) == []
         end = time.monotonic() + DEADLINE_S
         while store.known([kept[176].id]):
             assert time.monotonic() < end
@@ -273,11 +276,12 @@ def test_message_found_damaged_is_taken_out_while_the_store_is_open(folder: Path
     assert marks.is_clean(folder)
 
 
-def test_store_with_something_damaged_left_in_it_is_not_called_clean(folder: Path) -> None:
+@pytest.mark.parametrize("look", [Store.messages, Store.signed])
+def test_store_with_something_damaged_left_in_it_is_not_called_clean(folder: Path, look: Look) -> None:
     kept = fill(folder)
     spoil(folder, b"177 xx")
     with opened(folder) as store:  # nothing writes here
-        assert store.messages([kept[176].id], 100_000) == []
+        assert look(store, [kept[176].id], 100_000) == []
     assert not marks.is_clean(folder)
 
 

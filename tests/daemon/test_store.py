@@ -19,6 +19,7 @@ from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.errors import Stopping
 from chatcore.identity import Identity
 from chatcore.ids import MessageId, RoomId
+from chatcore.index import Signed
 from chatd.store import SCHEMA, Batch, BatchResult, Damaged, RoomEntry, Store, StoreUnusable, records
 from chatd.store.faults import DAMAGED_HINT
 
@@ -509,6 +510,23 @@ def test_index_entry_never_passes_one_message_for_another(folder: Path, start: O
     store = start().store
     assert [stored.seq for stored in store.newest(ROOM, 10)] == [3]
     assert store.damaged == 2
+
+
+def test_page_for_others_holds_what_was_signed_and_nothing_damaged(folder: Path, start: Opener) -> None:
+    kept = [message(number, f"{number} ".ljust(50, "x")) for number in range(1, 7)]
+    first = start()
+    first.keep(*kept)
+    signed = [Signed(item.id, item.payload, item.signature) for item in kept]
+    ids = [item.id for item in kept]
+    assert first.store.signed([*ids[::-1], message(99).id], 10_000) == signed[::-1]
+    assert first.store.signed(ids, 2 * len(kept[0].payload)) == signed[:2]
+    first.store.close()
+    flip_byte(folder, b"1 xxx")
+    change_raw(folder, b"log", records.pack_u64(2), b"nonsense")
+    change_raw(folder, b"log", records.pack_u64(3), records.seal(b"too short"))
+    change_raw(folder, b"ids", ids[3], records.pack_u64(77))
+    change_raw(folder, b"ids", ids[4], records.pack_u64(6))
+    assert start().store.signed(ids, 10_000) == signed[5:]
 
 
 def test_damaged_room_and_stamp_are_left_out(folder: Path, start: Opener) -> None:

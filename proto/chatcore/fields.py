@@ -43,17 +43,17 @@ def field_at(item: list[Any], index: int) -> Any:
 
 
 def rooms_at(item: list[Any], index: int) -> frozenset[RoomId]:
-    return frozenset(RoomId(digest_of(value)) for value in list_at(item, index, MAX_ROOMS))
+    return frozenset(RoomId(_digest_of(value)) for value in list_at(item, index, MAX_ROOMS))
 
 
-def digest_of(value: Any) -> bytes:
+def _digest_of(value: Any) -> bytes:
     if type(value) is not bytes or len(value) != DIGEST_BYTES:
         raise Malformed(f"an id that is not {DIGEST_BYTES} bytes")
     return value
 
 
 def records_at(item: list[Any], index: int, most: int = MAX_PEER_RECORDS) -> tuple[PeerRecord, ...]:
-    return tuple([record_of(value) for value in list_at(item, index, most)])
+    return tuple([_record_of(value) for value in list_at(item, index, most)])
 
 
 def short_ids_of(item: list[Any]) -> tuple[bytes, ...]:
@@ -75,10 +75,10 @@ def short_id_of(item: list[Any]) -> bytes:
 
 
 def room_of(item: list[Any]) -> RoomId:
-    return RoomId(digest_of(field_at(item, 1)))
+    return RoomId(_digest_of(field_at(item, 1)))
 
 
-def record_of(value: Any) -> PeerRecord:
+def _record_of(value: Any) -> PeerRecord:
     if type(value) is not bytes:
         raise Malformed("a peer record that is not bytes")
     return open_record(value)

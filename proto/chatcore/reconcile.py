@@ -163,8 +163,7 @@ def serve_range(index: Index, room: RoomId, wanted: FetchRange) -> History:
     keys = index.keys(room, lower, wanted.upper, PAGE_MESSAGES) if lower < wanted.upper else []
     found = index.signed([MessageId(key[STAMP_BYTES:]) for key in keys], PAGE_BYTES)
     whole = len(found) == len(keys) < PAGE_MESSAGES
-    # Damaged records are left out of `found`: then the page ends where the keys do.
-    reached = wanted.lower
+    reached = wanted.lower  # also when all that it would hold is damaged, which leaves it out of `found`
     if found and not whole:
         reached = next(key for key in reversed(keys) if key.endswith(found[-1].id))
     return History(wanted.token, reached, tuple([Publish(0, *item) for item in found]))

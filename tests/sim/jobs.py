@@ -8,12 +8,15 @@ import multiprocessing
 import os
 import pickle
 import sys
+import tempfile
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from multiprocessing.synchronize import BoundedSemaphore
+from typing import BinaryIO
 
 from tests.sim.network import World
 from tests.sim.overlay import Plan, bring_up
@@ -22,11 +25,14 @@ from tests.sim.rows import ROWS
 
 BAR_CHARS = 30
 
-_cores: AbstractContextManager[object] = nullcontext()
-"""Held by whoever computes, in a process of the pool or forked off one."""
+LOOK_S = 0.05
+"""Between two looks whether a core has become free, or a job has ended."""
+
+_cores: BoundedSemaphore
+"""One for each process that may compute at a time; what a process of the pool got when it started."""
 
 
-def _share(cores: AbstractContextManager[object]) -> None:
+def _share(cores: BoundedSemaphore) -> None:
     global _cores  # noqa: PLW0603 - what a pool hands to its processes they can only keep here
     _cores = cores
 
@@ -53,43 +59,48 @@ def together(jobs: Iterable[Job]) -> list[list[Job]]:
 
 
 def do(group: Sequence[Job]) -> list[Run]:
-    """Raises RuntimeError for a job that failed, after all have ended."""
+    """Raises RuntimeError for a job that failed; no other is begun then."""
     with _cores:
         world = bring_up(group[0].network)
-    # Each waits for a core of its own, and none for the others' answers.
-    started = [(job, *_start(job, world)) for job in group]
-    ended = [(job, *_end(child, reading)) for job, child, reading in started]
-    for job, status, _ in ended:
-        if status != 0:
-            raise RuntimeError(
-                f"{job.row} with {job.plan.nodes} nodes, seed {job.plan.seed}, ended with {status}"
-            )
-    return [pickle.loads(written) for _, _, written in ended]  # noqa: S301 - our own children wrote it
+    waiting, children, runs = deque(group), dict[int, tuple[Job, BinaryIO]](), list[Run]()
+    failed: list[str] = []
+    while children or (waiting and not failed):
+        # Taken and given back here, for the child: who is killed gives nothing back.
+        if waiting and not failed and _cores.acquire(timeout=LOOK_S):
+            job = waiting.popleft()
+            answer: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has ended
+            children[_start(job, world, answer)] = job, answer
+        if not children:
+            continue
+        child, status = os.waitpid(-1, os.WNOHANG if waiting and not failed else 0)
+        if child:
+            _cores.release()
+            job, answer = children.pop(child)
+            with answer:
+                if status == 0:
+                    answer.seek(0)
+                    runs.append(pickle.load(answer))  # noqa: S301 - our own child wrote it
+                else:
+                    failed.append(
+                        f"{job.row} with {job.plan.nodes} nodes, seed {job.plan.seed}, ended with {status}"
+                    )
+    if failed:
+        raise RuntimeError("; ".join(failed))
+    return runs
 
 
-def _start(job: Job, world: World) -> tuple[int, int]:
-    """In a process of its own, which has the world as it is here and leaves it so; and where its answer is
-    read."""
-    reading, writing = os.pipe()
+def _start(job: Job, world: World, answer: BinaryIO) -> int:
+    """In a process of its own, which has the world as it is here and leaves it so; its id."""
     child = os.fork()
-    if child == 0:
-        try:
-            with _cores:
-                run = _measure(job, world)
-            with os.fdopen(writing, "wb") as pipe:
-                pickle.dump(run, pipe)
-            os._exit(0)
-        except BaseException:  # noqa: BLE001 - whatever it was: this process must not go on as its parent
-            traceback.print_exc()
-            os._exit(1)
-    os.close(writing)
-    return child, reading
-
-
-def _end(child: int, reading: int) -> tuple[int, bytes]:
-    with os.fdopen(reading, "rb") as pipe:
-        written = pipe.read()
-    return os.waitpid(child, 0)[1], written
+    if child:
+        return child
+    try:
+        pickle.dump(_measure(job, world), answer)
+        answer.flush()
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - whatever it was: this process must not go on as its parent
+        traceback.print_exc()
+        os._exit(1)
 
 
 def _measure(job: Job, world: World) -> Run:

@@ -26,6 +26,9 @@ MAX_ITEMS_AT_ONCE = 16
 """In a list of an answer that is put into JSON on the event loop. So many signed messages are 0.5 MB, 4 ms;
 a page of 1,000 took a quarter of a second."""
 
+MAX_SHOWN = 40
+"""Characters of a name that nobody knows."""
+
 _MEMBERS = frozenset(("jsonrpc", "method", "params", "id"))
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -46,8 +49,8 @@ class Dispatcher:
         that may have megabytes is made."""
         try:
             parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        except (ValueError, RecursionError):
-            return _encode(_failure(api.PARSE_ERROR, "Parse error"))
+        except (ValueError, RecursionError) as flaw:
+            return _encode(_failure(api.PARSE_ERROR, f"Parse error: {_why_unread(flaw)}"))
         requests = parsed if isinstance(parsed, list) else [parsed]
         if turn is not None and any(map(_is_bulky, requests)):
             await turn()
@@ -104,6 +107,10 @@ class Dispatcher:
             error["data"] = _data(error["code"])
             if error["code"] == api.INVALID_REQUEST:
                 error["message"] = f"Invalid request: {_flaw(request)}"
+                if isinstance(request, dict) and _is_id(request.get("id")):
+                    response["id"] = request.get("id")
+            elif error["code"] == api.METHOD_NOT_FOUND:
+                error["message"] = f"Method not found: {request['method'][:MAX_SHOWN]!r}"
         return response
 
 
@@ -154,11 +161,26 @@ def _flaw(request: Any) -> str:
         return "method is not a text"
     if not isinstance(request.get("params", []), list | dict):
         return "params are neither an object nor an array; leave them out for none"
-    if not isinstance(request.get("id"), str | int | float | None) or isinstance(request.get("id"), bool):
+    if not _is_id(request.get("id")):
         return "id is neither a text nor a number; leave it out for no answer"
     if not request.keys() <= _MEMBERS:
-        return "it has other members than jsonrpc, method, params and id"
+        other = min(request.keys() - _MEMBERS)[:MAX_SHOWN]
+        return f"it has other members than jsonrpc, method, params and id, such as {other!r}"
     return ""
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int | float | None) and not isinstance(value, bool)
+
+
+def _why_unread(error: ValueError | RecursionError) -> str:
+    match error:
+        case json.JSONDecodeError():
+            return f"{error.msg}, at line {error.lineno}, column {error.colno}"
+        case RecursionError():
+            return "lists and objects are nested too deeply"
+        case _:  # our own, or Python's of a number with thousands of digits
+            return str(error).partition(";")[0]
 
 
 def _failure(code: int, text: str, data: Json | None = None) -> Json:

@@ -182,15 +182,41 @@ async def test_text_that_is_not_json_is_a_parse_error(dispatcher: Dispatcher, te
         ({"jsonrpc": "2.0", "id": [1], "method": "node.status"}, "id is neither"),
         ({"jsonrpc": "2.0", "id": {}, "method": "node.status"}, "id is neither"),
         ({"jsonrpc": "2.0", "id": True, "method": "node.status"}, "id is neither"),
-        ({"jsonrpc": "2.0", "id": 1, "method": "node.status", "extra": 1}, "other members"),
+        ({"jsonrpc": "2.0", "id": 1, "method": "node.status", "extra": 1}, "such as 'extra'"),
     ],
 )
 async def test_json_that_is_no_request_is_refused_with_what_is_wrong(
     dispatcher: Dispatcher, request_: Any, flaw: str
 ) -> None:
-    error = failure(await ask(dispatcher, json.dumps(request_)), -32600, "invalid_request")
+    answer = await ask(dispatcher, json.dumps(request_))
+    error = failure(answer, -32600, "invalid_request")
     assert error["message"].startswith("Invalid request: ")
     assert flaw in error["message"]
+    # Whoever has many under way is to know which one it was.
+    assert answer["id"] == (1 if isinstance(request_, dict) and type(request_.get("id")) is int else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "Expecting value, at line 1, column 1"),
+        ('{"id": 1,}', "line 1, column 10"),
+        ('{"id": 1}\n{}', "Extra data, at line 2, column 1"),
+        ('{"id": NaN}', "NaN is not JSON"),
+        ('{"id": 1e999}', "1e999 is beyond a float"),
+        ('{"id": ' + "9" * 5000 + "}", "Exceeds the limit (4300 digits) for integer string conversion"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+async def test_parse_error_says_what_and_where(dispatcher: Dispatcher, text: str, why: str) -> None:
+    error = failure(await ask(dispatcher, text), -32700, "parse_error")
+    assert error["message"].startswith("Parse error: ")
+    assert why in error["message"]
+
+
+async def test_method_that_is_not_there_is_named(dispatcher: Dispatcher) -> None:
+    answer = await ask(dispatcher, {"jsonrpc": "2.0", "id": 1, "method": "node.nope"})
+    assert failure(answer, -32601, "method_not_found")["message"] == "Method not found: 'node.nope'"
 
 
 async def test_nesting_below_the_decoders_limit_is_refused_as_any_other_wrong_value(

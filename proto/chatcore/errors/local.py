@@ -80,7 +80,7 @@ class BadClientId(LocalError):
     kind = "bad_client_id"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"a client_id has 1 to {limit} characters of valid Unicode", "shorten it")
+        super().__init__(f"a client_id has 1 to {limit} characters of valid Unicode", "give another, or none")
 
 
 class OutboxFull(LocalError):

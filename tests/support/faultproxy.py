@@ -215,14 +215,22 @@ class _End(asyncio.Protocol):
 
         self.writable = True
         self.ended = False
+        self._wants = True
 
     # The event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.read(False)
+        asyncio.get_running_loop().call_soon(self._pause_indeed)
         if self._door is not None:
             self._proxy.handle_call(self, self._door)
+
+    def _pause_indeed(self) -> None:
+        """Python 3.11.2, which Debian 12 has, begins to read after `connection_made` whatever that said."""
+        if not self._wants:
+            self.read(True)
+            self.read(False)
 
     def data_received(self, data: bytes) -> None:
         assert self.road is not None, "read before there was a way on"
@@ -256,6 +264,7 @@ class _End(asyncio.Protocol):
         return None if self._transport is None else self._transport.get_extra_info(name)
 
     def read(self, wanted: bool) -> None:
+        self._wants = wanted
         if self._transport is not None and not self._transport.is_closing():
             (self._transport.resume_reading if wanted else self._transport.pause_reading)()
 

@@ -1,8 +1,7 @@
 """A newcomer comes into a room with a long history while two members chat in it.
 
-All are real daemons on this machine, so that the newcomer's work and the members' share its cores. Not their
-disk: where there is one of memory the newcomer's store lies on that, as people's disks are not each other's.
-Latency is taken from `message.send` at one member to the event at the other, and at the newcomer.
+All are real daemons on this machine, so that the newcomer's work and the members' share its cores. Latency is
+taken from `message.send` at one member to the event at the other, and at the newcomer.
 """
 
 import asyncio
@@ -15,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, UnixConnector
@@ -31,10 +29,6 @@ LIVE_PER_S = 20
 
 QUIET_S = 10.0
 """So long they chat before the newcomer comes: what its coming is compared with."""
-
-OTHER_DISK = Path("/dev/shm")
-STORE_BYTES = 2048
-"""Of a message in a store, with all indexes and what LMDB has to spare, and some more."""
 
 SETTLE_S = 2.0
 LOOK_S = 0.02
@@ -205,7 +199,6 @@ def measure(folder: Path, count: int, runs: int) -> list[Result]:
     fill(ann / "store", count)
     shutil.copytree(ann, bob)  # with its times, or it would be looked over at the start
     sample = list(messages(CHECKED_BARE))
-    has_room = OTHER_DISK.is_dir() and shutil.disk_usage(OTHER_DISK).free > count * STORE_BYTES
     numbers = itertools.count()
     results = []
     members = {"ann": Daemon(ann), "bob": Daemon(bob, username="bob")}
@@ -213,11 +206,8 @@ def measure(folder: Path, count: int, runs: int) -> list[Result]:
         members["bob"].call("peer.connect", address=members["ann"].address)
         members["bob"].wait_peers(1)
         for number in range(runs):
-            with (
-                TemporaryDirectory(
-                    prefix="chatd-bench-", dir=OTHER_DISK if has_room else folder
-                ) as elsewhere,
-                Daemon(Path(elsewhere) / f"newcomer{number}", username="eve") as newcomer,
-            ):
+            home = folder / f"newcomer{number}"
+            with Daemon(home, username="eve") as newcomer:
                 results.append(asyncio.run(run(members, newcomer, count, bare_rate(sample), numbers)))
+            shutil.rmtree(home)
     return results

@@ -151,9 +151,8 @@ class Repair:
         link, room = self._links.get(key[0]), key[1]
         lower, upper = floor(self._index, room), horizon(now)
         is_gone = link is None or room not in self._rooms or room not in link.rooms
-        if (
-            is_gone or lower >= upper
-        ):  # our clock is far behind what we removed: there is no range to ask about
+        # Or our clock is far behind what we removed: there is no range to ask about.
+        if is_gone or lower >= upper:
             self._turns_of(room).release(key[0], now.mono, waits=False)
             self._wake(room, now.mono)  # who was behind it in line
             return []

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from chatcore.clock import COUNTER_BITS
 from chatcore.discouraged import Discouraged
@@ -33,6 +33,7 @@ from chatd.store.damage import DamageLog
 from chatd.store.faults import refusing
 from chatd.store.folder import DATA_FILE, check_data_file, prepare_folder
 from chatd.store.healing import Healing
+from chatd.store.lmdbtypes import Txn
 from chatd.store.log import Log
 from chatd.store.pins import MAX_PINS, Pins
 from chatd.store.reading import Point, onwards, room_entries
@@ -60,6 +61,7 @@ __all__ = [
 ]
 
 OnTrim = Callable[[Trimmed], None]
+_Found = TypeVar("_Found", Envelope, Signed)
 
 RESTORED_JUMP_MS = 60_000
 """Beyond the newest message and the time of the backup: what was on its way to disk then."""
@@ -249,33 +251,29 @@ class Store:
             return self._tables.sums.keys(txn, room, lower, upper, most)
 
     def messages(self, ids: Sequence[MessageId], most_bytes: int) -> list[Envelope]:
-        found: list[Envelope] = []
-        with self._tables.reading() as txn:
-            for message_id in ids:
-                number = txn.get(message_id, db=self._tables.ids)
-                if number is None:
-                    continue
-                stored = self._log.indexed(txn, number)
-                if stored is None or stored.envelope.id != message_id:
-                    continue
-                most_bytes -= len(stored.envelope.payload)
-                if most_bytes < 0:
-                    break
-                found.append(stored.envelope)
-        return found
+        def look(txn: Txn, number: bytes) -> Envelope | None:
+            stored = self._log.indexed(txn, number)
+            return None if stored is None else stored.envelope
+
+        return self._by_id(ids, most_bytes, look)
 
     def signed(self, ids: Sequence[MessageId], most_bytes: int) -> list[Signed]:
-        found: list[Signed] = []
+        return self._by_id(ids, most_bytes, self._log.signed)
+
+    def _by_id(
+        self, ids: Sequence[MessageId], most_bytes: int, look: Callable[[Txn, bytes], _Found | None]
+    ) -> list[_Found]:
+        found: list[_Found] = []
         with self._tables.reading() as txn:
             for message_id in ids:
                 number = txn.get(message_id, db=self._tables.ids)
-                signed = None if number is None else self._log.signed(txn, number)
-                if signed is None or signed.id != message_id:
+                message = None if number is None else look(txn, number)
+                if message is None or message.id != message_id:
                     continue
-                most_bytes -= len(signed.payload)
+                most_bytes -= len(message.payload)
                 if most_bytes < 0:
                     break
-                found.append(signed)
+                found.append(message)
         return found
 
     def newest(self, room: RoomId, limit: int) -> list[Stored]:

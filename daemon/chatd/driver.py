@@ -28,6 +28,7 @@ from chatcore.events import (
     Dial,
     Input,
     JobId,
+    LookUp,
     MemberChanged,
     MessageAdded,
     News,
@@ -58,6 +59,7 @@ from chatcore.node import Node
 from chatd import twins
 from chatd.links import Links
 from chatd.logs import Limiter
+from chatd.lookups import LookUps
 from chatd.store import Batch, BatchResult, RoomEntry, Store
 
 MAX_CHECKS_PER_LINK = 1024
@@ -100,6 +102,7 @@ class Driver:
         self._history_pool = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix="chatd-history", initializer=_step_back
         )
+        self._look_ups = LookUps(store, self.post)
         self._inputs: deque[Input] = deque()
         self._busy = False
         self._timers: dict[TimerKey, asyncio.TimerHandle] = {}
@@ -204,6 +207,8 @@ class Driver:
                     self._verify(output)
                 case Persist():
                     self._persist(output)
+                case LookUp():
+                    self._look_ups.start(output)
                 case SaveAddresses():
                     self._save_addresses(output)
                 case Replied(request, reply):
@@ -375,6 +380,7 @@ class Driver:
             timer.cancel()
         self._pool.shutdown()
         self._history_pool.shutdown()
+        self._look_ups.close()
 
 
 def _step_back() -> None:

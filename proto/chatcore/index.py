@@ -1,6 +1,6 @@
 """The ports through which the core may look at what is stored; it never writes through them.
 
-LMDB stands behind them in the daemon, sorted lists in tests. All calls are short: the event loop waits.
+LMDB stands behind them in the daemon, sorted lists in tests. All calls are short, as the event loop may wait.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,13 @@ class Signed(NamedTuple):
     signature: bytes
 
 
+class SignedPage(NamedTuple):
+    """Of a range, newest first. What is below `lower` was not looked at; then that is above the range's."""
+
+    messages: list[Signed]
+    lower: bytes
+
+
 class Index(Protocol):
     """Ranges run from `lower` up to, but not with, `upper`, over a room's keys: stamp (8 bytes) and id."""
 
@@ -61,8 +68,9 @@ class Index(Protocol):
         """Those that are stored, in the order asked, until their payloads would exceed `most_bytes`."""
         ...
 
-    def signed(self, ids: Sequence[MessageId], most_bytes: int) -> list[Signed]:
-        """The same as they are handed on, without a look at what they say: in half the time."""
+    def signed(self, room: RoomId, lower: bytes, upper: bytes, most: int, most_bytes: int) -> SignedPage:
+        """The newest `most` of a range, as long as their payloads do not exceed `most_bytes`, as they are
+        handed on: without a look at what they say, which would take twice the time."""
         ...
 
     def floor(self, room: RoomId) -> int:

@@ -48,6 +48,7 @@ from chatcore.events import (
     LeaveRoom,
     LinkDown,
     LinkUp,
+    LookedUp,
     NamePeer,
     Notice,
     Output,
@@ -354,17 +355,8 @@ class Node:
         match event:
             case Received():
                 return self._handle_received(event, now)
-            case Verified():
-                return self._handle_verified(event, now)
-            case Committed(job, stored):
-                news = self._requests.handle_committed(event, now)
-                own = sum(item.envelope.author == self.identity.public_key for item in stored)
-                return [*news, *self._repair.handle_committed(job, len(stored), now, own=own)]
-            case CommitFailed(job):
-                notices = self._requests.handle_commit_failed(event, now)
-                return [*notices, *self._repair.handle_commit_failed(job, now)]
-            case AddressesNotSaved(addresses):
-                return self._dialler.handle_not_saved(addresses)
+            case Verified() | LookedUp() | Committed() | CommitFailed() | AddressesNotSaved():
+                return self._handle_done(event, now)
             case TimerFired():
                 return self._handle_timer(event, now)
             case (
@@ -402,6 +394,25 @@ class Node:
                 return self._handle_stop(now)
             case _:
                 assert_never(event)
+
+    def _handle_done(
+        self, event: Verified | LookedUp | Committed | CommitFailed | AddressesNotSaved, now: Now
+    ) -> list[Output]:
+        """What has become of work that was handed out."""
+        match event:
+            case Verified():
+                return self._handle_verified(event, now)
+            case LookedUp():
+                return self._repair.handle_looked_up(event, now)
+            case Committed(job, stored):
+                news = self._requests.handle_committed(event, now)
+                own = sum(item.envelope.author == self.identity.public_key for item in stored)
+                return [*news, *self._repair.handle_committed(job, len(stored), now, own=own)]
+            case CommitFailed(job):
+                notices = self._requests.handle_commit_failed(event, now)
+                return [*notices, *self._repair.handle_commit_failed(job, now)]
+            case AddressesNotSaved(addresses):
+                return self._dialler.handle_not_saved(addresses)
 
     # Life
 

@@ -100,6 +100,20 @@ NOTHING = fingerprint(Sum(0, 0))
 # Answering
 
 
+def look_up(
+    index: Index, room: RoomId, question: Compare | FetchIds | FetchRange
+) -> tuple[Compared | History, list[Bounds]]:
+    """What a peer that asks is told, and where the comparison shows that it has what we have."""
+    match question:
+        case Compare():
+            reply = answer(index, room, question)
+            return reply, equal_ranges(index, room, question, reply)
+        case FetchIds():
+            return serve_ids(index, room, question), []
+        case FetchRange():
+            return serve_range(index, room, question), []
+
+
 def answer(index: Index, room: RoomId, question: Compare) -> Compared:
     """As many of the ranges as fit one answer; newest are asked about first."""
     kept_from = floor(index, room)
@@ -160,13 +174,11 @@ def serve_ids(index: Index, room: RoomId, wanted: FetchIds) -> History:
 def serve_range(index: Index, room: RoomId, wanted: FetchRange) -> History:
     """One page, newest first."""
     lower = max(wanted.lower, floor(index, room))
-    keys = index.keys(room, lower, wanted.upper, PAGE_MESSAGES) if lower < wanted.upper else []
-    found = index.signed([MessageId(key[STAMP_BYTES:]) for key in keys], PAGE_BYTES)
-    whole = len(found) == len(keys) < PAGE_MESSAGES
-    reached = wanted.lower  # also when all that it would hold is damaged, which leaves it out of `found`
-    if found and not whole:
-        reached = next(key for key in reversed(keys) if key.endswith(found[-1].id))
-    return History(wanted.token, reached, tuple([Publish(0, *item) for item in found]))
+    if lower >= wanted.upper:
+        return History(wanted.token, wanted.lower, ())
+    page = index.signed(room, lower, wanted.upper, PAGE_MESSAGES, PAGE_BYTES)
+    reached = page.lower if page.lower > lower else wanted.lower
+    return History(wanted.token, reached, tuple([Publish(0, *item) for item in page.messages]))
 
 
 def equal_ranges(index: Index, room: RoomId, question: Compare, reply: Compared) -> list[Bounds]:

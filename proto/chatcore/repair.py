@@ -13,7 +13,7 @@ from chatcore.clock import Now
 from chatcore.config import GossipConfig
 from chatcore.counters import Counters
 from chatcore.errors import Malformed
-from chatcore.events import JobId, Output, Priority, RepairDue, Send, ServeDue, SetTimer
+from chatcore.events import JobId, LookedUp, Output, Priority, RepairDue, Send, ServeDue, SetTimer
 from chatcore.gossip import Gossip
 from chatcore.ids import LinkId, MessageId, RoomId
 from chatcore.index import Index
@@ -32,7 +32,6 @@ from chatcore.reconcile import (
     BadHistory,
     Bounds,
     Session,
-    equal_ranges,
     fingerprint,
     floor,
     horizon,
@@ -74,7 +73,7 @@ class Repair:
         self._rng = rng
         self._sessions: dict[Key, Session] = {}
         self._agenda = Agenda()
-        self._serving = Serving(index)
+        self._serving = Serving()
         self._serve_at: float | None = None
         self._tokens: dict[LinkId, int] = {}
         """Of the last session each peer opened."""
@@ -304,26 +303,28 @@ class Repair:
         self._serving.handle_writing(link, now.mono, paused=paused)
         return self._serve(now)
 
-    def _serve(self, now: Now) -> list[Output]:
+    def handle_looked_up(self, event: LookedUp, now: Now) -> list[Output]:
+        asked, reply = self._serving.done(event.job, event.reply), event.reply
         outputs: list[Output] = []
-        for item in self._serving.serve(now.mono):
-            if item.room not in self._rooms:
-                continue  # left meanwhile
-            if isinstance(item.reply, Compared):
-                if isinstance(item.question, Compare):
-                    equal = equal_ranges(self._index, item.room, item.question, item.reply)
-                    self._note_shared(item.link, item.room, equal)
+        if reply is not None and asked.room in self._rooms and self._links.get(asked.link) is not None:
+            if isinstance(reply, Compared):
+                self._note_shared(asked.link, asked.room, event.alike)
                 # Behind our own question, so that the other side sees that we ask already.
-                outputs += self._ask_back(item.link, item.room, item.reply, now)
+                outputs += self._ask_back(asked.link, asked.room, reply, now)
             else:
-                self.served += [message.id for message in item.reply.messages]
-            bulk = isinstance(item.question, FetchRange)
-            outputs.append(Send((item.link,), item.reply, Priority.BULK if bulk else Priority.HISTORY))
+                self.served += [message.id for message in reply.messages]
+            bulk = isinstance(asked.question, FetchRange)
+            outputs.append(Send((asked.link,), reply, Priority.BULK if bulk else Priority.HISTORY))
+        return [*outputs, *self._serve(now)]
+
+    def _serve(self, now: Now) -> list[Output]:
+        if (look_up := self._serving.next(now.mono)) is not None:
+            return [look_up]
         due = self._serving.due()
         if due is not None and (self._serve_at is None or not now.mono < self._serve_at <= due):
             self._serve_at = due
-            outputs.append(SetTimer(ServeDue(), due))
-        return outputs
+            return [SetTimer(ServeDue(), due)]
+        return []
 
     def _note_shared(self, link_id: LinkId, room: RoomId, bounds: Iterable[Bounds]) -> None:
         link = self._links.get(link_id)

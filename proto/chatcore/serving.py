@@ -1,27 +1,27 @@
 """Answering what peers ask about history, so that no asker takes more of our time than its share.
 
-Knows links and what they asked; each waits in a line of its own until there is time for it. The core has no
-clock, so work is counted in what was looked at, at measured prices.
+Knows links and what they asked; each waits in a line of its own until there is time for it. One question at a
+time is looked up, as a disk takes as long as it likes. The core has no clock, so work is counted in what was
+looked at, at measured prices.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from chatcore.events import JobId, LookUp
 from chatcore.ids import LinkId, RoomId
-from chatcore.index import Index
 from chatcore.limits import Meter
 from chatcore.messages import Compare, Compared, FetchIds, FetchRange, History, Listed
-from chatcore.reconcile import ANSWER_S, PAGE_MESSAGES, answer, serve_ids, serve_range
+from chatcore.reconcile import ANSWER_S, PAGE_MESSAGES
 
 QUESTION_US = 50
 RANGE_US = 150
 PART_US = 90
 ID_US = 12
-MESSAGE_US = 5
+MESSAGE_US = 3
 """Microseconds a question, a range compared, a part of an answer, an id looked for and a message of a range
 take. Measured with 50,000 messages in LMDB: one range that does not lie on the blocks' bounds 150-270, split
-in 16 parts 1,500 more, a page of 128 messages 500-700, 128 ids 1,500-2,500."""
+in 16 parts 1,500 more, a page of 128 messages 400, 128 ids 1,500-2,500."""
 
 LINK_US_PER_S = 100_000.0
 """What one link's questions may take. A newcomer that asks for each page as the one before is on its disk
@@ -29,8 +29,8 @@ gets 5,000 messages a second for a quarter of it."""
 
 ALL_US_PER_S = 200_000.0
 AT_ONCE_US = 2_000
-"""Of one link and of all. No more is saved while the event loop is busy, so a slow or busy machine
-spends less than these shares, and what its owner asks waits for one such turn at a time."""
+"""Of one link and of all. No more is saved while nobody asks, or others are busy, so a slow or busy machine
+spends less than these shares."""
 
 MAX_WAITING = 32
 """Of one link. An honest one has 16 sessions, each with a comparison and a page under way, at the most."""
@@ -42,11 +42,13 @@ Question = Compare | FetchIds | FetchRange
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class Asked:
+    """What is looked up."""
+
+    job: JobId
     link: LinkId
     room: RoomId
     question: Question
-    reply: Compared | History
 
 
 @dataclass(slots=True)
@@ -57,12 +59,13 @@ class _Line:
 
 
 class Serving:
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self) -> None:
         self._lines: OrderedDict[LinkId, _Line] = OrderedDict()
         """Who was served longest ago comes first."""
 
         self._all: Meter | None = None
+        self._last_job = 0
+        self._asked: Asked | None = None
 
     def ask(self, link: LinkId, room: RoomId, question: Question, mono: float) -> bool:
         """Whether it is taken; it then waits for `serve`."""
@@ -82,20 +85,28 @@ class Serving:
             found = self._lines[link] = _Line(Meter(LINK_US_PER_S, AT_ONCE_US, mono))
         return found
 
-    def serve(self, mono: float) -> Iterator[Served]:
-        """As much as there is time for now, in turns."""
+    def next(self, mono: float) -> LookUp | None:
+        """What is to be looked up now, of each link in turn; then `done` is told what was found."""
         every = self._all = self._all or Meter(ALL_US_PER_S, AT_ONCE_US, mono)
-        while every.ready(mono) and (link := self._next(mono)) is not None:
-            line = self._lines[link]
+        while self._asked is None and every.ready(mono) and (link := self._next(mono)) is not None:
             self._lines.move_to_end(link)
-            asked, room, question = line.waiting.popleft()
-            if asked + STALE_S <= mono:
-                continue
-            reply = self._answer(room, question)
-            price = _price(question, reply)
-            line.meter.charge(price)
-            every.charge(price)
-            yield Served(link, room, question, reply)
+            asked, room, question = self._lines[link].waiting.popleft()
+            if mono < asked + STALE_S:
+                self._last_job += 1
+                self._asked = Asked(JobId(self._last_job), link, room, question)
+                return LookUp(self._asked.job, room, question)
+        return None
+
+    def done(self, job: JobId, reply: Compared | History | None) -> Asked:
+        """Who asked; it may have gone meanwhile."""
+        asked, self._asked = self._asked, None
+        assert asked is not None, "nothing is looked up"
+        assert asked.job == job, "one at a time is looked up"
+        price = QUESTION_US if reply is None else _price(asked.question, reply)
+        for meter in (self._all, *(line.meter for line in [self._lines.get(asked.link)] if line)):
+            assert meter is not None
+            meter.charge(price)
+        return asked
 
     def _next(self, mono: float) -> LinkId | None:
         return next(
@@ -107,17 +118,10 @@ class Serving:
             None,
         )
 
-    def _answer(self, room: RoomId, question: Question) -> Compared | History:
-        match question:
-            case Compare():
-                return answer(self._index, room, question)
-            case FetchIds():
-                return serve_ids(self._index, room, question)
-            case FetchRange():
-                return serve_range(self._index, room, question)
-
     def due(self) -> float | None:
-        """When `serve` has something to do again."""
+        """When `next` has something to say again, if nothing else happens."""
+        if self._asked is not None:
+            return None
         times = [line.meter.ready_at() for line in self._lines.values() if line.waiting and not line.paused]
         if not times or self._all is None:
             return None

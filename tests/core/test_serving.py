@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from chatcore import reconcile, serving
 from chatcore.clock import MAX_SKEW_MS
-from chatcore.events import Output, ServeDue, SetTimer, WritingPaused
+from chatcore.events import LookedUp, LookUp, Output, Received, ServeDue, SetTimer, WritingPaused
 from chatcore.ids import LinkId, MessageId
 from chatcore.limits import Meter
 from chatcore.messages import Compare, Compared, FetchIds, FetchRange, History, Range
@@ -27,8 +27,7 @@ def with_history() -> Playbook:
     return book
 
 
-def index() -> SortedIndex:
-    return with_history().index
+STOCK = with_history().index
 
 
 def costly() -> Compare:
@@ -43,7 +42,12 @@ def answers(outputs: Iterable[Output], link: LinkId) -> int:
 
 
 def served(machine: Serving, mono: float) -> list[LinkId]:
-    return [item.link for item in machine.serve(mono)]
+    """Who is answered before something has to be waited for."""
+    links = []
+    while (wanted := machine.next(mono)) is not None:
+        reply, _ = reconcile.look_up(STOCK, wanted.room, wanted.question)
+        links.append(machine.done(wanted.job, reply).link)
+    return links
 
 
 def test_meter_lets_a_debt_be_waited_for() -> None:
@@ -56,18 +60,18 @@ def test_meter_lets_a_debt_be_waited_for() -> None:
 
 
 def test_costly_questions_are_answered_at_the_rate_of_the_work_they_are() -> None:
-    machine = Serving(index())
+    machine = Serving()
     count = 0
     for turn in range(1000):  # a hundred a second
         machine.ask(FIRST, LOBBY, costly(), turn / 100)
         count += len(served(machine, turn / 100))
-    price = serving._price(costly(), reconcile.answer(index(), LOBBY, costly()))
+    price = serving._price(costly(), reconcile.answer(STOCK, LOBBY, costly()))
     assert price > 5_000
     assert 8 * LINK_US_PER_S < count * price < 11 * LINK_US_PER_S
 
 
 def test_many_askers_together_take_no_more_than_the_share_of_all() -> None:
-    machine = Serving(index())
+    machine = Serving()
     links = [LinkId(number) for number in range(1, 21)]
     taken: list[LinkId] = []
     for turn in range(500):
@@ -81,7 +85,7 @@ def test_many_askers_together_take_no_more_than_the_share_of_all() -> None:
 
 
 def test_newcomer_that_asks_page_after_page_never_waits() -> None:
-    machine = Serving(index())
+    machine = Serving()
     for page in range(60 * 30):  # 7,700 messages a second
         assert machine.ask(FIRST, LOBBY, PAGE, page / 60)
         assert served(machine, page / 60) == [FIRST]
@@ -93,7 +97,7 @@ def test_flooder_is_blamed_and_waits_and_others_are_answered() -> None:
     outputs = book.receive(flooder, *[PAGE] * 100)
     at_once = answers(outputs, flooder)
     assert at_once < 10
-    assert book.refused["history_rate"] == 100 - at_once - MAX_WAITING
+    assert book.refused["history_rate"] == 100 - 1 - MAX_WAITING  # one is looked up
     book.wait(0.01)
     outputs = book.receive(other, costly())
     assert answers(outputs, other) == 1
@@ -105,7 +109,7 @@ def test_flooder_is_blamed_and_waits_and_others_are_answered() -> None:
         outputs = book.fire(ServeDue())
         rest += answers(outputs, flooder)
         timers = [timer.at for timer in of(outputs, SetTimer) if timer.key == ServeDue()]
-    assert rest == MAX_WAITING
+    assert at_once + rest == 1 + MAX_WAITING
     assert waited < 1.0
 
 
@@ -118,7 +122,7 @@ def test_peer_that_does_not_take_its_pages_is_read_none_for() -> None:
 
 
 def test_question_that_waited_too_long_is_left_unanswered() -> None:
-    machine = Serving(index())
+    machine = Serving()
     machine.handle_writing(FIRST, 0.0, paused=True)
     for _ in range(MAX_WAITING):
         assert machine.ask(FIRST, LOBBY, PAGE, 0.0)
@@ -129,7 +133,7 @@ def test_question_that_waited_too_long_is_left_unanswered() -> None:
 
 
 def test_link_that_goes_takes_its_questions_along() -> None:
-    machine = Serving(index())
+    machine = Serving()
     machine.ask(FIRST, LOBBY, PAGE, 0.0)
     machine.ask(SECOND, LOBBY, PAGE, 0.0)
     machine.handle_link_gone(FIRST)
@@ -145,3 +149,40 @@ def test_page_of_ids_holds_no_more_messages_than_any_other() -> None:
     ids = tuple([MessageId(envelope.id) for envelope in small])
     page = reconcile.serve_ids(stock, LOBBY, FetchIds(1, LOBBY[:8], ids))
     assert len(page.messages) == PAGE_MESSAGES
+
+
+def test_one_question_is_looked_up_at_a_time() -> None:
+    machine = Serving()
+    machine.ask(FIRST, LOBBY, PAGE, 0.0)
+    machine.ask(SECOND, LOBBY, PAGE, 0.0)
+    first = machine.next(0.0)
+    assert first is not None
+    assert machine.next(0.0) is None
+    assert machine.due() is None
+    machine.handle_link_gone(FIRST)
+    assert machine.done(first.job, None).link == FIRST
+    assert served(machine, 0.0) == [SECOND]
+
+
+def test_answer_goes_to_nobody_when_its_link_or_room_has_gone() -> None:
+    for left in (True, False):
+        book = with_history()
+        link, other = book.neighbour(BOB), book.neighbour(CARL)
+        first, second = book.node.handle(Received(link, (PAGE,)), book.now), book.receive(other, PAGE)
+        (wanted,) = of(first, LookUp)
+        assert answers(second, other) == 0
+        if left:
+            book.commit(book.leave("lobby"))
+        else:
+            book.link_down(link)
+        found, alike = reconcile.look_up(book.index, wanted.room, wanted.question)
+        outputs = book.handle(LookedUp(wanted.job, found, tuple(alike)))
+        assert answers(outputs, link) == 0
+        assert answers(outputs, other) == (not left)
+
+
+def test_store_that_cannot_be_read_leaves_one_question_unanswered() -> None:
+    book = with_history()
+    link = book.neighbour(BOB)
+    (wanted,) = of(book.node.handle(Received(link, (PAGE, PAGE)), book.now), LookUp)
+    assert answers(book.handle(LookedUp(wanted.job, None)), link) == 1

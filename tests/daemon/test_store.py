@@ -18,7 +18,7 @@ import pytest
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.errors import Stopping
 from chatcore.identity import Identity
-from chatcore.ids import MessageId, RoomId
+from chatcore.ids import DIGEST_BYTES, MessageId, RoomId
 from chatcore.index import Signed
 from chatd.store import SCHEMA, Batch, BatchResult, Damaged, RoomEntry, Store, StoreUnusable, records
 from chatd.store.faults import DAMAGED_HINT
@@ -26,6 +26,7 @@ from chatd.store.faults import DAMAGED_HINT
 AUTHOR = Identity(b"a" * 32)
 ROOM = RoomId(b"r" * 32)
 OTHER_ROOM = RoomId(b"s" * 32)
+ABOVE = b"\xff" * 8
 DEADLINE_S = 5.0
 SMALL_MAP = 128 * 1024
 
@@ -512,21 +513,34 @@ def test_index_entry_never_passes_one_message_for_another(folder: Path, start: O
     assert store.damaged == 2
 
 
-def test_page_for_others_holds_what_was_signed_and_nothing_damaged(folder: Path, start: Opener) -> None:
+def test_page_for_others_holds_what_was_signed_newest_first(start: Opener) -> None:
+    kept = [message(number, f"{number} ".ljust(50, "x")) for number in range(1, 7)]
+    opened = start()
+    opened.keep(*kept, message(4, "elsewhere", room=OTHER_ROOM))
+    store = opened.store
+    signed = [Signed(item.id, item.payload, item.signature) for item in reversed(kept)]
+    keys = [records.room_key(item)[DIGEST_BYTES:] for item in reversed(kept)]
+    assert store.signed(ROOM, b"", ABOVE, 6, 10_000) == (signed, b"")
+    assert store.signed(ROOM, b"", ABOVE, 4, 10_000) == (signed[:4], keys[3])
+    assert store.signed(ROOM, b"", ABOVE, 6, 2 * len(kept[0].payload)) == (signed[:2], keys[1])
+    assert store.signed(ROOM, keys[4], keys[0], 6, 10_000) == (signed[1:5], keys[4])
+    assert store.signed(ROOM, keys[4], keys[4], 6, 10_000) == ([], keys[4])
+    assert store.signed(RoomId(bytes(32)), b"", ABOVE, 6, 10_000) == ([], b"")
+
+
+def test_page_for_others_holds_nothing_damaged(folder: Path, start: Opener) -> None:
     kept = [message(number, f"{number} ".ljust(50, "x")) for number in range(1, 7)]
     first = start()
     first.keep(*kept)
-    signed = [Signed(item.id, item.payload, item.signature) for item in kept]
-    ids = [item.id for item in kept]
-    assert first.store.signed([*ids[::-1], message(99).id], 10_000) == signed[::-1]
-    assert first.store.signed(ids, 2 * len(kept[0].payload)) == signed[:2]
     first.store.close()
     flip_byte(folder, b"1 xxx")
     change_raw(folder, b"log", records.pack_u64(2), b"nonsense")
     change_raw(folder, b"log", records.pack_u64(3), records.seal(b"too short"))
-    change_raw(folder, b"ids", ids[3], records.pack_u64(77))
-    change_raw(folder, b"ids", ids[4], records.pack_u64(6))
-    assert start().store.signed(ids, 10_000) == signed[5:]
+    change_raw(folder, b"room", records.room_key(kept[3]), records.pack_u64(77))
+    change_raw(folder, b"room", records.room_key(kept[4]), records.pack_u64(6))
+    page = start().store.signed(ROOM, b"", ABOVE, 1, 10_000)
+    assert [item.id for item in page.messages] == [kept[5].id]
+    assert page.lower == b""  # of those below none can be handed on
 
 
 def test_damaged_room_and_stamp_are_left_out(folder: Path, start: Opener) -> None:

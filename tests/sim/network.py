@@ -26,6 +26,8 @@ from chatcore.events import (
     Input,
     LinkDown,
     LinkUp,
+    LookedUp,
+    LookUp,
     MemberChanged,
     MessageAdded,
     Notice,
@@ -47,6 +49,7 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Hello, History, Publish
 from chatcore.node import Node
+from chatcore.reconcile import look_up
 from tests.sim import dials
 from tests.sim.frames import FRAME_OVERHEAD_BYTES, Item, frames_of
 from tests.sim.hosts import End, Host, Machine, hello_of, index_of, rng_for
@@ -319,6 +322,9 @@ class World:
                     self.call_at(self.now + self.config.commit_s, partial(self._commit, host, output))
                 else:
                     self._next.append((host, Committed(output.job, host.store.keep(output.messages))))
+            case LookUp(job, room, question):
+                reply, alike = look_up(host.store, room, question)
+                self._next.append((host, LookedUp(job, reply, tuple(alike))))
             case MessageAdded():
                 self.tally.shown(output, host.index, self.now)
             case MemberChanged():

@@ -25,6 +25,8 @@ from chatcore.events import (
     LeaveRoom,
     LinkDown,
     LinkUp,
+    LookedUp,
+    LookUp,
     Output,
     Persist,
     Priority,
@@ -50,6 +52,7 @@ from chatcore.node import Node
 from chatcore.own import OwnMessage, State
 from chatcore.people import Person
 from chatcore.recent import short_id
+from chatcore.reconcile import look_up
 from chatcore.records import KnownAddress, PeerRecord, sign_record
 from chatcore.wire import pack
 from tests.support.sortedindex import SortedIndex, key_of
@@ -268,7 +271,15 @@ class Playbook:
         return self.settle(self.handle(Started()))
 
     def handle(self, event: Input) -> list[Output]:
-        return self.node.handle(event, self.now)
+        """With what is looked up for peers found at once."""
+        rest: list[Output] = []
+        for output in self.node.handle(event, self.now):
+            if isinstance(output, LookUp):
+                reply, alike = look_up(self.index, output.room, output.question)
+                rest += self.handle(LookedUp(output.job, reply, tuple(alike)))
+            else:
+                rest.append(output)
+        return rest
 
     def wait(self, seconds: float) -> None:
         """Awake: something would have come in meanwhile, as pings are due."""

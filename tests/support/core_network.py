@@ -28,6 +28,8 @@ from chatcore.events import (
     LeaveRoom,
     LinkDown,
     LinkUp,
+    LookedUp,
+    LookUp,
     MemberChanged,
     MessageAdded,
     News,
@@ -58,6 +60,7 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId
 from chatcore.messages import Hello, LinkMessage, Publish
 from chatcore.node import Node
+from chatcore.reconcile import look_up
 from tests.support.core import START
 from tests.support.sortedindex import SortedIndex
 
@@ -230,6 +233,9 @@ class Network:
                 member.timers[key] = at
             case Verify(job, _, envelopes):
                 self.post(member, Verified(job, tuple(item.is_signed() for item in envelopes)))
+            case LookUp(job, room, question):
+                reply, alike = look_up(member.index, room, question)
+                self.post(member, LookedUp(job, reply, tuple(alike)))
             case Persist(job, messages):
                 new = [item for item in messages if member.index.add(item)]
                 stored = [StoredMessage(len(member.stored) + 1 + at, item) for at, item in enumerate(new)]

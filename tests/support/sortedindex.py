@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
-from chatcore.index import Piece, Signed, Sum
+from chatcore.index import Piece, Signed, SignedPage, Sum
 from chatcore.messages import SHORT_ID_BYTES
 
 _MODULUS = 2**256
@@ -86,8 +86,12 @@ class SortedIndex:
                 found.append(envelope)
         return found
 
-    def signed(self, ids: Sequence[MessageId], most_bytes: int) -> list[Signed]:
-        return [Signed(item.id, item.payload, item.signature) for item in self.messages(ids, most_bytes)]
+    def signed(self, room: RoomId, lower: bytes, upper: bytes, most: int, most_bytes: int) -> SignedPage:
+        keys = self.keys(room, lower, upper, most + 1)
+        found = self.messages([MessageId(key[8:]) for key in keys[:most]], most_bytes)
+        whole = len(found) == len(keys)
+        page = [Signed(item.id, item.payload, item.signature) for item in found]
+        return SignedPage(page, lower if whole else keys[len(found) - 1])
 
     def floor(self, room: RoomId) -> int:
         return self.floors.get(room, 0)

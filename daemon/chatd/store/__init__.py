@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from chatcore.clock import COUNTER_BITS
 from chatcore.discouraged import Discouraged
 from chatcore.envelopes import Envelope
 from chatcore.ids import MessageId, RoomId
-from chatcore.index import Piece, Signed, Sum
+from chatcore.index import Piece, Signed, SignedPage, Sum
 from chatcore.people import Person
 from chatcore.records import KnownAddress
 from chatd.store import marks, quarantine, records, restored
@@ -33,7 +33,6 @@ from chatd.store.damage import DamageLog
 from chatd.store.faults import refusing
 from chatd.store.folder import DATA_FILE, check_data_file, prepare_folder
 from chatd.store.healing import Healing
-from chatd.store.lmdbtypes import Txn
 from chatd.store.log import Log
 from chatd.store.pins import MAX_PINS, Pins
 from chatd.store.reading import Point, onwards, room_entries
@@ -61,7 +60,6 @@ __all__ = [
 ]
 
 OnTrim = Callable[[Trimmed], None]
-_Found = TypeVar("_Found", Envelope, Signed)
 
 RESTORED_JUMP_MS = 60_000
 """Beyond the newest message and the time of the backup: what was on its way to disk then."""
@@ -251,30 +249,33 @@ class Store:
             return self._tables.sums.keys(txn, room, lower, upper, most)
 
     def messages(self, ids: Sequence[MessageId], most_bytes: int) -> list[Envelope]:
-        def look(txn: Txn, number: bytes) -> Envelope | None:
-            stored = self._log.indexed(txn, number)
-            return None if stored is None else stored.envelope
-
-        return self._by_id(ids, most_bytes, look)
-
-    def signed(self, ids: Sequence[MessageId], most_bytes: int) -> list[Signed]:
-        return self._by_id(ids, most_bytes, self._log.signed)
-
-    def _by_id(
-        self, ids: Sequence[MessageId], most_bytes: int, look: Callable[[Txn, bytes], _Found | None]
-    ) -> list[_Found]:
-        found: list[_Found] = []
+        found: list[Envelope] = []
         with self._tables.reading() as txn:
             for message_id in ids:
                 number = txn.get(message_id, db=self._tables.ids)
-                message = None if number is None else look(txn, number)
-                if message is None or message.id != message_id:
+                stored = None if number is None else self._log.indexed(txn, number)
+                if stored is None or stored.envelope.id != message_id:
                     continue
-                most_bytes -= len(message.payload)
+                most_bytes -= len(stored.envelope.payload)
                 if most_bytes < 0:
                     break
-                found.append(message)
+                found.append(stored.envelope)
         return found
+
+    def signed(self, room: RoomId, lower: bytes, upper: bytes, most: int, most_bytes: int) -> SignedPage:
+        found: list[Signed] = []
+        reached = lower
+        with self._tables.reading() as txn:
+            for key, number in self._tables.sums.entries(txn, room, lower, upper):
+                message = self._log.signed(txn, number)
+                if message is None or not key.endswith(message.id):
+                    continue
+                most_bytes -= len(message.payload)
+                if len(found) == most or most_bytes < 0:
+                    return SignedPage(found, reached)
+                found.append(message)
+                reached = key
+        return SignedPage(found, lower)
 
     def newest(self, room: RoomId, limit: int) -> list[Stored]:
         """The last `limit` of a room by stamp, then id; oldest first."""

@@ -9,7 +9,7 @@ few dozen blocks and at most two scans of `BLOCK_MOST` messages; adding a messag
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from chatd.store import records
 from chatd.store.batches import Stored
 from chatd.store.derived import Lost, RoomIndex
 from chatd.store.lmdbtypes import Cursor, Environment, Table, Txn
+from chatd.store.reading import backwards
 from chatd.store.records import U64_BYTES, RecordDamaged
 
 TOP = 3
@@ -69,13 +70,17 @@ class Blocks:
 
     def keys(self, txn: Txn, room: RoomId, lower: bytes, upper: bytes, most: int) -> list[bytes]:
         """The newest, newest first."""
-        found: list[bytes] = []
         with txn.cursor(self._room.table) as cursor:
-            for key in _backwards(cursor, room, lower, upper):
-                if len(found) == most:
+            return list(islice(_backwards(cursor, room, lower, upper), most))
+
+    def entries(self, txn: Txn, room: RoomId, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """All keys, newest first, each with its message's number in the log."""
+        start = room + lower
+        with txn.cursor(self._room.table) as cursor:
+            for key, number in backwards(cursor, room + upper):
+                if key < start:
                     break
-                found.append(key)
-        return found
+                yield key[DIGEST_BYTES:], number
 
     def _widened(self, txn: Txn, room: RoomId, lower: bytes, upper: bytes) -> tuple[bytes, bytes]:
         """The same messages between bounds that need no look into the first or the last block."""

@@ -8,7 +8,7 @@ from chatcore.events.news import StoredMessage
 from chatcore.events.requests import Request
 from chatcore.events.timers import TimerKey
 from chatcore.ids import LinkId, PeerId, RoomId
-from chatcore.messages import Hello, LinkMessage
+from chatcore.messages import Compared, Hello, History, LinkMessage
 
 JobId = NewType("JobId", int)
 """Chosen by the node for work it hands out, unique among work of one type; the result carries it back."""
@@ -104,6 +104,16 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Answers LookUp. `alike` are the ranges compared that are the same here, each from its lower bound up to
+    its upper. `reply` is None where the store could not be read."""
+
+    job: JobId
+    reply: Compared | History | None
+    alike: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """Answers Persist: all of it is on disk. `stored` leaves out messages the store had already."""
 
@@ -145,6 +155,7 @@ class Stop:
 Input = (
     Received
     | Verified
+    | LookedUp
     | Committed
     | CommitFailed
     | AddressesNotSaved

@@ -11,8 +11,8 @@ from chatcore.events.news import MemberChanged, MessageAdded, PeerChanged, Renam
 from chatcore.events.replies import Rejected, Replied
 from chatcore.events.requests import PinRecord, RoomRecord
 from chatcore.events.timers import TimerKey
-from chatcore.ids import LinkId, PeerId
-from chatcore.messages import LinkMessage
+from chatcore.ids import LinkId, PeerId, RoomId
+from chatcore.messages import Compare, FetchIds, FetchRange, LinkMessage
 from chatcore.own import OwnMessage
 from chatcore.people import Person
 from chatcore.records import KnownAddress
@@ -94,6 +94,15 @@ class Persist:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUp:
+    """Find the answer to what a peer asks about a room's history, by `chatcore.reconcile.look_up`."""
+
+    job: JobId
+    room: RoomId
+    question: Compare | FetchIds | FetchRange
+
+
+@dataclass(frozen=True, slots=True)
 class SaveAddresses:
     """Keep these for the next start, and forget those. Nobody waits for it; a failure comes back as
     AddressesNotSaved."""
@@ -123,6 +132,7 @@ Output = (
     | SetTimer
     | Verify
     | Persist
+    | LookUp
     | SaveAddresses
     | Replied
     | Rejected

@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import shutil
 import signal
 import sys
 import tempfile
@@ -91,7 +92,10 @@ def large_history_rows(folder: Path, runs: int) -> list[Row]:
 
 
 def newcomer_rows(folder: Path, runs: int, count: int = newcomer.SMALL) -> list[Row]:
-    found = newcomer.measure(folder, count, runs)
+    starters: list[tuple[str, ...]] = [()]
+    if count == newcomer.SMALL and shutil.which(newcomer.SET_BACK[0]):
+        starters.append(newcomer.SET_BACK)
+    found, *others = newcomer.measure(folder, count, runs, starters)
     size = f"newcomer to {count:,}"
 
     def p99(name: str, took: list[list[float]], goal: float | None = None) -> Row:
@@ -104,6 +108,10 @@ def newcomer_rows(folder: Path, runs: int, count: int = newcomer.SMALL) -> list[
         Row(f"{size}: all", "% of bare verify", tuple(100 * run.share for run in found)),
         p99("members' latency before", [run.before for run in found]),
         p99("members' latency meanwhile", [run.during for run in found], goal=20),
+        *[
+            p99("latency meanwhile, newcomer set back", [run.during for run in other], goal=20)
+            for other in others
+        ],
         p99("latency to the newcomer", [run.at_newcomer for run in found]),
         Row(f"{size}: live messages lost", "messages", tuple(run.lost for run in found), goal=0),
     ]

@@ -1,7 +1,9 @@
 """A newcomer comes into a room with a long history while two members chat in it.
 
-All are real daemons on this machine, so that the newcomer's work and the members' share its cores. Latency is
-taken from `message.send` at one member to the event at the other, and at the newcomer.
+All are real daemons on this machine, so that the work of all shares its cores. Runs with a
+newcomer that has only what the others leave of them are nearer to one with a machine of its own: they show
+what it costs the members to serve it. Latency is taken from `message.send` at one member to the event at the
+other, and at the newcomer.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,9 @@ LIVE_PER_S = 20
 
 QUIET_S = 10.0
 """So long they chat before the newcomer comes: what its coming is compared with."""
+
+SET_BACK = ("chrt", "--idle", "0")
+"""Linux alone has it: a program that runs so waits whenever any other wants the processor."""
 
 SETTLE_S = 2.0
 LOOK_S = 0.02
@@ -192,22 +197,24 @@ async def run(
     )
 
 
-def measure(folder: Path, count: int, runs: int) -> list[Result]:
-    """One history, kept by two members; a new newcomer for each run."""
+def measure(folder: Path, count: int, runs: int, starters: Sequence[Sequence[str]]) -> list[list[Result]]:
+    """One history, kept by two members; in each run a new newcomer for each of what may start it. The results
+    of each."""
     ann, bob = folder / "ann", folder / "bob"
     ann.mkdir(mode=0o700)
     fill(ann / "store", count)
     shutil.copytree(ann, bob)  # with its times, or it would be looked over at the start
     sample = list(messages(CHECKED_BARE))
     numbers = itertools.count()
-    results = []
+    results: list[list[Result]] = [[] for _ in starters]
     members = {"ann": Daemon(ann), "bob": Daemon(bob, username="bob")}
     with running(*members.values()):
         members["bob"].call("peer.connect", address=members["ann"].address)
         members["bob"].wait_peers(1)
-        for number in range(runs):
-            home = folder / f"newcomer{number}"
-            with Daemon(home, username="eve") as newcomer:
-                results.append(asyncio.run(run(members, newcomer, count, bare_rate(sample), numbers)))
-            shutil.rmtree(home)
+        for starter, found in list(zip(starters, results, strict=True)) * runs:
+            newcomer = Daemon(folder / "newcomer", username="eve")
+            newcomer.program = [*starter, *newcomer.program]
+            with newcomer:
+                found.append(asyncio.run(run(members, newcomer, count, bare_rate(sample), numbers)))
+            shutil.rmtree(newcomer.home)
     return results

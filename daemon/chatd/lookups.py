@@ -8,11 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
+from chatcore.answering import look_up
 from chatcore.errors import Stopping
 from chatcore.events import LookedUp, LookUp
 from chatcore.index import Index
 from chatcore.messages import Compared, History
-from chatcore.reconcile import Bounds, look_up
+from chatcore.ranges import Bounds
 from chatd.store import StoreUnusable
 
 Answer = tuple[Compared | History, list[Bounds]]

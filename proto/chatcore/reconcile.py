@@ -1,23 +1,18 @@
 """Finding what two nodes' histories do not share, by range-based set reconciliation (Meyer 2023).
 
 Whoever lacks something asks: it sends fingerprints of ranges, and is told the other side's fingerprints of
-parts of those that differ, or the ids where there are few. The answerer is a pure function of its index and
-the question, and remembers nothing. Knows one link and one room; when to ask, and whom, `repair` says.
+parts of those that differ, or the ids where there are few (`answering`). Knows one link and one room; when to
+ask, and whom, `repair` says.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from chatcore.clock import COUNTER_BITS, MAX_SKEW_MS, MAX_STAMP, Now
+from chatcore.answering import PAGE_MESSAGES
 from chatcore.ids import LinkId, MessageId, RoomId
-from chatcore.index import Index, Sum
+from chatcore.index import Index
 from chatcore.messages import (
-    FINGERPRINT_BYTES,
     MAX_COMPARED_RANGES,
-    MAX_LISTED_IDS,
-    MAX_PARTS,
-    ROOM_TAG_BYTES,
     Compare,
     Compared,
     FetchIds,
@@ -25,17 +20,9 @@ from chatcore.messages import (
     History,
     Listed,
     Part,
-    Publish,
     Range,
 )
-
-STAMP_BYTES = 8
-
-WAYS = 16
-"""Into how many parts a range is split (Meyer, section 4: the base trades rounds for bytes)."""
-
-NEWEST_LISTED = 32
-"""Of a range that reaches to the newest message, so many are listed at once: most missing are new."""
+from chatcore.ranges import NOTHING, Bounds, fingerprint, room_tag
 
 MAX_ROUNDS = 10
 """Comparisons in one session: 16-way splits tell 64 * 16^8 messages apart in as many."""
@@ -49,10 +36,6 @@ MAX_USELESS_PAGES = 3
 MAX_OVERTAKEN_PAGES = 16
 """In one session. What is pushed meanwhile is soon over, and the rest is found by the next comparison."""
 
-PAGE_BYTES = 32 * 1024
-PAGE_MESSAGES = 128
-"""Of payloads in one page: it fits a frame, and takes either side some milliseconds at most."""
-
 MAX_STORING = 2
 """Pages on their way to disk; below that the next is asked for, so that a round trip and a commit
 overlap."""
@@ -64,131 +47,6 @@ class BadHistory(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-
-
-def room_tag(room: RoomId) -> bytes:
-    return room[:ROOM_TAG_BYTES]
-
-
-def floor(index: Index, room: RoomId) -> bytes:
-    """The bound below which nothing is kept any more."""
-    stamp = index.floor(room)
-    return stamp.to_bytes(STAMP_BYTES, "big") if stamp else b""
-
-
-def horizon(now: Now) -> bytes:
-    """The bound above which no message is taken: its stamp would be too far ahead."""
-    stamp = min(MAX_STAMP, (now.wall_ms + MAX_SKEW_MS + 1) << COUNTER_BITS)
-    return stamp.to_bytes(STAMP_BYTES, "big")
-
-
-def fingerprint(found: Sum) -> bytes:
-    """Short, and hides the sum: equal fingerprints of other sets take 2^64 tries, or ids whose sums agree.
-
-    The latter an author of tens of thousands of messages could find (Wagner's generalized birthday); all it
-    would gain is that two nodes that hold just those messages of its own do not exchange them.
-    """
-    said = found.total.to_bytes(32, "big") + found.size.to_bytes(8, "big")
-    return hashlib.blake2b(said, digest_size=FINGERPRINT_BYTES).digest()
-
-
-Bounds = tuple[bytes, bytes]
-
-NOTHING = fingerprint(Sum(0, 0))
-"""Who has nothing needs no details: it will fetch the range."""
-
-# Answering
-
-
-def look_up(
-    index: Index, room: RoomId, question: Compare | FetchIds | FetchRange
-) -> tuple[Compared | History, list[Bounds]]:
-    """What a peer that asks is told, and where the comparison shows that it has what we have."""
-    match question:
-        case Compare():
-            reply = answer(index, room, question)
-            return reply, equal_ranges(index, room, question, reply)
-        case FetchIds():
-            return serve_ids(index, room, question), []
-        case FetchRange():
-            return serve_range(index, room, question), []
-
-
-def answer(index: Index, room: RoomId, question: Compare) -> Compared:
-    """As many of the ranges as fit one answer; newest are asked about first."""
-    kept_from = floor(index, room)
-    answers: list[tuple[Part | Listed, ...]] = []
-    left = MAX_PARTS
-    for asked in question.ranges:
-        if left < WAYS:
-            break
-        parts = _parts(index, room, asked, max(asked.lower, kept_from))
-        # A list of ids is as long as a few fingerprints.
-        left -= sum(4 if isinstance(part, Listed) else 1 for part in parts) or 1
-        answers.append(parts)
-    return Compared(question.token, tuple(answers))
-
-
-def _parts(index: Index, room: RoomId, asked: Range, lower: bytes) -> tuple[Part | Listed, ...]:
-    upper = asked.upper
-    if lower >= upper:  # all of it lies below our floor: that is not to have the same
-        return (Part(asked.lower, NOTHING, 0),)
-    ours = index.fingerprint(room, lower, upper)
-    if fingerprint(ours) == asked.fingerprint:
-        return ()
-    if asked.fingerprint == NOTHING:
-        return (Part(lower, fingerprint(ours), ours.size),)
-    if ours.size <= MAX_LISTED_IDS:
-        return (Listed(lower, _ids(index, room, lower, upper)),)
-    if lower != asked.lower:  # we have dropped what is older: agree on that first
-        return (Part(lower, fingerprint(ours), ours.size),)
-    newest = not index.keys(room, upper, b"\xff" * STAMP_BYTES, 1)
-    pieces = index.split(room, lower, upper, _growing() if newest else _even(ours.size))
-    parts: list[Part | Listed] = []
-    for number, piece in enumerate(pieces):
-        if newest and not number and piece.sum.size <= MAX_LISTED_IDS:
-            parts.append(Listed(piece.lower, _ids(index, room, piece.lower, upper)))
-        else:
-            parts.append(Part(piece.lower, fingerprint(piece.sum), piece.sum.size))
-    return tuple(parts)
-
-
-def _growing() -> list[int]:
-    """What is missing is mostly new: the newest few, then twice as many each time."""
-    return [NEWEST_LISTED, *[NEWEST_LISTED << doubled for doubled in range(WAYS - 2)]]
-
-
-def _even(count: int) -> list[int]:
-    return [-(-count // WAYS)] * (WAYS - 1)
-
-
-def _ids(index: Index, room: RoomId, lower: bytes, upper: bytes) -> tuple[MessageId, ...]:
-    return tuple([MessageId(key[STAMP_BYTES:]) for key in index.keys(room, lower, upper, MAX_LISTED_IDS)])
-
-
-def serve_ids(index: Index, room: RoomId, wanted: FetchIds) -> History:
-    found = index.messages(wanted.ids[:PAGE_MESSAGES], PAGE_BYTES)
-    return History(wanted.token, b"", tuple([Publish.of(item, 0) for item in found if item.room == room]))
-
-
-def serve_range(index: Index, room: RoomId, wanted: FetchRange) -> History:
-    """One page, newest first."""
-    lower = max(wanted.lower, floor(index, room))
-    if lower >= wanted.upper:
-        return History(wanted.token, wanted.lower, ())
-    page = index.signed(room, lower, wanted.upper, PAGE_MESSAGES, PAGE_BYTES)
-    reached = page.lower if page.lower > lower else wanted.lower
-    return History(wanted.token, reached, tuple([Publish(0, *item) for item in page.messages]))
-
-
-def equal_ranges(index: Index, room: RoomId, question: Compare, reply: Compared) -> list[Bounds]:
-    """Where the asker has what we have, as its fingerprint says; nothing below our floor was compared."""
-    kept_from = floor(index, room)
-    asked = zip(question.ranges, reply.answers, strict=False)
-    return [(max(item.lower, kept_from), item.upper) for item, parts in asked if not parts]
-
-
-# Asking
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,15 +28,8 @@ from chatcore.messages import (
     HistoryMessage,
     Range,
 )
-from chatcore.reconcile import (
-    BadHistory,
-    Bounds,
-    Session,
-    fingerprint,
-    floor,
-    horizon,
-    room_tag,
-)
+from chatcore.ranges import Bounds, fingerprint, floor, horizon, room_tag
+from chatcore.reconcile import BadHistory, Session
 from chatcore.rng import Rng
 from chatcore.room import Room
 from chatcore.serving import Serving

@@ -8,11 +8,12 @@ looked at, at measured prices.
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
+from chatcore.answering import PAGE_MESSAGES
 from chatcore.events import JobId, LookUp
 from chatcore.ids import LinkId, RoomId
 from chatcore.limits import Meter
 from chatcore.messages import Compare, Compared, FetchIds, FetchRange, History, Listed
-from chatcore.reconcile import ANSWER_S, PAGE_MESSAGES
+from chatcore.reconcile import ANSWER_S
 
 QUESTION_US = 50
 RANGE_US = 150

@@ -1,6 +1,6 @@
 """A node restored from a backup: silent until a member was found to have nothing that it lacks."""
 
-from chatcore import reconcile, repair
+from chatcore import ranges, reconcile, repair
 from chatcore.catchup import SETTLE_S
 from chatcore.clock import MAX_SKEW_MS
 from chatcore.errors import NotCaughtUp
@@ -215,7 +215,7 @@ def test_member_that_has_less_counts() -> None:
     ((_, question),) = questions(book)
     kept_from = (50).to_bytes(8, "big")
     ours = book.index.fingerprint(LOBBY, kept_from, HORIZON)
-    part = Part(kept_from, reconcile.fingerprint(ours), ours.size)
+    part = Part(kept_from, ranges.fingerprint(ours), ours.size)
     book.receive(link, Compared(question.token, ((part,),)))
     assert ended(settle(book))
 
@@ -223,7 +223,7 @@ def test_member_that_has_less_counts() -> None:
 def test_member_asked_by_us_although_it_dialled() -> None:
     book = Playbook(restored=True)
     link = book.link(BOB)  # it called
-    same = Compare(1, LOBBY[:8], (Range(b"", HORIZON, reconcile.NOTHING),))
+    same = Compare(1, LOBBY[:8], (Range(b"", HORIZON, ranges.NOTHING),))
     book.receive(link, same)
     assert [to for to, _ in questions(book)] == [link]
 

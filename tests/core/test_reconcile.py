@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcore import agenda, reconcile, repair
+from chatcore import agenda, answering, ranges, reconcile, repair
 from chatcore.clock import MAX_SKEW_MS
 from chatcore.codec import MAX_PLAINTEXT_BYTES, encode_message
 from chatcore.envelopes import Envelope
@@ -282,7 +282,7 @@ def test_who_dialled_asks_after_a_short_while() -> None:
     assert book.now.mono <= timer.at <= book.now.mono + repair.STAGGER_S
     question = open_session(book, book.newest)
     assert question.ranges[0].lower == b""
-    assert question.ranges[0].fingerprint == reconcile.NOTHING
+    assert question.ranges[0].fingerprint == ranges.NOTHING
 
 
 def test_who_was_called_asks_only_when_there_is_a_difference() -> None:
@@ -291,7 +291,7 @@ def test_who_was_called_asks_only_when_there_is_a_difference() -> None:
     book.wait(1.0)
     assert not asked(book.fire(RepairDue()), Compare)
 
-    same = Compare(1, LOBBY[:8], (Range(b"", HORIZON, reconcile.NOTHING),))
+    same = Compare(1, LOBBY[:8], (Range(b"", HORIZON, ranges.NOTHING),))
     assert asked(book.receive(link, same), Compared) == [(link, Compared(1, ((),)))]
     other = Compare(2, LOBBY[:8], (Range(b"", HORIZON, b"f" * 16),))
     outputs = book.receive(link, other)
@@ -758,14 +758,14 @@ def test_answer_covers_the_whole_range_and_is_bounded(count: int, lower: int, up
     index = index_of(messages[:count])
     bounds = sorted({key_of(messages[min(at, 1199)])[:8] for at in (lower, upper)})
     span = Range(bounds[0], bounds[1] if len(bounds) > 1 else HORIZON, b"f" * 16)
-    reply = reconcile.answer(index, LOBBY, Compare(1, LOBBY[:8], (span,) * 16))
+    reply = answering.answer(index, LOBBY, Compare(1, LOBBY[:8], (span,) * 16))
     assert len(encode_message(reply)) < MAX_PLAINTEXT_BYTES
     for parts in reply.answers:
         upper_bound = span.upper
         for part in parts:
             found = index.fingerprint(LOBBY, part.lower, upper_bound)
             if isinstance(part, Part):
-                assert (part.fingerprint, part.count) == (reconcile.fingerprint(found), found.size)
+                assert (part.fingerprint, part.count) == (ranges.fingerprint(found), found.size)
             else:
                 assert len(part.ids) == found.size
             upper_bound = part.lower
@@ -776,7 +776,7 @@ def test_fetch_asks_for_no_more_ids_than_a_page_holds() -> None:
     network, talk = pair(spoken(1200)[::2], spoken(1200))
     link_up(network, 60.0)
     fetches = [message for message in talk.of(FetchIds, "ann") if isinstance(message, FetchIds)]
-    assert max(len(message.ids) for message in fetches) <= reconcile.PAGE_MESSAGES
+    assert max(len(message.ids) for message in fetches) <= answering.PAGE_MESSAGES
     assert_same(network)
 
 

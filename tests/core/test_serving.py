@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from chatcore import reconcile, serving
+from chatcore import answering, serving
+from chatcore.answering import PAGE_MESSAGES
 from chatcore.clock import MAX_SKEW_MS
 from chatcore.events import LookedUp, LookUp, Output, Received, ServeDue, SetTimer, WritingPaused
 from chatcore.ids import LinkId, MessageId
 from chatcore.limits import Meter
 from chatcore.messages import Compare, Compared, FetchIds, FetchRange, History, Range
-from chatcore.reconcile import PAGE_MESSAGES
 from chatcore.serving import ALL_US_PER_S, LINK_US_PER_S, MAX_WAITING, STALE_S, Serving
 from tests.support.core import BOB, CARL, LOBBY, STAMP, Playbook, chat, identity, of, sent
 from tests.support.sortedindex import SortedIndex, key_of
@@ -45,7 +45,7 @@ def served(machine: Serving, mono: float) -> list[LinkId]:
     """Who is answered before something has to be waited for."""
     links = []
     while (wanted := machine.next(mono)) is not None:
-        reply, _ = reconcile.look_up(STOCK, wanted.room, wanted.question)
+        reply, _ = answering.look_up(STOCK, wanted.room, wanted.question)
         links.append(machine.done(wanted.job, reply).link)
     return links
 
@@ -65,7 +65,7 @@ def test_costly_questions_are_answered_at_the_rate_of_the_work_they_are() -> Non
     for turn in range(1000):  # a hundred a second
         machine.ask(FIRST, LOBBY, costly(), turn / 100)
         count += len(served(machine, turn / 100))
-    price = serving._price(costly(), reconcile.answer(STOCK, LOBBY, costly()))
+    price = serving._price(costly(), answering.answer(STOCK, LOBBY, costly()))
     assert price > 5_000
     assert 8 * LINK_US_PER_S < count * price < 11 * LINK_US_PER_S
 
@@ -147,7 +147,7 @@ def test_page_of_ids_holds_no_more_messages_than_any_other() -> None:
     for envelope in small:
         stock.add(envelope)
     ids = tuple([MessageId(envelope.id) for envelope in small])
-    page = reconcile.serve_ids(stock, LOBBY, FetchIds(1, LOBBY[:8], ids))
+    page = answering.serve_ids(stock, LOBBY, FetchIds(1, LOBBY[:8], ids))
     assert len(page.messages) == PAGE_MESSAGES
 
 
@@ -175,7 +175,7 @@ def test_answer_goes_to_nobody_when_its_link_or_room_has_gone() -> None:
             book.commit(book.leave("lobby"))
         else:
             book.link_down(link)
-        found, alike = reconcile.look_up(book.index, wanted.room, wanted.question)
+        found, alike = answering.look_up(book.index, wanted.room, wanted.question)
         outputs = book.handle(LookedUp(wanted.job, found, tuple(alike)))
         assert answers(outputs, link) == 0
         assert answers(outputs, other) == (not left)

@@ -3,12 +3,13 @@
 import pytest
 
 from chatcore import outbox
+from chatcore.answering import answer, equal_ranges
 from chatcore.envelopes import Envelope
 from chatcore.events import Output, RepairDue, SetTimer, StateChanged, StatesDue, Stop
 from chatcore.ids import LinkId
 from chatcore.messages import Compare, Compared, FetchRange, History, Part, Range
 from chatcore.own import OwnMessage, State
-from chatcore.reconcile import NOTHING, answer, equal_ranges, fingerprint, floor, horizon, room_tag
+from chatcore.ranges import NOTHING, fingerprint, floor, horizon, room_tag
 from chatcore.shared import MAX_RANGES, MAX_WALKS, Shared, Walks
 from tests.support.core import (
     ANN,

@@ -1,9 +1,10 @@
 """Whoever has more than it brings does not keep us from what others have."""
 
+from chatcore.answering import PAGE_MESSAGES, answer, serve_ids, serve_range
 from chatcore.events import Output, RepairDue, Send, SetTimer
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Compare, Compared, FetchIds, FetchRange, History, LinkMessage, Part, Publish
-from chatcore.reconcile import ANSWER_S, MAX_PAGES, PAGE_MESSAGES, answer, serve_ids, serve_range
+from chatcore.reconcile import ANSWER_S, MAX_PAGES
 from chatcore.turns import ASK_ANOTHER_S, FREE_S, LEAST_BYTES_PER_S, LOOK_S, Turns
 from tests.support.core import BOB, CARL, DORA, LOBBY, STAMP, Playbook, chat
 from tests.support.sortedindex import SortedIndex

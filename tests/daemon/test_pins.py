@@ -10,14 +10,15 @@ from typing import Any
 import lmdb
 import pytest
 
+from chatcore.answering import answer
 from chatcore.clock import COUNTER_BITS
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.events import PinRecord
 from chatcore.identity import Identity
 from chatcore.ids import RoomId
 from chatcore.messages import Compare, Range
-from chatcore.reconcile import answer, fingerprint, room_tag
-from chatcore.reconcile import floor as floor_of
+from chatcore.ranges import fingerprint, room_tag
+from chatcore.ranges import floor as floor_of
 from chatd.store import Batch, BatchResult, Policy, Store, Trimmed
 from chatd.store.reading import Point
 from tests.support.daemon import Daemon, RpcError

@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from struct import Struct
 from typing import Any, TypeAlias
 
+from chatcore.answering import look_up
 from chatcore.clock import Now
 from chatcore.codec import decode_batch, encode_message
 from chatcore.config import NodeConfig
@@ -49,7 +50,6 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId, MessageId
 from chatcore.messages import Hello, History, Publish
 from chatcore.node import Node
-from chatcore.reconcile import look_up
 from tests.sim import dials
 from tests.sim.frames import FRAME_OVERHEAD_BYTES, Item, frames_of
 from tests.sim.hosts import End, Host, Machine, hello_of, index_of, rng_for

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from chatcore.addresses import host_at
+from chatcore.answering import look_up
 from chatcore.clock import COUNTER_BITS, HybridClock, Now
 from chatcore.config import GossipConfig, LinkConfig, NodeConfig, PresenceConfig
 from chatcore.discouraged import Discouraged
@@ -52,7 +53,6 @@ from chatcore.node import Node
 from chatcore.own import OwnMessage, State
 from chatcore.people import Person
 from chatcore.recent import short_id
-from chatcore.reconcile import look_up
 from chatcore.records import KnownAddress, PeerRecord, sign_record
 from chatcore.wire import pack
 from tests.support.sortedindex import SortedIndex, key_of

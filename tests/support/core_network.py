@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from chatcore import PROTOCOL_MINOR
+from chatcore.answering import look_up
 from chatcore.clock import Now
 from chatcore.codec import decode_batch, encode_message, pack_batches
 from chatcore.config import GossipConfig, LinkConfig, NodeConfig
@@ -60,7 +61,6 @@ from chatcore.identity import Identity
 from chatcore.ids import LinkId
 from chatcore.messages import Hello, LinkMessage, Publish
 from chatcore.node import Node
-from chatcore.reconcile import look_up
 from tests.support.core import START
 from tests.support.sortedindex import SortedIndex
 

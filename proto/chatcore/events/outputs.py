@@ -95,7 +95,7 @@ class Persist:
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """Find the answer to what a peer asks about a room's history, by `chatcore.reconcile.look_up`."""
+    """Find the answer to what a peer asks about a room's history, by `chatcore.answering.look_up`."""
 
     job: JobId
     room: RoomId

@@ -1,7 +1,7 @@
 """The one loop: an input goes to the node, and every output that comes back is performed.
 
-A whole batch of outputs is performed without waiting; what is slow (signature checks, commits) runs in
-threads and comes back as an input.
+A whole batch of outputs is performed without waiting; what is slow (signature checks, commits, peers'
+questions) runs in threads and comes back as an input.
 """
 
 import asyncio

@@ -91,7 +91,10 @@ class Agenda:
     def _pace_of(self, key: Key, mono: float) -> _Pace:
         return self._paces.setdefault(key, _Pace(mono))
 
-    def forget(self, link: LinkId) -> None:
-        for table in (self._planned, self._paces):
-            for key in [key for key in table if key[0] == link]:
-                del table[key]
+    def forget(self, key: Key) -> None:
+        self._planned.pop(key, None)
+        self._paces.pop(key, None)
+
+    def forget_link(self, link: LinkId) -> None:
+        for key in {key for key in (*self._planned, *self._paces) if key[0] == link}:
+            self.forget(key)

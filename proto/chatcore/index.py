@@ -70,7 +70,8 @@ class Index(Protocol):
 
     def signed(self, room: RoomId, lower: bytes, upper: bytes, most: int, most_bytes: int) -> SignedPage:
         """The newest `most` of a range, as long as their payloads do not exceed `most_bytes`, as they are
-        handed on: without a look at what they say, which would take twice the time."""
+        handed on: without a look at what they say, which would take twice the time. What is damaged is left
+        out; where there is nothing else for long, the page ends with the range."""
         ...
 
     def floor(self, room: RoomId) -> int:

@@ -334,6 +334,9 @@ class Node:
             outputs += self._lifecycle.drop_shunned(now)
         if self._swarms.unsettled and not self._lifecycle.stopping:
             outputs += self._mend(now)
+        if self._swarms.parted:
+            parted, self._swarms.parted = self._swarms.parted, []
+            outputs += self._repair.handle_parted(parted, now)
         if self._swarms.met:
             met, self._swarms.met = self._swarms.met, []
             outputs += self._repair.handle_met(met, now)
@@ -403,7 +406,7 @@ class Node:
             case Verified():
                 return self._handle_verified(event, now)
             case LookedUp():
-                return self._repair.handle_looked_up(event, now)
+                return [] if self._lifecycle.stopping else self._repair.handle_looked_up(event, now)
             case Committed(job, stored):
                 news = self._requests.handle_committed(event, now)
                 own = sum(item.envelope.author == self.identity.public_key for item in stored)
@@ -413,6 +416,8 @@ class Node:
                 return [*notices, *self._repair.handle_commit_failed(job, now)]
             case AddressesNotSaved(addresses):
                 return self._dialler.handle_not_saved(addresses)
+            case _:
+                assert_never(event)
 
     # Life
 

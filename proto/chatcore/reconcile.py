@@ -153,6 +153,13 @@ class Session:
             if left:
                 return
 
+    def drop_below(self, floor: bytes) -> None:
+        """What has been removed here since it was compared is not asked for."""
+        while self.fetching is None and self.gaps and self.gaps[-1].lower < floor:
+            gap = self.gaps.pop()
+            if gap.upper > floor:
+                self.gaps.append(Gap(floor, gap.upper, gap.count))
+
     @property
     def waiting(self) -> bool:
         """For an answer, or for the disk."""

@@ -32,7 +32,7 @@ from chatcore.ranges import Bounds, fingerprint, floor, horizon, room_tag
 from chatcore.reconcile import BadHistory, Session
 from chatcore.rng import Rng
 from chatcore.room import Room
-from chatcore.serving import Serving
+from chatcore.serving import Asked, Serving
 from chatcore.shared import Shared
 from chatcore.turns import ASK_ANOTHER_S, Turns
 
@@ -68,6 +68,9 @@ class Repair:
         self._agenda = Agenda()
         self._serving = Serving()
         self._serve_at: float | None = None
+        self._changes = self._changes_before = 0
+        """What was looked up before the last change, and comes after it, proves nothing of how things are."""
+
         self._tokens: dict[LinkId, int] = {}
         """Of the last session each peer opened."""
 
@@ -97,6 +100,7 @@ class Repair:
         met = list(met)
         for link, room in met:
             if room in self._rooms and {item.link for item, _ in met}.issuperset(self._rooms[room].linked):
+                self._changes += 1
                 self._whole.discard(room)  # nobody was linked, and something may have been said
             if link.outbound or self._catch_up.waiting:
                 self._agenda.plan((link.link, room), now.mono + self._rng.uniform(0.0, STAGGER_S))
@@ -177,6 +181,7 @@ class Repair:
     def _ask_on(self, session: Session, now: Now) -> list[Output]:
         """Its next questions, or its end."""
         may_fill = not session.gaps or self._turns_of(session.room).take(session.link, now.mono)
+        session.drop_below(floor(self._index, session.room))
         if session.wanted and session.fetching is None and now.mono - session.started >= ASK_ANOTHER_S:
             session.drop_come(partial(self._gossip.lacking, now=now))
         questions = session.next_questions(now.mono, may_fill=may_fill)
@@ -212,6 +217,7 @@ class Repair:
         if session.is_complete:
             self._whole.add(session.room)
         elif session.lacked:
+            self._changes += 1
             self._whole.discard(session.room)
         if session.is_complete and not any(item.own for item in [session, *others]):
             self._catch_up.note_whole(session.room)
@@ -297,21 +303,29 @@ class Repair:
         return self._serve(now)
 
     def handle_looked_up(self, event: LookedUp, now: Now) -> list[Output]:
-        asked, reply = self._serving.done(event.job, event.reply), event.reply
-        outputs: list[Output] = []
-        if reply is not None and asked.room in self._rooms and self._links.get(asked.link) is not None:
-            if isinstance(reply, Compared):
-                self._note_shared(asked.link, asked.room, event.alike)
-                # Behind our own question, so that the other side sees that we ask already.
-                outputs += self._ask_back(asked.link, asked.room, reply, now)
-            else:
-                self.served += [message.id for message in reply.messages]
-            bulk = isinstance(asked.question, FetchRange)
-            outputs.append(Send((asked.link,), reply, Priority.BULK if bulk else Priority.HISTORY))
+        asked = self._serving.done(event.job, event.reply, now.mono)
+        outputs = self._answer(asked, event, now) if asked is not None else []
         return [*outputs, *self._serve(now)]
+
+    def _answer(self, asked: Asked, found: LookedUp, now: Now) -> list[Output]:
+        link, reply = self._links.get(asked.link), found.reply
+        if reply is None or link is None or asked.room not in link.rooms or asked.room not in self._rooms:
+            return []
+        outputs: list[Output] = []
+        if isinstance(reply, Compared):
+            fresh = self._changes_before == self._changes
+            if fresh:
+                self._note_shared(asked.link, asked.room, found.alike)
+            # Behind our own question, so that the other side sees that we ask already.
+            outputs += self._ask_back(asked.link, asked.room, reply, now, fresh=fresh)
+        else:
+            self.served += [message.id for message in reply.messages]
+        bulk = isinstance(asked.question, FetchRange)
+        return [*outputs, Send((asked.link,), reply, Priority.BULK if bulk else Priority.HISTORY)]
 
     def _serve(self, now: Now) -> list[Output]:
         if (look_up := self._serving.next(now.mono)) is not None:
+            self._changes_before = self._changes
             return [look_up]
         due = self._serving.due()
         if due is not None and (self._serve_at is None or not now.mono < self._serve_at <= due):
@@ -324,12 +338,14 @@ class Repair:
         if link is not None:
             self.shared += [Shared(link.peer_id, room, lower, upper) for lower, upper in bounds]
 
-    def _ask_back(self, link: LinkId, room: RoomId, reply: Compared, now: Now) -> list[Output]:
+    def _ask_back(
+        self, link: LinkId, room: RoomId, reply: Compared, now: Now, *, fresh: bool
+    ) -> list[Output]:
         """Whoever is told of a difference, in the first answer of its session, may have what we lack."""
         if self._tokens.get(link) == reply.token:
             return []
         self._tokens[link] = reply.token
-        if not any(reply.answers):
+        if fresh and not any(reply.answers):
             self._whole.add(room)
         session = self._sessions.get((link, room))
         # To a first question of ours that is under way, it will answer with what it has now.
@@ -410,6 +426,7 @@ class Repair:
 
     def handle_committed(self, job: JobId, stored: int, now: Now, *, own: int = 0) -> list[Output]:
         """`own`: how many of them we said ourselves."""
+        self._changes += bool(own)
         session = self._storing.pop(job, None)
         if session is None:
             return []
@@ -442,15 +459,29 @@ class Repair:
             outputs = self._ask_on(session, now)
         return [*outputs, *self._go_on(now)]
 
-    # Links go
+    # Links and rooms go
 
     def handle_link_gone(self, link: LinkId, now: Now) -> list[Output]:
         self._serving.handle_link_gone(link)
         self._tokens.pop(link, None)
-        self._agenda.forget(link)
+        self._agenda.forget_link(link)
         for turns in self._turns.values():
             turns.release(link, now.mono, waits=False)
-        lost = [item for item in self._sessions.values() if item.link == link]
+        return self._lose([item for item in self._sessions.values() if item.link == link], now)
+
+    def handle_parted(self, parted: Iterable[tuple[LinkId, RoomId]], now: Now) -> list[Output]:
+        """Links that no longer share a room with us; whoever of the two left it, no answers are to come."""
+        lost = []
+        for key in parted:
+            link, room = key
+            self._agenda.forget(key)
+            if room in self._turns:
+                self._turns[room].release(link, now.mono, waits=False)
+            if key in self._sessions:
+                lost.append(self._sessions[key])
+        return self._lose(lost, now)
+
+    def _lose(self, lost: Iterable[Session], now: Now) -> list[Output]:
         for session in lost:
             self._forget(session, now.mono)
             self._wake(session.room, now.mono)

@@ -1,8 +1,7 @@
 """Answering what peers ask about history, so that no asker takes more of our time than its share.
 
 Knows links and what they asked; each waits in a line of its own until there is time for it. One question at a
-time is looked up, as a disk takes as long as it likes. The core has no clock, so work is counted in what was
-looked at, at measured prices.
+time is looked up. What was looked at has its measured price; a disk that takes longer costs what it takes.
 """
 
 from collections import OrderedDict, deque
@@ -26,7 +25,7 @@ in 16 parts 1,500 more, a page of 128 messages 400, 128 ids 1,500-2,500."""
 
 LINK_US_PER_S = 100_000.0
 """What one link's questions may take. A newcomer that asks for each page as the one before is on its disk
-gets 5,000 messages a second for a quarter of it."""
+gets 5,000 messages a second for a sixth of it."""
 
 ALL_US_PER_S = 200_000.0
 AT_ONCE_US = 2_000
@@ -44,9 +43,10 @@ Question = Compare | FetchIds | FetchRange
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is looked up."""
+    """What is looked up, since `at`."""
 
     job: JobId
+    at: float
     link: LinkId
     room: RoomId
     question: Question
@@ -69,7 +69,7 @@ class Serving:
         self._asked: Asked | None = None
 
     def ask(self, link: LinkId, room: RoomId, question: Question, mono: float) -> bool:
-        """Whether it is taken; it then waits for `serve`."""
+        """Whether it is taken; it then waits for `next`."""
         waiting = self._line(link, mono).waiting
         while waiting and waiting[0][0] + STALE_S <= mono:
             waiting.popleft()
@@ -87,26 +87,34 @@ class Serving:
         return found
 
     def next(self, mono: float) -> LookUp | None:
-        """What is to be looked up now, of each link in turn; then `done` is told what was found."""
+        """What is to be looked up now, of each link in turn; then `done` is told what was found.
+
+        What nothing is heard of for as long as anybody waits for an answer is given up.
+        """
         every = self._all = self._all or Meter(ALL_US_PER_S, AT_ONCE_US, mono)
+        if self._asked is not None and self._asked.at + ANSWER_S <= mono:
+            self._asked = None
         while self._asked is None and every.ready(mono) and (link := self._next(mono)) is not None:
             self._lines.move_to_end(link)
             asked, room, question = self._lines[link].waiting.popleft()
             if mono < asked + STALE_S:
                 self._last_job += 1
-                self._asked = Asked(JobId(self._last_job), link, room, question)
+                self._asked = Asked(JobId(self._last_job), mono, link, room, question)
                 return LookUp(self._asked.job, room, question)
         return None
 
-    def done(self, job: JobId, reply: Compared | History | None) -> Asked:
-        """Who asked; it may have gone meanwhile."""
-        asked, self._asked = self._asked, None
-        assert asked is not None, "nothing is looked up"
-        assert asked.job == job, "one at a time is looked up"
-        price = QUESTION_US if reply is None else _price(asked.question, reply)
-        for meter in (self._all, *(line.meter for line in [self._lines.get(asked.link)] if line)):
-            assert meter is not None
-            meter.charge(price)
+    def done(self, job: JobId, reply: Compared | History | None, mono: float) -> Asked | None:
+        """Who asked, and may have gone meanwhile; None when it was given up. A slow disk makes it dearer."""
+        asked = self._asked
+        if asked is None or asked.job != job:
+            return None
+        self._asked = None
+        least = QUESTION_US if reply is None else _price(asked.question, reply)
+        price = max(least, 1_000_000 * (mono - asked.at))
+        if self._all is not None:
+            self._all.charge(price)
+        if (line := self._lines.get(asked.link)) is not None:
+            line.meter.charge(price)
         return asked
 
     def _next(self, mono: float) -> LinkId | None:

@@ -65,6 +65,9 @@ class Swarms:
         self.met: list[tuple[Link, RoomId]] = []
         """Links that came to share a room with us, or to be neighbours there, until somebody takes note."""
 
+        self.parted: list[tuple[LinkId, RoomId]] = []
+        """Links that came to share one room less, likewise."""
+
     @property
     def ids(self) -> frozenset[RoomId]:
         return frozenset(self._rooms)
@@ -112,6 +115,7 @@ class Swarms:
 
     def leave(self, record: RoomRecord, now: Now) -> list[Output]:
         room = self._rooms.pop(record.room)
+        self.parted += [(link, record.room) for link in sorted(room.linked)]
         self.unsettled.add(record.room)
         said = self._say_leave(room, now)
         self._gossip.handle_left(room, now)
@@ -167,6 +171,7 @@ class Swarms:
         self._links.handle_rooms(link, rooms)
         for room in sorted(left & self.ids):
             self._rooms[room].handle_gone(link)
+            self.parted.append((link.link, room))
         self.unsettled |= (new | left) & self.ids
         return self._greet(link, new, now)
 

@@ -80,7 +80,7 @@ def test_link_that_is_gone_takes_plans_and_pauses_with_it() -> None:
     gone, left = (KEY[0], OTHER_ROOM), OTHER
     agenda = planned(KEY, gone, left)
     agenda.note_bad(KEY, 0.0)
-    agenda.forget(KEY[0])
+    agenda.forget_link(KEY[0])
     assert agenda.due(0.0) == [left]
     agenda.plan(KEY, 0.0)
     assert agenda.due(0.0) == [left, KEY]

@@ -625,9 +625,7 @@ def test_who_has_left_the_room_lets_the_next_in_line_have_its_turn() -> None:
     fetch, (first, second), link = in_line(book)
     book.receive(first, Rooms(frozenset()))
     outputs = book.settle(book.receive(link, page(fetch, spoken(1))))
-    timer = [item for item in of(outputs, SetTimer) if item.key == RepairDue()][-1]
-    assert timer.at <= book.now.mono
-    assert [to for to, _ in asked(book.fire(RepairDue()), Compare)] == [second]
+    assert [to for to, _ in asked(outputs, Compare)] == [second]
 
 
 def test_lone_member_is_asked_on_when_its_session_is_used_up() -> None:
@@ -787,3 +785,61 @@ def test_outputs_of_a_session_yield_to_live_messages() -> None:
     link = book.neighbour(BOB)
     (reply,) = of(book.receive(link, FetchRange(1, LOBBY[:8], b"", HORIZON)), Send)
     assert reply.priority.name == "BULK"
+
+
+def test_what_is_removed_while_it_is_fetched_is_nobodys_fault_and_not_asked_for_again() -> None:
+    book = Playbook()
+    link = dialled(book)
+    question = open_session(book, link)
+    stock = spoken(100)
+    outputs = book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 100),),)))
+    ((_, wanted),) = sent(outputs, FetchRange)
+    outputs = book.settle(book.receive(link, page(wanted, stock[90:], key_of(stock[90]))))
+    ((_, wanted),) = sent(outputs, FetchRange)
+    book.index.floors[LOBBY] = stock[95].stamp
+    outputs = book.settle(book.receive(link, page(wanted, stock[80:90], key_of(stock[80]))))
+    assert not sent(outputs, FetchRange)
+    assert "bad_history" not in book.refused
+    assert book.node.counters.repairs_failed == 0
+
+
+def test_range_that_reaches_below_a_new_floor_is_asked_for_down_to_it() -> None:
+    book = Playbook()
+    link = dialled(book)
+    question = open_session(book, link)
+    stock = spoken(100)
+    outputs = book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 100),),)))
+    ((_, wanted),) = sent(outputs, FetchRange)
+    book.index.floors[LOBBY] = stock[50].stamp
+    outputs = book.settle(book.receive(link, page(wanted, stock[90:], key_of(stock[90]))))
+    ((_, wanted),) = sent(outputs, FetchRange)
+    assert (wanted.lower, wanted.upper) == (key_of(stock[50])[:8], key_of(stock[90]))
+
+
+@pytest.mark.parametrize("who", ["they", "we"])
+def test_room_left_in_the_middle_ends_what_is_asked_there_and_is_taken_up_when_it_is_joined_again(
+    who: str,
+) -> None:
+    book = Playbook()
+    link = dialled(book)
+    other = book.link(CARL)
+    question = open_session(book, link)
+    outputs = book.receive(link, Compared(question.token, ((Part(b"", b"f" * 16, 100),),)))
+    assert sent(outputs, FetchRange)
+    if who == "they":
+        outputs = book.receive(link, Rooms(frozenset()))
+        assert links_of(outputs, Compare) == [other]
+        outputs = book.receive(link, Rooms(frozenset({LOBBY})))
+    else:
+        book.commit(book.leave("lobby"))
+        outputs = book.commit(book.join("lobby"))
+    book.wait(1.0)
+    outputs += book.fire(RepairDue())
+    assert link in links_of(outputs, Compare)
+    book.wait(reconcile.ANSWER_S - 1.5)
+    book.fire(RepairDue())
+    assert "silent_history" not in book.refused
+
+
+def links_of(outputs: list[Output], kind: type) -> list[LinkId]:
+    return [link for links, _ in sent(outputs, kind) for link in links]

@@ -5,10 +5,22 @@ from collections.abc import Iterable
 from chatcore import answering, serving
 from chatcore.answering import PAGE_MESSAGES
 from chatcore.clock import MAX_SKEW_MS
-from chatcore.events import LookedUp, LookUp, Output, Received, ServeDue, SetTimer, WritingPaused
+from chatcore.events import (
+    LookedUp,
+    LookUp,
+    Output,
+    Priority,
+    Received,
+    Send,
+    ServeDue,
+    SetTimer,
+    Stop,
+    WritingPaused,
+)
 from chatcore.ids import LinkId, MessageId
 from chatcore.limits import Meter
-from chatcore.messages import Compare, Compared, FetchIds, FetchRange, History, Range
+from chatcore.messages import Compare, Compared, FetchIds, FetchRange, History, Range, Rooms
+from chatcore.reconcile import ANSWER_S
 from chatcore.serving import ALL_US_PER_S, LINK_US_PER_S, MAX_WAITING, STALE_S, Serving
 from tests.support.core import BOB, CARL, LOBBY, STAMP, Playbook, chat, identity, of, sent
 from tests.support.sortedindex import SortedIndex, key_of
@@ -46,7 +58,9 @@ def served(machine: Serving, mono: float) -> list[LinkId]:
     links = []
     while (wanted := machine.next(mono)) is not None:
         reply, _ = answering.look_up(STOCK, wanted.room, wanted.question)
-        links.append(machine.done(wanted.job, reply).link)
+        asked = machine.done(wanted.job, reply, mono)
+        assert asked is not None
+        links.append(asked.link)
     return links
 
 
@@ -130,6 +144,10 @@ def test_question_that_waited_too_long_is_left_unanswered() -> None:
     assert machine.ask(FIRST, LOBBY, PAGE, STALE_S)
     machine.handle_writing(FIRST, STALE_S, paused=False)
     assert served(machine, STALE_S) == [FIRST]
+    machine.handle_writing(FIRST, STALE_S, paused=True)
+    machine.ask(FIRST, LOBBY, PAGE, STALE_S)
+    machine.handle_writing(FIRST, 2 * STALE_S, paused=False)
+    assert served(machine, 2 * STALE_S) == []
 
 
 def test_link_that_goes_takes_its_questions_along() -> None:
@@ -160,25 +178,52 @@ def test_one_question_is_looked_up_at_a_time() -> None:
     assert machine.next(0.0) is None
     assert machine.due() is None
     machine.handle_link_gone(FIRST)
-    assert machine.done(first.job, None).link == FIRST
+    asked = machine.done(first.job, None, 0.0)
+    assert asked is not None
+    assert asked.link == FIRST
     assert served(machine, 0.0) == [SECOND]
 
 
+def test_answer_that_never_comes_is_given_up() -> None:
+    machine = Serving()
+    machine.ask(FIRST, LOBBY, PAGE, 0.0)
+    lost = machine.next(0.0)
+    assert lost is not None
+    machine.ask(SECOND, LOBBY, PAGE, ANSWER_S - 1.0)
+    assert served(machine, ANSWER_S - 1.0) == []
+    assert served(machine, ANSWER_S) == [SECOND]
+    assert machine.done(lost.job, None, ANSWER_S) is None
+
+
+def test_slow_disk_is_paid_for_by_who_asks_for_what_is_on_it() -> None:
+    machine = Serving()
+    machine.ask(FIRST, LOBBY, PAGE, 0.0)
+    machine.ask(FIRST, LOBBY, PAGE, 0.0)
+    wanted = machine.next(0.0)
+    assert wanted is not None
+    assert machine.done(wanted.job, None, 0.5) is not None
+    assert served(machine, 4.0) == []  # half a second is what it may take in five
+    assert served(machine, 5.5) == [FIRST]
+
+
 def test_answer_goes_to_nobody_when_its_link_or_room_has_gone() -> None:
-    for left in (True, False):
+    for gone in ("our room", "its room", "the link"):
         book = with_history()
         link, other = book.neighbour(BOB), book.neighbour(CARL)
         first, second = book.node.handle(Received(link, (PAGE,)), book.now), book.receive(other, PAGE)
         (wanted,) = of(first, LookUp)
         assert answers(second, other) == 0
-        if left:
-            book.commit(book.leave("lobby"))
-        else:
-            book.link_down(link)
+        match gone:
+            case "our room":
+                book.commit(book.leave("lobby"))
+            case "its room":
+                book.receive(link, Rooms(frozenset()))
+            case "the link":
+                book.link_down(link)
         found, alike = answering.look_up(book.index, wanted.room, wanted.question)
         outputs = book.handle(LookedUp(wanted.job, found, tuple(alike)))
         assert answers(outputs, link) == 0
-        assert answers(outputs, other) == (not left)
+        assert answers(outputs, other) == (gone != "our room")
 
 
 def test_store_that_cannot_be_read_leaves_one_question_unanswered() -> None:
@@ -186,3 +231,35 @@ def test_store_that_cannot_be_read_leaves_one_question_unanswered() -> None:
     link = book.neighbour(BOB)
     (wanted,) = of(book.node.handle(Received(link, (PAGE, PAGE)), book.now), LookUp)
     assert answers(book.handle(LookedUp(wanted.job, None)), link) == 1
+
+
+def test_what_was_looked_up_goes_nowhere_once_the_node_stops() -> None:
+    book = with_history()
+    link = book.neighbour(BOB)
+    (wanted,) = of(book.node.handle(Received(link, (PAGE, PAGE)), book.now), LookUp)
+    book.handle(Stop())
+    found, alike = answering.look_up(book.index, wanted.room, wanted.question)
+    assert book.node.handle(LookedUp(wanted.job, found, tuple(alike)), book.now) == []
+
+
+def test_long_pages_let_all_else_pass() -> None:
+    book = with_history()
+    link = book.neighbour(BOB)
+    wanted = FetchIds(1, LOBBY[:8], (HISTORY[0].id,))
+    outputs = [*book.receive(link, PAGE, wanted), *book.receive(book.neighbour(CARL), costly())]
+    told = [(type(item.message), item.priority) for item in of(outputs, Send)]
+    assert [item for item in told if item[0] in (History, Compared)] == [
+        (History, Priority.BULK),
+        (History, Priority.HISTORY),
+        (Compared, Priority.HISTORY),
+    ]
+
+
+def test_page_that_begins_below_the_floor_ends_where_the_asker_wants() -> None:
+    book = with_history()
+    book.index.floors[LOBBY] = HISTORY[-3].stamp
+    page, _ = answering.look_up(book.index, LOBBY, PAGE)
+    assert isinstance(page, History)
+    assert (page.lower, len(page.messages)) == (b"", 3)
+    page, _ = answering.look_up(book.index, LOBBY, FetchRange(1, LOBBY[:8], b"", key_of(HISTORY[5])))
+    assert page == History(1, b"", ())

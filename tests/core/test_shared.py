@@ -3,9 +3,19 @@
 import pytest
 
 from chatcore import outbox
-from chatcore.answering import answer, equal_ranges
+from chatcore.answering import answer, equal_ranges, look_up
 from chatcore.envelopes import Envelope
-from chatcore.events import Output, RepairDue, SetTimer, StateChanged, StatesDue, Stop
+from chatcore.events import (
+    LookedUp,
+    LookUp,
+    Output,
+    Received,
+    RepairDue,
+    SetTimer,
+    StateChanged,
+    StatesDue,
+    Stop,
+)
 from chatcore.ids import LinkId
 from chatcore.messages import Compare, Compared, FetchRange, History, Part, Range
 from chatcore.own import OwnMessage, State
@@ -254,3 +264,31 @@ def test_walks_and_their_ranges_are_bounded() -> None:
     assert list(walks.step()) == []
     walks.add([Shared(ANN.peer_id, LOBBY, b"", END)], 9)
     assert [own.id for own, _ in walks.step()] == [mine[0].id]
+
+
+def test_what_is_said_while_the_comparison_is_looked_up_is_not_delivered() -> None:
+    book = Playbook()
+    before = said(book, 3)
+    link = book.neighbour(BOB)
+    question = Compare(7, room_tag(LOBBY), (Range(b"", END, prints(book, b"", END)),))
+    (wanted,) = of(book.node.handle(Received(link, (question,)), book.now), LookUp)
+    reply, alike = look_up(book.index, wanted.room, wanted.question)
+    meanwhile = said(book, 1)
+    book.handle(LookedUp(wanted.job, reply, tuple(alike)))
+    look(book)
+    assert State.DELIVERED not in states(book, [*before, *meanwhile])
+    ask(book, link)
+    look(book)
+    assert states(book, [*before, *meanwhile]) == [State.DELIVERED] * 4
+
+
+def test_room_left_while_a_comparison_is_looked_up_is_not_whole_by_it() -> None:
+    book = Playbook()
+    link = book.neighbour(BOB)
+    question = Compare(7, room_tag(LOBBY), (Range(b"", END, prints(book, b"", END)),))
+    (wanted,) = of(book.node.handle(Received(link, (question,)), book.now), LookUp)
+    reply, alike = look_up(book.index, wanted.room, wanted.question)
+    book.commit(book.leave("lobby"))
+    book.commit(book.join("lobby"))
+    book.handle(LookedUp(wanted.job, reply, tuple(alike)))
+    assert not book.node.history_of(LOBBY, book.now)[0]

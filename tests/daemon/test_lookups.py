@@ -57,8 +57,15 @@ async def test_what_is_said_now_passes_a_page_that_a_slow_disk_reads(monkeypatch
         assert len(pages(peer)[0].messages) == 3
 
 
-async def test_page_that_cannot_be_read_is_told_of_and_the_next_one_is(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("error", "fields"),
+    [
+        (StoreUnusable(Path("store"), "a page of it is damaged", "restore a backup"), {"why", "hint"}),
+        (OSError("nobody thought of it"), {"exc_info"}),
+    ],
+)
+async def test_page_that_cannot_be_read_is_told_of_and_the_next_one_is_sent(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, fields: set[str]
 ) -> None:
     store = Store.temporary()
     read, failed = store.signed, list[int]()
@@ -66,7 +73,7 @@ async def test_page_that_cannot_be_read_is_told_of_and_the_next_one_is(
     def fail_once(room: RoomId, lower: bytes, upper: bytes, most: int, most_bytes: int) -> SignedPage:
         if not failed:
             failed.append(1)
-            raise StoreUnusable(tmp_path, "a page of it is damaged", "restore a backup")
+            raise error
         return read(room, lower, upper, most, most_bytes)
 
     monkeypatch.setattr(store, "signed", fail_once)
@@ -77,7 +84,20 @@ async def test_page_that_cannot_be_read_is_told_of_and_the_next_one_is(
             await peer.until(lambda: bool(pages(peer)))
             assert len(pages(peer)) == 1
     (line,) = [entry for entry in logs if entry["event"] == "history_unreadable"]
-    assert (line["log_level"], line["why"]) == ("error", "a page of it is damaged")
+    assert line.keys() == {"event", "log_level"} | fields
+    assert line["log_level"] == "error"
+
+
+async def test_failures_without_end_are_not_told_of_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store.temporary()
+    monkeypatch.delattr(Store, "signed")
+    with capture_logs() as logs:
+        async with running(store) as (_, address), Peer.dial(address) as peer:
+            for _ in range(20):
+                await peer.send(EVERYTHING)
+                await peer.settle()
+    assert 0 < len([entry for entry in logs if entry["event"] == "history_unreadable"]) < 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("chatd-look-up")]
 
 
 async def test_nothing_is_answered_from_a_store_that_is_closed() -> None:

@@ -99,6 +99,17 @@ def test_messages_over_their_age_go_and_the_rest_stays(tmp_path: Path) -> None:
         assert keeper.store.damaged == 0
 
 
+def test_page_on_its_way_while_its_like_is_removed_leaves_nothing_below_the_floor(tmp_path: Path) -> None:
+    fill(tmp_path, message(0), *[message(age + 0.5, f"{age}") for age in range(20)])
+    with opened(tmp_path, Policy(retain_ms=10 * DAY_MS)) as keeper:
+        keeper.start()
+        keeper.keep(message(0, "now"))
+        keeper.trims.get(timeout=DEADLINE_S)
+        late, in_time = message(15.2, "late"), message(5.2, "in time")
+        assert [item.envelope for item in keeper.keep(late, in_time).stored] == [in_time]
+        assert len(keeper.ages()) == 13
+
+
 def test_floor_lets_nothing_below_it_and_outlives_a_restart(tmp_path: Path) -> None:
     old = [message(age + 0.5, f"{age}") for age in range(50)]
     fill(tmp_path, message(0), *old)

@@ -20,7 +20,17 @@ from chatcore.errors import Stopping
 from chatcore.identity import Identity
 from chatcore.ids import DIGEST_BYTES, MessageId, RoomId
 from chatcore.index import Signed
-from chatd.store import SCHEMA, Batch, BatchResult, Damaged, RoomEntry, Store, StoreUnusable, records
+from chatd.store import (
+    MAX_LOOKED_AT,
+    SCHEMA,
+    Batch,
+    BatchResult,
+    Damaged,
+    RoomEntry,
+    Store,
+    StoreUnusable,
+    records,
+)
 from chatd.store.faults import DAMAGED_HINT
 
 AUTHOR = Identity(b"a" * 32)
@@ -538,9 +548,23 @@ def test_page_for_others_holds_nothing_damaged(folder: Path, start: Opener) -> N
     change_raw(folder, b"log", records.pack_u64(3), records.seal(b"too short"))
     change_raw(folder, b"room", records.room_key(kept[3]), records.pack_u64(77))
     change_raw(folder, b"room", records.room_key(kept[4]), records.pack_u64(6))
-    page = start().store.signed(ROOM, b"", ABOVE, 1, 10_000)
+    opened = start()
+    page = opened.store.signed(ROOM, b"", ABOVE, 2, 10_000)
     assert [item.id for item in page.messages] == [kept[5].id]
     assert page.lower == b""  # of those below none can be handed on
+    assert opened.store.damaged == 5
+
+
+def test_page_that_meets_nothing_but_damage_ends(folder: Path, start: Opener) -> None:
+    kept = [message(number) for number in range(2 * MAX_LOOKED_AT + 2)]
+    first = start()
+    first.keep(*kept)
+    first.store.close()
+    for number in range(2, 2 * MAX_LOOKED_AT + 3):
+        change_raw(folder, b"log", records.pack_u64(number), b"nonsense")
+    opened = start()
+    assert opened.store.signed(ROOM, b"", ABOVE, 2, 10_000) == ([], b"")
+    assert opened.store.damaged == 2 * MAX_LOOKED_AT
 
 
 def test_damaged_room_and_stamp_are_left_out(folder: Path, start: Opener) -> None:

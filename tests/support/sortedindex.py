@@ -87,11 +87,11 @@ class SortedIndex:
         return found
 
     def signed(self, room: RoomId, lower: bytes, upper: bytes, most: int, most_bytes: int) -> SignedPage:
-        keys = self.keys(room, lower, upper, most + 1)
-        found = self.messages([MessageId(key[8:]) for key in keys[:most]], most_bytes)
-        whole = len(found) == len(keys)
+        keys, first, last = self._span(room, lower, upper)
+        ids = [MessageId(key[8:]) for key in self.keys(room, lower, upper, most)]
+        found = self.messages(ids, most_bytes)
         page = [Signed(item.id, item.payload, item.signature) for item in found]
-        return SignedPage(page, lower if whole else keys[len(found) - 1])
+        return SignedPage(page, lower if len(page) == last - first else keys[last - len(page)])
 
     def floor(self, room: RoomId) -> int:
         return self.floors.get(room, 0)

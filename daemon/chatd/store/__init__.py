@@ -66,6 +66,9 @@ RESTORED_JUMP_MS = 60_000
 
 DEFAULT_MAP_BYTES = 64 * 1024 * 1024
 MAX_SNAPSHOTS = 5
+MAX_LOOKED_AT = 4
+"""For each message that a page for a peer may hold: one that meets more damage than that ends there."""
+
 """Tried by one search while the index moves on under it; each move is thousands of messages."""
 
 
@@ -266,12 +269,14 @@ class Store:
         found: list[Signed] = []
         reached = lower
         with self._tables.reading() as txn:
-            for key, number in self._tables.sums.entries(txn, room, lower, upper):
-                message = self._log.signed(txn, number)
-                if message is None or not key.endswith(message.id):
+            for looked_at, (key, number) in enumerate(self._tables.sums.entries(txn, room, lower, upper)):
+                if len(found) == most or looked_at == MAX_LOOKED_AT * most:
+                    return SignedPage(found, reached)
+                message = self._log.signed(txn, room + key, number)
+                if message is None:
                     continue
                 most_bytes -= len(message.payload)
-                if len(found) == most or most_bytes < 0:
+                if most_bytes < 0:
                     return SignedPage(found, reached)
                 found.append(message)
                 reached = key

@@ -18,7 +18,7 @@ from chatcore.index import Piece, Sum
 from chatd.store import records
 from chatd.store.batches import Stored
 from chatd.store.derived import Lost, RoomIndex
-from chatd.store.lmdbtypes import Cursor, Environment, Table, Txn
+from chatd.store.lmdbtypes import Environment, Table, Txn
 from chatd.store.reading import backwards
 from chatd.store.records import U64_BYTES, RecordDamaged
 
@@ -70,8 +70,7 @@ class Blocks:
 
     def keys(self, txn: Txn, room: RoomId, lower: bytes, upper: bytes, most: int) -> list[bytes]:
         """The newest, newest first."""
-        with txn.cursor(self._room.table) as cursor:
-            return list(islice(_backwards(cursor, room, lower, upper), most))
+        return [key for key, _ in islice(self.entries(txn, room, lower, upper), most)]
 
     def entries(self, txn: Txn, room: RoomId, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All keys, newest first, each with its message's number in the log."""
@@ -328,13 +327,3 @@ def _decode(start: bytes, value: bytes) -> Block:
 def _total(keys: Sequence[bytes]) -> int:
     total = sum([int.from_bytes(key[U64_BYTES:], "big") for key in keys])
     return int(total % _MODULUS)
-
-
-def _backwards(cursor: Cursor, room: RoomId, lower: bytes, upper: bytes) -> Iterator[bytes]:
-    found = cursor.prev() if cursor.set_range(room + upper) else cursor.last()
-    if found:
-        start = room + lower
-        for key in cursor.iterprev(keys=True, values=False):
-            if key < start or not key.startswith(room):
-                break
-            yield key[DIGEST_BYTES:]

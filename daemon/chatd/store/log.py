@@ -12,6 +12,8 @@ from chatd.store.reading import onwards
 from chatd.store.records import RecordDamaged
 from chatd.store.tables import Tables
 
+_MISLED = "an index entry leads to another message"
+
 
 class Log:
     def __init__(self, tables: Tables, damage: DamageLog, on_lost: Callable[[bytes], None]) -> None:
@@ -45,24 +47,31 @@ class Log:
 
     def follow(self, txn: Txn, key: bytes, number: bytes) -> Stored | None:
         """From a room's index entry to its record, which must carry the id the entry promised."""
-        record = txn.get(number, db=self._tables.log)
-        if record is None:
-            if self._damage.add(key, "an index entry leads nowhere"):
-                self._on_lost(number)
-            return None
-        stored = self.decode(number, record)
+        record = self._record(txn, key, number)
+        stored = None if record is None else self.decode(number, record)
         if stored is not None and records.room_key(stored.envelope) != key:
-            self._damage.add(key, "an index entry leads to another message")
+            self._damage.add(key, _MISLED)
             return None
         return stored
 
-    def signed(self, txn: Txn, number: bytes) -> Signed | None:
-        """As `indexed`, undecoded."""
+    def signed(self, txn: Txn, key: bytes, number: bytes) -> Signed | None:
+        """The same, undecoded."""
+        record = self._record(txn, key, number)
         try:
-            return records.signed_part(txn.get(number, db=self._tables.log, default=b""))
+            signed = None if record is None else records.signed_part(record)
         except RecordDamaged as error:
             self._tell(number, error)
             return None
+        if signed is not None and not key.endswith(signed.id):
+            self._damage.add(key, _MISLED)
+            return None
+        return signed
+
+    def _record(self, txn: Txn, key: bytes, number: bytes) -> bytes | None:
+        record = txn.get(number, db=self._tables.log)
+        if record is None and self._damage.add(key, "an index entry leads nowhere"):
+            self._on_lost(number)
+        return record
 
     def decode(self, number: bytes, record: bytes) -> Stored | None:
         try:

@@ -143,6 +143,8 @@ class Writer:
                 for batch in group:
                     stored = []
                     for envelope in batch.messages:
+                        if not batch.own and envelope.stamp < self._retention.floor(envelope.room):
+                            continue  # its like was removed while it was on its way
                         number = records.pack_u64(seq + 1)
                         if not ids.put(envelope.id, number, overwrite=False):
                             before = ids.get(envelope.id, default=b"")

@@ -1,7 +1,7 @@
 """Everything that goes into the node and everything that comes out of it, declared once.
 
 `Node.handle(input, now) -> list[Output]` is the whole interface: timers are outputs, their expiry an
-input; slow work (signature checks, commits) leaves as an output and comes back as an input.
+input; slow work (signature checks, commits, peers' questions) leaves as an output and comes back as an input.
 """
 
 from chatcore.events.inputs import (

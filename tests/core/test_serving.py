@@ -195,15 +195,25 @@ def test_answer_that_never_comes_is_given_up() -> None:
     assert machine.done(lost.job, None, ANSWER_S) is None
 
 
-def test_slow_disk_is_paid_for_by_who_asks_for_what_is_on_it() -> None:
+def looked_up_for(seconds: float) -> Serving:
+    """One question took so long, and the next waits."""
     machine = Serving()
-    machine.ask(FIRST, LOBBY, PAGE, 0.0)
     machine.ask(FIRST, LOBBY, PAGE, 0.0)
     wanted = machine.next(0.0)
     assert wanted is not None
-    assert machine.done(wanted.job, None, 0.5) is not None
+    machine.ask(FIRST, LOBBY, PAGE, seconds)
+    assert machine.done(wanted.job, None, seconds) is not None
+    return machine
+
+
+def test_slow_disk_is_paid_for_by_who_asks_for_what_is_on_it() -> None:
+    machine = looked_up_for(0.5)
     assert served(machine, 4.0) == []  # half a second is what it may take in five
     assert served(machine, 5.5) == [FIRST]
+
+
+def test_process_that_was_stopped_meanwhile_serves_soon_again() -> None:
+    assert served(looked_up_for(3600.0), 3600.0) == [FIRST]
 
 
 def test_answer_goes_to_nobody_when_its_link_or_room_has_gone() -> None:

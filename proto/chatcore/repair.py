@@ -288,7 +288,10 @@ class Repair:
         if room is None:
             self._counters.refused["not_in_room"] += 1
             return []
-        if not self._serving.ask(link.link, room, message, now.mono):
+        session = self._sessions.get((link.link, room))
+        # To a first question of ours that is under way, it will answer with what it has now.
+        asking = session is not None and session.rounds == 1 and bool(session.comparing)
+        if not self._serving.ask(link.link, room, message, now.mono, asking=asking):
             self._counters.blame(link.link, "history_rate")
             return []
         return self._serve(now)
@@ -317,7 +320,7 @@ class Repair:
             if fresh:
                 self._note_shared(asked.link, asked.room, found.alike)
             # Behind our own question, so that the other side sees that we ask already.
-            outputs += self._ask_back(asked.link, asked.room, reply, now, fresh=fresh)
+            outputs += self._ask_back(asked, reply, now, fresh=fresh)
         else:
             self.served += [message.id for message in reply.messages]
         bulk = isinstance(asked.question, FetchRange)
@@ -338,21 +341,16 @@ class Repair:
         if link is not None:
             self.shared += [Shared(link.peer_id, room, lower, upper) for lower, upper in bounds]
 
-    def _ask_back(
-        self, link: LinkId, room: RoomId, reply: Compared, now: Now, *, fresh: bool
-    ) -> list[Output]:
+    def _ask_back(self, asked: Asked, reply: Compared, now: Now, *, fresh: bool) -> list[Output]:
         """Whoever is told of a difference, in the first answer of its session, may have what we lack."""
-        if self._tokens.get(link) == reply.token:
+        if self._tokens.get(asked.link) == reply.token:
             return []
-        self._tokens[link] = reply.token
+        self._tokens[asked.link] = reply.token
         if fresh and not any(reply.answers):
-            self._whole.add(room)
-        session = self._sessions.get((link, room))
-        # To a first question of ours that is under way, it will answer with what it has now.
-        asking = session is not None and session.rounds == 1 and bool(session.comparing)
-        if asking or not any(reply.answers):
+            self._whole.add(asked.room)
+        if asked.asking or not any(reply.answers):
             return []
-        self._agenda.plan((link, room), now.mono)
+        self._agenda.plan((asked.link, asked.room), now.mono)
         return self._go_on(now)
 
     def _room_of(self, link: Link, tag: bytes) -> RoomId | None:

@@ -53,12 +53,14 @@ class Asked:
     link: LinkId
     room: RoomId
     question: Question
+    asking: bool
+    """Whether we were beginning to ask it the same when it asked."""
 
 
 @dataclass(slots=True)
 class _Line:
     meter: Meter
-    waiting: deque[tuple[float, RoomId, Question]] = field(default_factory=deque)
+    waiting: deque[tuple[float, RoomId, Question, bool]] = field(default_factory=deque)
     paused: bool = False
 
 
@@ -71,7 +73,9 @@ class Serving:
         self._last_job = 0
         self._asked: Asked | None = None
 
-    def ask(self, link: LinkId, room: RoomId, question: Question, mono: float) -> bool:
+    def ask(
+        self, link: LinkId, room: RoomId, question: Question, mono: float, *, asking: bool = False
+    ) -> bool:
         """Whether it is taken; it then waits for `next`."""
         waiting = self._line(link, mono).waiting
         while waiting and waiting[0][0] + STALE_S <= mono:
@@ -80,7 +84,7 @@ class Serving:
             return False
         if isinstance(question, FetchIds):
             question = FetchIds(question.token, question.room, question.ids[:PAGE_MESSAGES])
-        waiting.append((mono, room, question))
+        waiting.append((mono, room, question, asking))
         return True
 
     def _line(self, link: LinkId, mono: float) -> _Line:
@@ -99,10 +103,10 @@ class Serving:
             self._asked = None
         while self._asked is None and every.ready(mono) and (link := self._next(mono)) is not None:
             self._lines.move_to_end(link)
-            asked, room, question = self._lines[link].waiting.popleft()
+            asked, room, question, asking = self._lines[link].waiting.popleft()
             if mono < asked + STALE_S:
                 self._last_job += 1
-                self._asked = Asked(JobId(self._last_job), mono, link, room, question)
+                self._asked = Asked(JobId(self._last_job), mono, link, room, question, asking)
                 return LookUp(self._asked.job, room, question)
         return None
 

@@ -14,9 +14,12 @@ from chatcore.codec import MAX_PLAINTEXT_BYTES, encode_message
 from chatcore.envelopes import Envelope
 from chatcore.events import (
     CloseLink,
+    LookedUp,
+    LookUp,
     MessageAdded,
     Output,
     Persist,
+    Received,
     RepairDue,
     Send,
     SetTimer,
@@ -785,6 +788,19 @@ def test_outputs_of_a_session_yield_to_live_messages() -> None:
     link = book.neighbour(BOB)
     (reply,) = of(book.receive(link, FetchRange(1, LOBBY[:8], b"", HORIZON)), Send)
     assert reply.priority.name == "BULK"
+
+
+def test_who_asks_us_while_we_begin_to_ask_it_is_not_asked_once_more() -> None:
+    book = Playbook()
+    link = dialled(book)
+    ours = open_session(book, link)
+    theirs = Compare(9, LOBBY[:8], (Range(b"", HORIZON, b"x" * 16),))
+    (wanted,) = of(book.node.handle(Received(link, (theirs,)), book.now), LookUp)
+    book.receive(link, Compared(ours.token, ((),)))  # its answer is here before ours is found
+    reply, alike = answering.look_up(book.index, wanted.room, wanted.question)
+    outputs = book.handle(LookedUp(wanted.job, reply, tuple(alike)))
+    assert sent(outputs, Compared)
+    assert not asked(outputs + book.fire(RepairDue()), Compare)
 
 
 def test_what_is_removed_while_it_is_fetched_is_nobodys_fault_and_not_asked_for_again() -> None:

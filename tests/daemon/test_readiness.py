@@ -17,7 +17,8 @@ import pytest
 
 from chatcore.envelopes import Chat, Envelope, seal
 from chatcore.identity import Identity
-from chatcore.ids import MessageId, RoomId
+from chatcore.ids import DIGEST_BYTES, RoomId
+from chatcore.index import Signed
 from chatd.store import (
     Batch,
     BatchResult,
@@ -40,7 +41,7 @@ PAGE = 4096
 END = b"\xff" * 41
 DEADLINE_S = 10.0
 
-Look = Callable[[Store, Sequence[MessageId], int], list[Any]]
+Look = Callable[[Store, Envelope], Sequence[object]]
 
 
 def message(stamp: int, text: str = "hello") -> Envelope:
@@ -260,14 +261,23 @@ def test_search_index_lets_go_of_a_message_nobody_can_read(
         store.close()
 
 
-@pytest.mark.parametrize("look", [Store.messages, Store.signed])
+def by_id(store: Store, item: Envelope) -> list[Envelope]:
+    return store.messages([item.id], 100_000)
+
+
+def in_a_page(store: Store, item: Envelope) -> list[Signed]:
+    key = records.room_key(item)[DIGEST_BYTES:]
+    return store.signed(ROOM, key, key + b"\0", 1, 100_000).messages
+
+
+@pytest.mark.parametrize("look", [by_id, in_a_page])
 def test_message_found_damaged_is_taken_out_while_the_store_is_open(folder: Path, look: Look) -> None:
     kept = fill(folder)
     spoil(folder, b"177 xx")
     results: queue.SimpleQueue[list[BatchResult]] = queue.SimpleQueue()
     with opened(folder) as store:
         store.start(results.put)
-        assert look(store, [kept[176].id], 100_000) == []
+        assert look(store, kept[176]) == []
         end = time.monotonic() + DEADLINE_S
         while store.known([kept[176].id]):
             assert time.monotonic() < end
@@ -276,12 +286,12 @@ def test_message_found_damaged_is_taken_out_while_the_store_is_open(folder: Path
     assert marks.is_clean(folder)
 
 
-@pytest.mark.parametrize("look", [Store.messages, Store.signed])
+@pytest.mark.parametrize("look", [by_id, in_a_page])
 def test_store_with_something_damaged_left_in_it_is_not_called_clean(folder: Path, look: Look) -> None:
     kept = fill(folder)
     spoil(folder, b"177 xx")
     with opened(folder) as store:  # nothing writes here
-        assert look(store, [kept[176].id], 100_000) == []
+        assert look(store, kept[176]) == []
     assert not marks.is_clean(folder)
 
 

@@ -32,6 +32,9 @@ AT_ONCE_US = 2_000
 """Of one link and of all. No more is saved while nobody asks, or others are busy, so a slow or busy machine
 spends less than these shares."""
 
+SLOW_US = 10_000
+"""What takes longer is paid for by the time it took; less may be a busy machine's doing."""
+
 MOST_US = 500_000
 """Of one question: a process that was stopped for an hour meanwhile owes nobody hours of silence."""
 
@@ -117,7 +120,8 @@ class Serving:
             return None
         self._asked = None
         least = QUESTION_US if reply is None else _price(asked.question, reply)
-        price = max(least, min(1_000_000 * (mono - asked.at), MOST_US))
+        took = 1_000_000 * (mono - asked.at)
+        price = max(least, min(took, MOST_US)) if took > SLOW_US else least
         if self._all is not None:
             self._all.charge(price)
         if (line := self._lines.get(asked.link)) is not None:

@@ -212,6 +212,10 @@ def test_slow_disk_is_paid_for_by_who_asks_for_what_is_on_it() -> None:
     assert served(machine, 5.5) == [FIRST]
 
 
+def test_busy_machine_makes_no_question_dearer() -> None:
+    assert served(looked_up_for(0.01), 0.01) == [FIRST]
+
+
 def test_process_that_was_stopped_meanwhile_serves_soon_again() -> None:
     assert served(looked_up_for(3600.0), 3600.0) == [FIRST]
 
